@@ -1,0 +1,192 @@
+"""When a layer is noisy, and the rate, seed and configuration that it keeps."""
+
+import keras
+from keras import ops
+
+from keras_dropout import random, validation
+from keras_dropout.layers.state import NoiseState
+from keras_dropout.random import sampling
+from keras_dropout.schedules import Schedule
+
+registered = keras.saving.register_keras_serializable(package="keras_dropout")
+
+
+class Live:
+    """A number of a layer that may change at any time, or follow a schedule.
+
+    It reads as a Python float. Assigning checks the value and acts from the next
+    step on, also in compiled functions, since it is a variable of the layer's
+    state. Given a `Schedule` when the layer is built, it follows the layer's own
+    step counter instead.
+    """
+
+    def __init__(self, check, doc):
+        self.check = check
+        self.__doc__ = doc
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, layer, owner=None):
+        if layer is None:
+            return self
+        if self.name not in layer.noise_state:
+            raise AttributeError(f"`{self.name}` is not set yet")
+        schedule = layer.schedules.get(self.name)
+        if schedule is not None:
+            return schedule.value(ops.convert_to_numpy(layer.noise_state["step"]))
+        return layer.noise_state.read(self.name)
+
+    def __set__(self, layer, value):
+        state = layer.noise_state
+        if isinstance(value, Schedule) and self.name not in state:
+            layer.schedules[self.name] = value
+            state.create(self.name, self.check(self.name, value.value(0)))
+            if "step" not in state:
+                state.create("step", 0, dtype="int32")
+            return
+        if isinstance(value, Schedule) or self.name in layer.schedules:
+            raise TypeError(
+                f"`{self.name}` cannot change between a number and a schedule once "
+                f"the layer is built. Build a new layer, or let "
+                f"`keras_dropout.callbacks.RateScheduler` assign the numbers. "
+                f"Received: {self.name}={value!r} for layer {layer.name!r}"
+            )
+        value = self.check(self.name, value)
+        if self.name in state:
+            state.write(self.name, value)
+        else:
+            state.create(self.name, value)
+
+
+class NoiseLayer(keras.layers.Layer):
+    """Base of all layers that add noise in training.
+
+    A subclass writes `perturb(x)`, the noisy output, and, if it is not the
+    identity, `infer(x)`, the output at inference. It draws with `self.key()` and
+    the functions of `keras_dropout.random`.
+
+    Args:
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run, or a
+            `keras.random.SeedGenerator` to share.
+        monte_carlo: Boolean. If true, the layer is noisy at inference as well, in
+            `predict`, in `model(x)` and in `model(x, training=False)`.
+        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
+    """
+
+    def __init__(self, seed=None, monte_carlo=False, **kwargs):
+        super().__init__(**kwargs)
+        self.monte_carlo = validation.boolean("monte_carlo", monte_carlo)
+        seed = validation.seed(seed)
+        shared = isinstance(seed, keras.random.SeedGenerator)
+        self.seed = seed
+        self.seed_generator = seed if shared else keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+        # Private in Keras: marks layers without a `build` as built, as Keras's
+        # own layers do, and must come before the state exists, so that PyTorch
+        # sees the parameters that it sees in Keras's layers.
+        self._build_at_init()
+        # Into `__dict__`, past Keras's tracking, for the layer to have no weights;
+        # `variables` tells the trainers about it.
+        self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
+        self.__dict__["schedules"] = {}
+
+    @property
+    def variables(self):
+        """All state of the layer: the seed's, and the live values."""
+        state = self.__dict__.get("noise_state")
+        own = super().variables
+        return own if state is None else own + state.variables
+
+    def is_noisy(self, training):
+        """Whether this call adds noise."""
+        return bool(training) or self.monte_carlo or sampling.is_on(self)
+
+    def call(self, inputs, training=False):
+        self.check_inputs(inputs)
+        if not self.is_noisy(training):
+            return self.infer(inputs)
+        outputs = self.perturb(inputs)
+        if training and not sampling.is_active():
+            self.advance()
+        return outputs
+
+    def perturb(self, x):
+        """The noisy output."""
+        raise NotImplementedError
+
+    def infer(self, x):
+        """The output at inference: the input itself, unless the paper differs."""
+        return x
+
+    def current(self, name):
+        """A live value as a float32 tensor, as it stands in this step."""
+        schedule = self.schedules.get(name)
+        if schedule is None:
+            return ops.convert_to_tensor(self.noise_state[name])
+        step = ops.convert_to_tensor(self.noise_state["step"])
+        return ops.cast(schedule(step), "float32")
+
+    def advance(self):
+        """Counts one training step, for schedules."""
+        if "step" in self.noise_state:
+            step = self.noise_state["step"]
+            step.assign(step + 1)
+
+    def key(self):
+        """The next key to draw with."""
+        return random.next_key(self.seed_generator)
+
+    def check_inputs(self, inputs):
+        """Refuses inputs that noise has no meaning for."""
+        for x in keras.tree.flatten(inputs):
+            dtype = keras.backend.standardize_dtype(x.dtype)
+            if not keras.backend.is_float_dtype(dtype):
+                raise ValueError(
+                    f"{type(self).__name__} needs floating-point inputs, since it "
+                    f"scales or perturbs them. Cast them first, for example with "
+                    f"`keras.ops.cast(x, 'float32')`. Received: dtype={dtype} in "
+                    f"layer {self.name!r}"
+                )
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        self.check_inputs(inputs)
+        return keras.tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, self.compute_dtype), inputs
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        seed = self.seed
+        if isinstance(seed, keras.random.SeedGenerator):
+            seed = keras.saving.serialize_keras_object(seed)
+        live = {}
+        for name in live_names(type(self)):
+            schedule = self.schedules.get(name)
+            live[name] = (
+                getattr(self, name)
+                if schedule is None
+                else keras.saving.serialize_keras_object(schedule)
+            )
+        return {**config, **live, "seed": seed, "monte_carlo": self.monte_carlo}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in ("seed", *live_names(cls)):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def live_names(cls):
+    """The names of the live values of a layer class."""
+    return [
+        name
+        for base in reversed(cls.__mro__)
+        for name, attribute in vars(base).items()
+        if isinstance(attribute, Live)
+    ]

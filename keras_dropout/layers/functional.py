@@ -1,0 +1,41 @@
+"""The formulas, as pure functions of an input and the noise that was drawn."""
+
+from keras import ops
+
+# The constants of SELU, to the digits that Klambauer et al. (2017) give.
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_SATURATION = -SELU_SCALE * SELU_ALPHA
+
+
+def where_kept(keep, x, scale=None):
+    r"""`scale * x` where kept and 0 elsewhere.
+
+    A selection, not a product: NaN or infinity in a dropped unit stays there.
+    """
+    if scale is not None:
+        x = x * ops.cast(scale, x.dtype)
+    return ops.where(keep, x, ops.zeros((), x.dtype))
+
+
+def inverse(probability):
+    """1 / probability, and 0 instead of infinity where it is zero."""
+    safe = ops.where(probability > 0, probability, ops.ones_like(probability))
+    return ops.where(probability > 0, 1.0 / safe, ops.zeros_like(probability))
+
+
+def alpha_affine(rate):
+    r"""The slope and intercept that give alpha dropout mean 0 and variance 1.
+
+    $$a = \left(q (1 + p A^2)\right)^{-1/2}, \qquad b = -a p A, \qquad q = 1 - p$$
+    """
+    slope = ((1.0 - rate) * (1.0 + rate * SELU_SATURATION**2)) ** -0.5
+    return slope, -slope * rate * SELU_SATURATION
+
+
+def alpha_drop(keep, x, rate):
+    """Alpha dropout of `x`: SELU's saturation where dropped, then the affine map."""
+    slope, intercept = alpha_affine(rate)
+    dropped = slope * SELU_SATURATION + intercept
+    kept = x * ops.cast(slope, x.dtype) + ops.cast(intercept, x.dtype)
+    return ops.where(keep, kept, ops.cast(dropped, x.dtype))

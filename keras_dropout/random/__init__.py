@@ -1,0 +1,80 @@
+"""The one place that draws random numbers.
+
+Layers ask for a *key* (the next state of their seed generator) and then for a
+keep mask, uniforms or normals from it. Which generator makes the bits is the
+business of one file a backend. While Monte Carlo samples are drawn, the
+[sampling context][keras_dropout.random.sampling] of the calling thread may join
+the samples by a scheme; the layers do not notice.
+"""
+
+import importlib
+
+import keras
+from keras import ops
+
+from keras_dropout.random import sampling
+
+if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
+    raise ImportError(
+        "keras_dropout runs on the TensorFlow, JAX and PyTorch backends of Keras. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}"
+    )
+_backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
+
+# Masks are decided by comparing 16 random bits with a threshold.
+LEVELS = 65536
+
+
+def next_key(generator):
+    """Returns the next key of `generator` and advances it.
+
+    A key is the pair (seed, counter) of the generator's state, with the replica
+    of a TensorFlow distribution strategy or the rank of `torch.distributed`
+    mixed into it, so that replicas draw different noise from one state.
+    """
+    return _backend.mix_replica(generator.next())
+
+
+def drop_threshold(rate):
+    """How many of the 65,536 levels of a 16-bit word mean "dropped"."""
+    return ops.cast(ops.round(ops.cast(rate, "float32") * LEVELS), "int32")
+
+
+def keep_probability(rate):
+    """The probability with which masks of this `rate` really keep a unit.
+
+    It is within 2^-17 of `1 - rate`. Dividing by it makes the mean exact.
+    """
+    return 1.0 - ops.cast(drop_threshold(rate), "float32") / LEVELS
+
+
+def keep_mask(shape, rate, key, *, per_row=True):
+    """Draws a Boolean mask that is true, that is *kept*, with probability 1 - rate.
+
+    Args:
+        shape: Shape of the mask. Its first axis counts rows unless `per_row` is
+            false; a first axis of 1 means one mask for all rows.
+        rate: Float or scalar tensor in `[0, 1]`. Probability of dropping.
+        key: A key of `next_key`.
+        per_row: False for masks of weights, which have no row axis.
+    """
+    arrangement = sampling.arrangement()
+    if arrangement is None:
+        return _backend.keep_mask(shape, drop_threshold(rate), key)
+    return sampling.keep_mask(arrangement, _backend, shape, rate, key, per_row)
+
+
+def uniform(shape, key, *, per_row=True):
+    """Draws float32 numbers uniform on [0, 1)."""
+    arrangement = sampling.arrangement()
+    if arrangement is None:
+        return _backend.uniform(shape, key)
+    return sampling.uniform(arrangement, _backend, shape, key, per_row)
+
+
+def normal(shape, key, *, per_row=True):
+    """Draws float32 standard normal numbers."""
+    arrangement = sampling.arrangement()
+    if arrangement is None:
+        return _backend.normal(shape, key)
+    return sampling.normal(arrangement, _backend, shape, key, per_row)

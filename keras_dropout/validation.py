@@ -1,0 +1,127 @@
+"""Checks of arguments: what must hold, what came, and the way out."""
+
+import math
+import numbers
+import operator
+
+import keras
+
+
+def invalid(name, expected, received):
+    """The text of an error about one argument, in Keras's own words."""
+    return (
+        f"Invalid value received for argument `{name}`. Expected {expected}. "
+        f"Received: {name}={received!r}"
+    )
+
+
+def real(name, value, expected):
+    """`value` as a float; `TypeError` where it is not a real number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(invalid(name, expected, value))
+    return float(value)
+
+
+def probability(name, value, *, below_one=False):
+    """`value` as a float in [0, 1], or in [0, 1) if one has no meaning here."""
+    expected = "a float value between 0 and 1"
+    expected += (
+        ", below 1 (at 1 this noise has infinite variance)" if below_one else ""
+    )
+    value = real(name, value, expected)
+    if not 0 <= value <= 1 or (below_one and value == 1):
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def non_negative(name, value):
+    """`value` as a finite float that is not negative."""
+    expected = "a finite float that is not negative"
+    value = real(name, value, expected)
+    if not 0 <= value < math.inf:
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def positive(name, value):
+    """`value` as a finite float above zero."""
+    expected = "a finite float above 0"
+    value = real(name, value, expected)
+    if not 0 < value < math.inf:
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def integer(name, value, *, minimum):
+    """`value` as an int of at least `minimum`."""
+    expected = f"an integer of at least {minimum}"
+    try:
+        whole = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = None
+    if whole is None:
+        raise TypeError(invalid(name, expected, value))
+    if whole < minimum:
+        raise ValueError(invalid(name, expected, value))
+    return whole
+
+
+def boolean(name, value):
+    """`value` if it is a bool."""
+    if not isinstance(value, bool):
+        raise TypeError(invalid(name, "True or False", value))
+    return value
+
+
+def choice(name, value, choices):
+    """`value` if it is one of `choices`."""
+    if value not in choices:
+        expected = "one of " + ", ".join(repr(each) for each in choices)
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def data_format(value):
+    """`"channels_last"`, `"channels_first"`, or Keras's own default for None."""
+    if value is None:
+        return keras.config.image_data_format()
+    return choice("data_format", value, ("channels_last", "channels_first"))
+
+
+def noise_shape(value):
+    """A tuple of positive integers and `None`, or `None` for the input's shape."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        expected = "a tuple or list of integers"
+        raise ValueError(invalid("noise_shape", expected, value))
+    try:
+        value = tuple(value)
+    except TypeError as error:
+        expected = "an iterable of integers (e.g., a tuple or list)"
+        raise ValueError(invalid("noise_shape", expected, value)) from error
+    for size in value:
+        if size is None:
+            continue
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral):
+            expected = "all elements to be integers or None"
+            raise ValueError(invalid("noise_shape", expected, value))
+        if size < 1:
+            expected = "all dimensions to be positive integers or None"
+            raise ValueError(invalid("noise_shape", expected, value))
+    return value
+
+
+def seed(value):
+    """An int in [0, 2^31), `None`, or a `keras.random.SeedGenerator`."""
+    if value is None or isinstance(value, keras.random.SeedGenerator):
+        return value
+    expected = (
+        "an integer in [0, 2**31), a `keras.random.SeedGenerator`, or None "
+        "for a new seed each time"
+    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(invalid("seed", expected, value))
+    if not 0 <= value < 1 << 31:
+        raise ValueError(invalid("seed", expected, value))
+    return int(value)
