@@ -83,8 +83,7 @@ class NoiseLayer(keras.layers.Layer):
         self.seed_generator = seed if shared else keras.random.SeedGenerator(seed)
         self.supports_masking = True
         # Private in Keras: marks layers without a `build` as built, as Keras's
-        # own layers do, and must come before the state exists, so that PyTorch
-        # sees the parameters that it sees in Keras's layers.
+        # own layers do.
         self._build_at_init()
         # Into `__dict__`, past Keras's tracking, for the layer to have no weights;
         # `variables` tells the trainers about it.
@@ -97,6 +96,14 @@ class NoiseLayer(keras.layers.Layer):
         state = self.__dict__.get("noise_state")
         own = super().variables
         return own if state is None else own + state.variables
+
+    def _track_variables(self):
+        # Private in Keras, and called on PyTorch only: makes the parameters that
+        # torch sees. Live values are no parameters, so they are hidden meanwhile.
+        state = self.__dict__.pop("noise_state", None)
+        super()._track_variables()
+        if state is not None:
+            self.__dict__["noise_state"] = state
 
     def is_noisy(self, training):
         """Whether this call adds noise."""
