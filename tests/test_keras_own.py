@@ -37,6 +37,7 @@ def _cases():
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.parametrize(("module", "cls", "name"), list(_cases()))
 def test_keras_test_passes_on_our_layer(module, cls, name, monkeypatch):
     monkeypatch.setattr(module, "layers", _OursFirst())

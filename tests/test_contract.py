@@ -1,0 +1,341 @@
+"""What every layer keeps, whatever it does."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_dropout as kd
+from tests.catalogue import ROWS, every_layer
+
+BACKEND = keras.backend.backend()
+HALF = ["float32", "mixed_float16", "mixed_bfloat16"]
+
+
+def array(x):
+    """A NumPy array of float32 for any float tensor, as it is for others."""
+    x = keras.tree.map_structure(ops.convert_to_tensor, x)
+    if keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+        x = ops.cast(x, "float32")
+    return ops.convert_to_numpy(x)
+
+
+def state(layer):
+    return [ops.convert_to_numpy(v).copy() for v in layer.variables]
+
+
+def same(a, b):
+    return np.array_equal(array(a), array(b), equal_nan=True)
+
+
+def test_catalogue_has_every_public_layer():
+    noise = {
+        name
+        for name in kd.layers.__all__
+        if name not in ("NoiseLayer",)
+        and issubclass(getattr(kd.layers, name), kd.layers.NoiseLayer)
+    }
+
+    assert noise <= {row.name for row in ROWS}
+
+
+@every_layer
+def test_inference_draws_nothing_and_is_deterministic(row):
+    layer = row.build(seed=1, monte_carlo=False)
+    x = row.batch()
+    layer(x, training=False)
+    before = state(layer)
+
+    first, second = layer(x, training=False), layer(x)
+
+    assert same(first, second)
+    for old, new in zip(before, state(layer), strict=True):
+        assert np.array_equal(old, new)
+
+
+@every_layer(identity=True)
+@pytest.mark.parametrize("dtype", HALF)
+def test_inference_is_the_bit_exact_identity(row, dtype):
+    layer = row.build(seed=1, dtype=dtype, monte_carlo=False)
+    x = ops.cast(row.batch(), layer.compute_dtype)
+
+    y = layer(x, training=False)
+
+    assert same(x, y)
+
+
+@every_layer
+def test_draws_anew_on_each_call(row):
+    layer = row.build(seed=1)
+    x = row.batch()
+
+    assert not same(layer(x, training=True), layer(x, training=True))
+
+
+@every_layer
+def test_same_seed_gives_the_same_noise(row):
+    x = row.batch()
+
+    assert same(row.build(seed=5)(x, training=True), row.build(seed=5)(x, training=True))
+
+
+@every_layer
+def test_neighbouring_seeds_share_nothing(row):
+    """Also not shifted by a call, as seeds that are added to a counter would."""
+    x = row.batch()
+    draws = []
+    for seed in (0, 1, 2, 3, 2**31 - 1):
+        layer = row.build(seed=seed)
+        draws += [array(layer(x, training=True)) for _ in range(3)]
+
+    for i, a in enumerate(draws):
+        for b in draws[:i]:
+            assert not np.array_equal(a, b)
+
+
+@every_layer
+def test_layers_without_a_seed_differ(row):
+    x = row.batch()
+
+    assert not same(row.build()(x, training=True), row.build()(x, training=True))
+
+
+@every_layer
+def test_state_replays(row):
+    layer = row.build(seed=1)
+    x = row.batch()
+    layer(x, training=True)
+    before = state(layer)
+    first = layer(x, training=True)
+
+    for variable, value in zip(layer.variables, before, strict=True):
+        variable.assign(value)
+
+    assert same(first, layer(x, training=True))
+
+
+@every_layer
+def test_monte_carlo_layer_is_noisy_at_inference(row):
+    layer = row.build(seed=1, monte_carlo=True)
+    x = row.batch()
+
+    assert not same(layer(x, training=False), layer(x, training=False))
+    assert not same(layer(x), layer(x))
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", HALF)
+def test_keeps_the_compute_dtype(row, dtype):
+    layer = row.build(seed=1, dtype=dtype)
+    x = row.batch()
+    floats = keras.backend.is_float_dtype(str(x.dtype))
+
+    for training in (True, False):
+        y = layer(x, training=training)
+        expected = layer.compute_dtype if floats else str(x.dtype)
+        assert keras.backend.standardize_dtype(y.dtype) == expected
+
+
+@every_layer
+def test_has_no_weights(row):
+    layer = row.build(seed=1)
+    layer(row.batch(), training=True)
+
+    assert layer.weights == []
+    assert layer.trainable_variables == []
+
+
+@every_layer
+def test_config_round_trip_keeps_everything(row):
+    layer = row.build(
+        seed=3, monte_carlo=True, name="noise", dtype="mixed_float16", trainable=False
+    )
+
+    config = layer.get_config()
+    again = type(layer).from_config(config)
+    serialised = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer)
+    )
+
+    for other in (again, serialised):
+        assert other.get_config() == config
+        assert other.name == "noise"
+        assert other.trainable is False
+        assert other.monte_carlo is True
+        assert other.dtype_policy.name == "mixed_float16"
+
+
+@every_layer
+def test_config_holds_every_argument(row):
+    arguments = set()
+    for cls in type(row.build()).__mro__:
+        if cls is keras.layers.Layer:
+            break
+        arguments |= set(inspect.signature(cls.__init__).parameters)
+
+    assert arguments - {"self", "kwargs", "args"} <= set(row.build().get_config())
+
+
+@every_layer(live=True)
+def test_live_value_acts_from_the_next_call_on(row):
+    layer = row.build(seed=1)
+    x = row.batch()
+    setattr(layer, row.live, 0.0)
+
+    still = [layer(x, training=True) for _ in range(2)]
+    setattr(layer, row.live, 0.5)
+    noisy = [layer(x, training=True) for _ in range(2)]
+
+    assert same(*still)
+    assert not same(*noisy)
+    assert getattr(layer, row.live) == 0.5
+    assert layer.get_config()[row.live] == 0.5
+
+
+@every_layer(live=True)
+@pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), 1.1])
+def test_live_value_refuses_bad_numbers(row, bad):
+    layer = row.build()
+    if row.live == "stddev" and bad == 1.1:
+        layer.stddev = bad
+        return
+
+    with pytest.raises(ValueError, match=f"`{row.live}`.*Received: {row.live}="):
+        setattr(layer, row.live, bad)
+
+
+@every_layer(live=True)
+@pytest.mark.parametrize("bad", [True, "0.5", None, [0.5]])
+def test_live_value_refuses_what_is_no_number(row, bad):
+    with pytest.raises(TypeError, match=f"`{row.live}`.*Received: {row.live}="):
+        setattr(row.build(), row.live, bad)
+
+
+@every_layer(zeroes=True)
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_a_dropped_unit_hides_nan_and_inf(row, dtype, poison):
+    """Forward and backward: whatever was dropped is 0, and so is its gradient."""
+    x = row.batch()
+    keep = array(row.build(seed=1, dtype=dtype)(x, training=True)) != 0
+    poisoned = np.where(keep, x, poison).astype("float32")
+    layer = row.build(seed=1, dtype=dtype)
+
+    y, gradient = value_and_gradient(layer, poisoned)
+
+    assert np.all(np.isfinite(y))
+    assert np.all(y[~keep] == 0)
+    assert np.all(np.isfinite(gradient))
+    assert np.all(gradient[~keep] == 0)
+
+
+def value_and_gradient(layer, x):
+    """The noisy output for `x`, and the gradient of its sum."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y)
+        return array(y), array(tape.gradient(loss, x))
+    if BACKEND == "torch":
+        import torch
+
+        x = torch.tensor(x, requires_grad=True)
+        y = layer(x, training=True)
+        y.sum().backward()
+        return array(y.detach()), array(x.grad)
+    import jax
+
+    def loss(x):
+        # The key is read and advanced within the scope, not in the real state.
+        with keras.StatelessScope():
+            y = layer(x, training=True)
+        return y.astype("float32").sum(), y
+
+    (_, y), gradient = jax.value_and_grad(loss, has_aux=True)(jax.numpy.asarray(x))
+    return array(y), array(gradient)
+
+
+@every_layer(trains=True)
+@pytest.mark.parametrize("jit", [False, True] if BACKEND == "tensorflow" else ["auto"])
+def test_fits_compiled_with_a_fresh_mask_each_step(row, jit):
+    layer = row.build(seed=1)
+    model = _model(row, layer)
+    model.compile("sgd", "mse", jit_compile=jit)
+    x = row.batch()
+    before = state(layer)
+
+    model.fit(x, _targets(row), epochs=2, batch_size=row.shape[0] // 2, verbose=0)
+
+    # Four steps, four draws or more: the counter counts in compiled steps.
+    seeds = [
+        (int(old[1]), int(new[1]))
+        for old, new in zip(before, state(layer), strict=True)
+        if old.shape == (2,)
+    ]
+    assert seeds
+    assert all(new >= old + 4 for old, new in seeds)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="tracers exist on JAX only")
+@every_layer(trains=True)
+def test_leaks_no_tracer(row):
+    import jax
+
+    model = _model(row, row.build(seed=1))
+    model.compile("sgd", "mse")
+
+    with jax.checking_leaks():
+        model.fit(row.batch(), _targets(row), epochs=2, verbose=0)
+
+
+def _model(row, layer):
+    inputs = keras.Input(row.shape[1:], dtype=str(row.batch().dtype))
+    x = keras.layers.Flatten()(layer(inputs))
+    return keras.Model(inputs, keras.layers.Dense(1)(x))
+
+
+def _targets(row):
+    return np.zeros((row.shape[0], 1), "float32")
+
+
+@every_layer
+def test_symbolic_call_keeps_the_output_shape(row):
+    layer = row.build()
+    x = row.batch()
+    symbolic = layer(keras.Input(row.shape[1:], dtype=str(x.dtype)))
+
+    y = layer(x)
+
+    assert symbolic.shape[1:] == y.shape[1:]
+    assert symbolic.shape[0] is None
+
+
+@every_layer
+def test_passes_the_keras_mask_on(row):
+    layer = row.build()
+
+    assert layer.supports_masking
+
+
+@every_layer(trains=True)
+def test_survives_keras_and_weights_files(row, tmp_path):
+    """The next mask after loading is the one that the saved run would have drawn."""
+    model = _model(row, row.build(seed=1))
+    x = row.batch()
+    model(x, training=True)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    expected = array(model(x, training=True))
+
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    refilled = _model(row, row.build(seed=2))
+    refilled.load_weights(tmp_path / "model.weights.h5")
+
+    for other in (loaded, refilled):
+        assert np.array_equal(array(other(x, training=True)), expected)
