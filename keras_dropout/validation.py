@@ -66,6 +66,37 @@ def integer(name, value, *, minimum):
     return whole
 
 
+def integers(name, value, *, count, minimum=1):
+    """A tuple of `count` integers, all the same if only one is given."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != count:
+            expected = f"an integer or a tuple of {count} integers"
+            raise ValueError(invalid(name, expected, value))
+        return tuple(integer(name, each, minimum=minimum) for each in value)
+    return (integer(name, value, minimum=minimum),) * count
+
+
+def interval(name, value):
+    """A pair of finite floats in order, the ends of an interval."""
+    expected = "a pair (low, high) of finite floats with low <= high"
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(invalid(name, expected, value))
+    low, high = (real(name, each, expected) for each in value)
+    if not -math.inf < low <= high < math.inf:
+        raise ValueError(invalid(name, expected, value))
+    return low, high
+
+
+def axes(name, value):
+    """A tuple of distinct integers from one integer or several."""
+    given = value if isinstance(value, (tuple, list)) else (value,)
+    # No backend has tensors of a higher rank.
+    checked = tuple(integer(name, each, minimum=-32) for each in given)
+    if not checked or len(set(checked)) < len(checked):
+        raise ValueError(invalid(name, "one or more axes, each once", value))
+    return checked
+
+
 def boolean(name, value):
     """`value` if it is a bool."""
     if not isinstance(value, bool):

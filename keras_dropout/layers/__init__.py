@@ -1,6 +1,7 @@
 """The noise layers. Every one is an ordinary Keras layer."""
 
 from keras_dropout.layers.alpha import AlphaDropout, FeatureAlphaDropout
+from keras_dropout.layers.attention import DropHead, DropKey
 from keras_dropout.layers.base import NoiseLayer
 from keras_dropout.layers.channels import (
     ChannelDropout,
@@ -9,20 +10,66 @@ from keras_dropout.layers.channels import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from keras_dropout.layers.cutout import Cutout
+from keras_dropout.layers.drop_block import (
+    DropBlock1D,
+    DropBlock2D,
+    DropBlock3D,
+)
 from keras_dropout.layers.dropout import Dropout, MCDropout
+from keras_dropout.layers.embedding import EmbeddingDropout
 from keras_dropout.layers.gaussian import GaussianDropout, GaussianNoise
+from keras_dropout.layers.layer_drop import LayerDrop
+from keras_dropout.layers.max_norm_dropout import MaxNormDropout
+from keras_dropout.layers.max_pooling import (
+    MaxPoolingDropout1D,
+    MaxPoolingDropout2D,
+    MaxPoolingDropout3D,
+)
+from keras_dropout.layers.patches import PatchDropout
+from keras_dropout.layers.paths import DropPath, StochasticDepth
+from keras_dropout.layers.shake import ShakeDrop, ShakeShake
+from keras_dropout.layers.stochastic_pooling import (
+    StochasticPooling1D,
+    StochasticPooling2D,
+    StochasticPooling3D,
+)
+from keras_dropout.layers.tokens import TokenDropout
+from keras_dropout.layers.uout import UOut
 
 __all__ = [
     "AlphaDropout",
     "ChannelDropout",
+    "Cutout",
+    "DropBlock1D",
+    "DropBlock2D",
+    "DropBlock3D",
+    "DropHead",
+    "DropKey",
+    "DropPath",
     "Dropout",
+    "EmbeddingDropout",
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "LayerDrop",
     "LockedDropout",
     "MCDropout",
+    "MaxNormDropout",
+    "MaxPoolingDropout1D",
+    "MaxPoolingDropout2D",
+    "MaxPoolingDropout3D",
     "NoiseLayer",
+    "PatchDropout",
+    "ShakeDrop",
+    "ShakeShake",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StochasticDepth",
+    "StochasticPooling1D",
+    "StochasticPooling2D",
+    "StochasticPooling3D",
+    "TokenDropout",
+    "UOut",
 ]

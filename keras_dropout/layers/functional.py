@@ -39,3 +39,16 @@ def alpha_drop(keep, x, rate):
     dropped = slope * SELU_SATURATION + intercept
     kept = x * ops.cast(slope, x.dtype) + ops.cast(intercept, x.dtype)
     return ops.where(keep, kept, ops.cast(dropped, x.dtype))
+
+
+def value_of_gradient_of(value, surrogate):
+    """`value` forward, and the gradient of `surrogate` backward."""
+    return surrogate + ops.stop_gradient(value - surrogate)
+
+
+def mix(keep, x, anchor, keep_probability):
+    """Mixout of `x`: the anchor where not kept, and what keeps the mean at `x`."""
+    dtype = x.dtype
+    x, anchor = ops.cast(x, "float32"), ops.cast(anchor, "float32")
+    kept = (x - (1.0 - keep_probability) * anchor) * inverse(keep_probability)
+    return ops.cast(ops.where(keep, kept, anchor), dtype)

@@ -17,6 +17,21 @@ def positions(rank, data_format):
     return range(first, first + rank - 2)
 
 
+def channels(data_format):
+    """The axis of the channels."""
+    return 1 if data_format == "channels_first" else -1
+
+
+def one_per_row(shape):
+    """`shape` with 1 on every axis but the first."""
+    return shared_over(shape, range(1, len(shape)))
+
+
+def one_for_all(shape):
+    """`shape` with 1 on every axis: one number for the whole batch."""
+    return (1,) * len(shape)
+
+
 def resolve(noise_shape, shape):
     """The shape that `noise_shape` asks for, given the input's shape."""
     if noise_shape is None:
