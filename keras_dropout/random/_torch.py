@@ -43,7 +43,8 @@ def keep_mask(shape, threshold, key):
     # From the least number on: all 64 bits of each word are random.
     words.random_(-(1 << 63), None, generator=_generator(key))
     halves = words.view(torch.int16)[:count].reshape(shape)
-    return halves >= threshold - 32768
+    # At 65536 the difference leaves 16 bits, and nothing is kept.
+    return (halves >= threshold - 32768) & (threshold < 65536)
 
 
 def uniform(shape, key):
