@@ -1,11 +1,14 @@
 """Noise as part of the model: dropouts, max-norm and honest uncertainty for Keras."""
 
-from keras_dropout import layers, schedules
+from keras_dropout import constraints, layers, schedules
 from keras_dropout._version import __version__
+from keras_dropout.registration import custom_objects
 from keras_dropout.seeds import reseed
 
 __all__ = [
     "__version__",
+    "constraints",
+    "custom_objects",
     "layers",
     "reseed",
     "schedules",

@@ -6,9 +6,8 @@ from keras import ops
 from keras_dropout import random, validation
 from keras_dropout.layers.state import NoiseState
 from keras_dropout.random import sampling
+from keras_dropout.registration import registered as registered
 from keras_dropout.schedules import Schedule
-
-registered = keras.saving.register_keras_serializable(package="keras_dropout")
 
 
 class Live:
@@ -114,8 +113,7 @@ class NoiseLayer(keras.layers.Layer):
         if not self.is_noisy(training):
             return self.infer(inputs)
         outputs = self.perturb(inputs)
-        if training and not sampling.is_active():
-            self.advance()
+        self.advance(training)
         return outputs
 
     def perturb(self, x):
@@ -134,9 +132,9 @@ class NoiseLayer(keras.layers.Layer):
         step = ops.convert_to_tensor(self.noise_state["step"])
         return ops.cast(schedule(step), "float32")
 
-    def advance(self):
-        """Counts one training step, for schedules."""
-        if "step" in self.noise_state:
+    def advance(self, training=True):
+        """Counts one training step, for schedules. Drawing a sample is none."""
+        if training and not sampling.is_active() and "step" in self.noise_state:
             step = self.noise_state["step"]
             step.assign(step + 1)
 

@@ -1,0 +1,203 @@
+"""Which axes of a weight come into one unit: the one table, for every Keras layer."""
+
+import dataclasses
+
+import keras
+
+from keras_dropout import validation
+from keras_dropout.seeds import flatten_layers
+from keras_dropout.validation import invalid
+
+
+def _all_but_last(layer):
+    """Of a kernel (positions ..., in, out)."""
+    return tuple(range(layer.rank + 1))
+
+
+def _positions(layer):
+    """Of a depthwise kernel (positions ..., in, multiplier)."""
+    return tuple(range(layer.rank))
+
+
+def _positions_and_last(layer):
+    """Of a transposed kernel (positions ..., out, in)."""
+    return (*range(layer.rank), layer.rank + 1)
+
+
+def _summed(layer):
+    """Of the kernel of an einsum: the letters that the output lacks."""
+    kernel, output = layer.equation.split(",")[1].split("->")
+    return tuple(axis for axis, letter in enumerate(kernel) if letter not in output)
+
+
+_dense = {"kernel": (0,)}
+_convolution = {"kernel": _all_but_last}
+_transposed = {"kernel": _positions_and_last}
+_depthwise = {"kernel": _positions}
+_separable = {"depthwise_kernel": _positions, "pointwise_kernel": _all_but_last}
+# The norm of each vector, as is the custom.
+_embedding = {"embeddings": (1,)}
+# Each gate is a unit of its own.
+_recurrent = {"kernel": (0,), "recurrent_kernel": (0,)}
+_recurrent_convolution = {"kernel": _all_but_last, "recurrent_kernel": _all_but_last}
+# Biases, gains and slopes belong to a unit; they do not come into one.
+_biases = {"bias": None}
+_gains = dict.fromkeys(("gamma", "beta", "scale", "alpha"))
+
+# From a layer's class to its weights and their incoming axes. Layers that hold only
+# other layers need no row.
+_table = {
+    keras.layers.Dense: _dense,
+    keras.layers.EinsumDense: {"kernel": _summed},
+    keras.layers.Conv1D: _convolution,
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Conv3D: _convolution,
+    keras.layers.Conv1DTranspose: _transposed,
+    keras.layers.Conv2DTranspose: _transposed,
+    keras.layers.Conv3DTranspose: _transposed,
+    keras.layers.DepthwiseConv1D: _depthwise,
+    keras.layers.DepthwiseConv2D: _depthwise,
+    keras.layers.SeparableConv1D: _separable,
+    keras.layers.SeparableConv2D: _separable,
+    keras.layers.Embedding: _embedding,
+    keras.layers.SimpleRNNCell: _recurrent,
+    keras.layers.LSTMCell: _recurrent,
+    keras.layers.GRUCell: _recurrent,
+    # The only cell that Keras does not name in public.
+    type(keras.layers.ConvLSTM1D(1, 1).cell): _recurrent_convolution,
+    keras.layers.BatchNormalization: _gains,
+    keras.layers.LayerNormalization: _gains,
+    keras.layers.GroupNormalization: _gains,
+    keras.layers.PReLU: _gains,
+}
+for _name, _row in {
+    # Younger than the oldest Keras that we support.
+    "RMSNormalization": _gains,
+    "ReversibleEmbedding": _embedding | {"reverse_embeddings": (0,)},
+}.items():
+    if hasattr(keras.layers, _name):
+        _table[getattr(keras.layers, _name)] = _row
+
+# Layers that hand one constraint down to projections that they make when built.
+_projections = dict.fromkeys(("query", "key", "value", "gate"), (0,))
+_projections["attention_output"] = (0, 1)
+# The attribute of `MultiHeadAttention` is private; it is what its config saves.
+HANDED_DOWN = {
+    keras.layers.MultiHeadAttention: ("_kernel_constraint", _projections),
+    keras.layers.GroupQueryAttention: ("kernel_constraint", _projections),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Incoming:
+    """One weight of a layer, and the axes of it that come into each unit."""
+
+    layer: keras.Layer
+    name: str
+    axes: tuple
+
+    @property
+    def variable(self):
+        """The weight, or None as long as the layer is not built."""
+        variable = getattr(self.layer, self.name, None)
+        if variable is None and not self.layer.built:
+            return None
+        if not isinstance(variable, keras.Variable):
+            raise ValueError(
+                f"Max-norm needs `{self.name}` of layer {self.layer.name!r} to be a "
+                f"weight of its own (with LoRA enabled it is not). Leave the layer "
+                f"out. Received: {self.name}={variable!r}"
+            )
+        return variable
+
+    @property
+    def attribute(self):
+        """The attribute by which the layer keeps and saves a constraint on it."""
+        stem = self.name.removesuffix("_kernel")
+        # The last is for depthwise convolutions, whose weight is just "kernel".
+        for name in (self.name, stem, "depthwise"):
+            if hasattr(self.layer, f"{name}_constraint"):
+                return f"{name}_constraint"
+        return None
+
+
+def incoming(layer):
+    """The weights that a layer owns itself (its sublayers own theirs)."""
+    declared = _checked(getattr(layer, "incoming_axes", {}))
+    rows = {**_biases, **_row(_table, layer), **declared}
+    _refuse_unknown(layer, rows)
+    found = []
+    for name, axes in rows.items():
+        if callable(axes):
+            axes = axes(layer)
+        if axes is not None:
+            found.append(Incoming(layer, name, axes))
+    return found
+
+
+def handed_down(layer):
+    """The attribute and the axes of a constraint for sublayers made when built."""
+    return _row(HANDED_DOWN, layer) or None
+
+
+def register_incoming_axes(layer_class, axes):
+    """Tells which axes of the weights of a layer class come into a unit.
+
+    A class of your own may say it by itself instead, in an attribute or property
+    `incoming_axes` of the same form.
+
+    Args:
+        layer_class: A subclass of `keras.layers.Layer`. Its subclasses inherit.
+        axes: Dictionary from the name of an attribute that holds a weight to an
+            integer or a tuple of integers, or to `None` for weights that come into no
+            unit, such as gains. For max-norm to be saved with a model, the layer must
+            keep and save a constraint beside each weight, as Keras's layers do:
+            `kernel_constraint` beside `kernel`.
+
+    Raises:
+        TypeError: `layer_class` is no layer class, or `axes` no such dictionary.
+
+    Examples:
+        >>> import keras
+        >>> from keras_dropout import constraints
+        >>> class Prototypes(keras.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.points = self.add_weight((10, input_shape[-1]))
+        >>> constraints.register_incoming_axes(Prototypes, {"points": 1})
+    """
+    if not (isinstance(layer_class, type) and issubclass(layer_class, keras.Layer)):
+        expected = "a subclass of `keras.layers.Layer`"
+        raise TypeError(invalid("layer_class", expected, layer_class))
+    _table[layer_class] = _checked(axes)
+
+
+def _row(table, layer):
+    """The row of the nearest class that has one."""
+    return next((table[each] for each in type(layer).__mro__ if each in table), {})
+
+
+def _checked(axes):
+    if not isinstance(axes, dict):
+        expected = "a dictionary from names of weights to their incoming axes"
+        raise TypeError(invalid("incoming_axes", expected, axes))
+    return {
+        name: None if each is None else validation.axes("incoming_axes", each)
+        for name, each in axes.items()
+    }
+
+
+def _refuse_unknown(layer, rows):
+    """Refuses a layer with a matrix that neither it nor the table explains."""
+    explained = {id(getattr(layer, name, None)) for name in rows}
+    for sublayer in flatten_layers(layer)[1:]:
+        explained.update(map(id, sublayer.weights))
+    for weight in layer.trainable_weights:
+        if len(weight.shape) > 1 and id(weight) not in explained:
+            kind = type(layer).__name__
+            raise ValueError(
+                f"Which axes of the weight {weight.path!r}, of shape {weight.shape}, "
+                f"come into one unit is not known for layer {layer.name!r} of class "
+                f"{kind}. Say it, for example with `constraints.register_incoming_axes"
+                f"({kind}, {{'{weight.name}': 0}})` or in an attribute "
+                f"`incoming_axes` of the class, or leave the layer out."
+            )

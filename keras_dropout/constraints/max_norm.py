@@ -1,0 +1,133 @@
+"""The projection of weights onto a ball, and the constraint that applies it."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_dropout import validation
+from keras_dropout.registration import registered
+from keras_dropout.validation import invalid
+
+# The largest relative error of rounding a number to each dtype.
+_ROUNDOFF = {
+    "bfloat16": 2.0**-8,
+    "float16": 2.0**-11,
+    "float32": 2.0**-24,
+    "float64": 2.0**-53,
+}
+
+
+def incoming_norms(weights, axes):
+    """L2 norms over `axes`, kept as axes of size 1, in float32 or better."""
+    if keras.backend.standardize_dtype(weights.dtype) != "float64":
+        weights = ops.cast(weights, "float32")
+    return ops.sqrt(ops.sum(ops.square(weights), axis=axes, keepdims=True))
+
+
+def rounding(dtype, count):
+    """By how much rounding may move a norm of `count` weights, relative to it.
+
+    Weights that were scaled down onto the limit must count as inside, else the
+    projection would not be idempotent. Rounding them moves their norm by at most the
+    roundoff of their dtype. A float32 sum of `count` squares errs by sqrt(count) / 3
+    roundoffs (root mean square; Higham and Mary, 2019), its root by half of that:
+    eight times as much is allowed, and four roundoffs for the other operations.
+    """
+    summed = _ROUNDOFF["float64" if dtype == "float64" else "float32"]
+    return _ROUNDOFF[dtype] + (4 + 2 * math.sqrt(count)) * summed
+
+
+def project(weights, max_value, axes):
+    """`weights`, with every norm over `axes` brought down to `max_value`.
+
+    What is inside the ball, or on it to rounding, comes back bit for bit.
+    """
+    dtype = keras.backend.standardize_dtype(weights.dtype)
+    norms = incoming_norms(weights, axes)
+    count = math.prod(weights.shape[axis] for axis in axes)
+    inside = norms <= max_value * (1.0 + rounding(dtype, count))
+    scale = max_value / ops.where(inside, max_value, norms)
+    return ops.cast(ops.cast(weights, norms.dtype) * scale, dtype)
+
+
+@registered
+class MaxNorm(keras.constraints.Constraint):
+    r"""Bounds the L2 norm of the weights that come into each unit.
+
+    After each update, for each unit, with $c$ = `max_value`,
+
+    $$w \leftarrow w \cdot \min\left(1, \frac{c}{\lVert w \rVert_2}\right).$$
+
+    It is the exact projection: weights inside the ball do not move by one bit, the
+    projection is idempotent, and zero stays zero. (`keras.constraints.MaxNorm` shrinks
+    all weights a little at each step.) Norms are summed in float32 whatever the dtype
+    of the weights.
+
+    Args:
+        max_value: Float above 0, the limit $c$, in the units of the weights. Usual
+            are 3 to 4.
+        axis: Integer or tuple of integers, the axes that come *into* a unit, over
+            which its norm is taken: 0 for the kernel of `Dense`, `(0, 1, 2)` for that
+            of `Conv2D`. [keras_dropout.constraints.apply_max_norm][] and
+            [keras_dropout.layers.MaxNormDropout][] know them for each Keras layer.
+            A dictionary from names of sublayers to their axes serves layers that hand
+            one constraint to several sublayers, as `MultiHeadAttention` does.
+
+    Raises:
+        TypeError: `max_value` is not a number, `axis` holds no integers.
+        ValueError: `max_value` is not finite or not above 0, `axis` is empty, repeats
+            itself, or, when the constraint is first applied, does not fit the weight.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> from keras_dropout import constraints
+        >>> kernel = np.array([[3.0, 0.6], [4.0, 0.8]], "float32")
+        >>> projected = constraints.MaxNorm(2.5, axis=0)(kernel)
+        >>> ops.convert_to_numpy(projected).tolist() == [
+        ...     [1.5, kernel[0, 1]],
+        ...     [2.0, kernel[1, 1]],
+        ... ]
+        True
+
+    References:
+        - Srivastava et al., 2014, [Dropout: A Simple Way to Prevent Neural Networks
+          from Overfitting](https://jmlr.org/papers/v15/srivastava14a.html)
+        - Srebro and Shraibman, 2005, [Rank, Trace-Norm and
+          Max-Norm](https://doi.org/10.1007/11503415_37)
+    """
+
+    def __init__(self, max_value=3.0, axis=0):
+        self.max_value = validation.positive("max_value", max_value)
+        if isinstance(axis, dict):
+            self.axis = {
+                name: validation.axes("axis", each) for name, each in axis.items()
+            }
+        else:
+            self.axis = validation.axes("axis", axis)
+
+    def __call__(self, w):
+        axes = self.axes_of(w)
+        return project(ops.convert_to_tensor(w), self.max_value, axes)
+
+    def axes_of(self, w):
+        """The incoming axes of the weight `w`, counted from 0."""
+        axes = self.axis
+        if isinstance(axes, dict):
+            # All that a constraint learns about its weight is the weight itself,
+            # whose path ends in "sublayer/kernel".
+            sublayer = getattr(w, "path", "").split("/")[-2:][0]
+            if sublayer not in axes:
+                expected = f"an entry for the sublayer of the weight {sublayer!r}"
+                raise ValueError(invalid("axis", expected, axes))
+            axes = axes[sublayer]
+        rank = len(w.shape)
+        if any(not -rank <= axis < rank for axis in axes):
+            expected = f"axes of a weight of shape {tuple(w.shape)}"
+            raise ValueError(invalid("axis", expected, axes))
+        return tuple(sorted({axis % rank for axis in axes}))
+
+    def get_config(self):
+        """The arguments that rebuild the constraint."""
+        return {"max_value": self.max_value, "axis": self.axis}
