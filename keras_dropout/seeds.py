@@ -38,6 +38,9 @@ def reseed(model, seed):
     for place, generator in enumerate(seed_generators(model)):
         words = np.random.SeedSequence([int(seed), place]).generate_state(1)
         generator.state.assign(np.array([words[0] >> 1, 0], "int32"))
+        # Private in Keras: on PyTorch its own Dropout passes over a generator that
+        # was built without a seed, and draws from torch's global state instead.
+        generator._initial_seed = int(words[0] >> 1)
 
 
 def seed_generators(model):

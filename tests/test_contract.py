@@ -78,7 +78,9 @@ def test_draws_anew_on_each_call(row):
 def test_same_seed_gives_the_same_noise(row):
     x = row.batch()
 
-    assert same(row.build(seed=5)(x, training=True), row.build(seed=5)(x, training=True))
+    assert same(
+        row.build(seed=5)(x, training=True), row.build(seed=5)(x, training=True)
+    )
 
 
 @every_layer
