@@ -191,7 +191,7 @@ def test_refuses_steps_of_another_kind(steps):
     ("boundaries", "rates"), [([5, 5], [0.1] * 3), ([5, 3], [0.1] * 3), ([5], [0.1])]
 )
 def test_refuses_stairs_that_do_not_fit(boundaries, rates):
-    with pytest.raises(ValueError, match="`boundaries`|`rates`"):
+    with pytest.raises(ValueError, match=r"`boundaries`|`rates`"):
         schedules.Piecewise(boundaries, rates)
 
 

@@ -39,8 +39,10 @@ class Live:
     def __set__(self, layer, value):
         state = layer.noise_state
         if isinstance(value, Schedule) and self.name not in state:
+            for extreme in value.extremes():
+                self.check(self.name, extreme)
             layer.schedules[self.name] = value
-            state.create(self.name, self.check(self.name, value.value(0)))
+            state.create(self.name, value.value(0))
             if "step" not in state:
                 state.create("step", 0, dtype="int32")
             return
