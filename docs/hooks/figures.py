@@ -1,0 +1,109 @@
+"""Draws the figures of the site with the code that they are about.
+
+A page shows a figure as `![What it shows](figures/NAME.svg)`, whatever its own folder.
+Each figure is drawn once and saved in the colours of both themes.
+"""
+
+import importlib
+import io
+import json
+import os
+import pathlib
+import re
+import sys
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+DOCS = pathlib.Path(__file__).parents[1]
+IMAGE = re.compile(r"!\[([^]]*)\]\(figures/([\w-]+)\.svg\)")
+REPORT = re.compile(r"<!-- report: (\w+) -->")
+# What text and axes are drawn in, and what replaces it in each theme.
+INK = "#123456"
+THEMES = {"light": "#3b4252", "dark": "#d8dee9"}
+
+
+def on_files(files, config):
+    """Adds two SVG files for each figure."""
+    for folder in (DOCS.parent / "examples", DOCS / "examples"):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    for name, draw in sources().items():
+        for theme, svg in themed(draw).items():
+            uri = f"figures/{name}.{theme}.svg"
+            files.append(File.generated(config, uri, content=svg))
+    return files
+
+
+def sources():
+    """All figures of the site: a name and a function that draws it."""
+    found = {}
+    for path in sorted((DOCS / "examples").glob("*.py")):
+        found.update(importlib.import_module(path.stem).FIGURES)
+    for path in sorted((DOCS / "results").glob("*.json")):
+        results = json.loads(path.read_text())
+        for name, draw in experiment(path.stem).FIGURES.items():
+            found[name] = lambda draw=draw, results=results: draw(results)
+    masks = importlib.import_module("masks")
+    for name, draw in masks.PICTURES.items():
+        found[f"mask-{name}"] = draw
+    return found
+
+
+def experiment(name):
+    return importlib.import_module(name)
+
+
+def themed(draw):
+    """Draws a figure, and returns its SVG in the colours of each theme."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    ink = {"text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK}
+    ink |= {"axes.titlecolor": INK, "xtick.color": INK, "ytick.color": INK}
+    style = {
+        "svg.hashsalt": "keras_dropout",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+    with matplotlib.rc_context(ink | style):
+        figure = draw()
+        buffer = io.StringIO()
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            bbox_inches="tight",
+            metadata={"Date": None},
+        )
+        plt.close(figure)
+    svg = buffer.getvalue()
+    return {theme: svg.replace(INK, colour) for theme, colour in THEMES.items()}
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Puts figures, in both themes, and the tables of results into a page."""
+
+    def image(match):
+        text, name = match[1], match[2]
+        shown = []
+        for theme in THEMES:
+            file = files.get_file_from_path(f"figures/{name}.{theme}.svg")
+            if file is None:
+                message = f"{page.file.src_uri} shows figure {name!r}: nothing draws it"
+                raise PluginError(message)
+            link = get_relative_url(file.src_uri, page.file.src_uri)
+            shown.append(f"![{text}]({link}#only-{theme}){{ loading=lazy }}")
+        return "".join(shown)
+
+    def report(match):
+        results = json.loads((DOCS / "results" / f"{match[1]}.json").read_text())
+        return experiment(match[1]).report(results)
+
+    return IMAGE.sub(image, REPORT.sub(report, markdown))

@@ -1,0 +1,181 @@
+"""Makes the gallery and the API pages out of what the package exports.
+
+A layer's page is what `docs/gallery/NAME.md` says about it, in between its picture and
+its docstring. The build stops where a public name has no docstring, a layer no page or
+no picture, or a page no layer.
+"""
+
+import inspect
+import os
+import pathlib
+import re
+import types
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+from mkdocs.utils.meta import get_data
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+
+import keras_dropout
+from keras_dropout import layers
+
+GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
+# The order of the gallery: what is dropped together.
+FAMILIES = {
+    "units": "Single units",
+    "channels": "Whole channels",
+    "regions": "Regions",
+    "paths": "Paths and layers",
+    "tokens": "Tokens and heads",
+    "weights": "Weights",
+    "recurrent": "Recurrent networks",
+    "pooling": "Pooling and activations",
+    "passes": "Several passes",
+}
+SECTIONS = ("## When to use it", "## When not", "## Differences")
+
+
+def is_layer(name):
+    """Whether a public name is a layer that the gallery shows."""
+    value = getattr(layers, name)
+    return (
+        inspect.isclass(value)
+        and issubclass(value, keras.layers.Layer)
+        and value is not layers.NoiseLayer
+    )
+
+
+LAYERS = [name for name in layers.__all__ if is_layer(name)]
+
+
+def on_config(config):
+    """Lists the generated pages where `nav` names their folders."""
+    sections = {"gallery": gallery_nav, "api": lambda: list(api_pages())}
+    for item in config.nav:
+        for title, target in item.items():
+            if target in sections:
+                item[title] = sections[target]()
+    return config
+
+
+def gallery_nav():
+    """The gallery and its layers, by family."""
+    families = by_family()
+    pages = [
+        {FAMILIES[family]: [f"gallery/{name}.md" for name in names]}
+        for family, names in families.items()
+    ]
+    return ["gallery/index.md", *pages]
+
+
+def on_files(files, config):
+    """Adds the pages of the API."""
+    for path, content in api_pages().items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def complain(what, names):
+    if names:
+        raise PluginError(f"There are {what}: {', '.join(sorted(names))}")
+
+
+def public_modules():
+    """The public modules by name, with the public names in each."""
+    modules = {"keras_dropout": keras_dropout}
+    for name in keras_dropout.__all__:
+        value = getattr(keras_dropout, name)
+        if isinstance(value, types.ModuleType):
+            modules[value.__name__] = value
+    return modules
+
+
+def api_pages():
+    """A page for each public module: its docstring and all its names."""
+    pages = {}
+    for module_name, module in public_modules().items():
+        names = [
+            name
+            for name in module.__all__
+            if not isinstance(getattr(module, name), types.ModuleType | str)
+        ]
+        bare = {name for name in names if not inspect.getdoc(getattr(module, name))}
+        complain(f"names without a docstring in {module_name}", bare)
+        lines = [f"# {module_name}", "", inspect.getdoc(module), ""]
+        if module is layers:
+            lines += [
+                "The layers have a page each in the [gallery](../gallery/index.md):"
+            ]
+            lines += [", ".join(f"[{n}](../gallery/{n}.md)" for n in LAYERS) + ".", ""]
+            names = [name for name in names if name not in LAYERS]
+        lines += [f"::: {module_name}.{name}" for name in names]
+        pages[f"api/{module_name}.md"] = "\n\n".join(lines) + "\n"
+    return pages
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Completes the gallery and the pages of its layers."""
+    if page.file.src_uri == "gallery/index.md":
+        return markdown.replace("<!-- gallery -->", grid())
+    if page.file.src_uri.startswith("gallery/"):
+        return layer_page(page.file.name, markdown)
+    return markdown
+
+
+def layer_page(name, notes):
+    """Title, formula, picture, what the notes say, then the docstring's sections."""
+    missing = [section for section in SECTIONS if section not in notes]
+    complain(f"sections missing in docs/gallery/{name}.md", missing)
+    description = inspect.getdoc(getattr(layers, name)).split("\nArgs:")[0]
+    return "\n\n".join(
+        [
+            f"# {name}",
+            description,
+            f"![What {name} drops](figures/mask-{name}.svg)",
+            notes.strip(),
+            "## Reference",
+            f"::: keras_dropout.layers.{name}\n"
+            "    options:\n"
+            "      heading_level: 3\n"
+            "      members: false\n"
+            "      show_docstring_description: false\n",
+        ]
+    )
+
+
+def by_family():
+    """The layers of each family; each layer must have a page that says its own."""
+    pages = {path.stem: path for path in GALLERY.glob("*.md") if path.stem != "index"}
+    complain("layers without a page in docs/gallery", set(LAYERS) - set(pages))
+    complain("pages in docs/gallery without a layer", set(pages) - set(LAYERS))
+    families = {family: [] for family in FAMILIES}
+    for name in LAYERS:
+        family = get_data(pages[name].read_text())[1].get("family")
+        if family not in FAMILIES:
+            message = f"docs/gallery/{name}.md needs `family:`, one of {list(FAMILIES)}"
+            raise PluginError(message)
+        families[family].append(name)
+    return {family: names for family, names in families.items() if names}
+
+
+def grid():
+    """All layers as cards, by family."""
+    parts = []
+    for family, names in by_family().items():
+        parts += [f"## {FAMILIES[family]}", '<div class="grid cards" markdown>', ""]
+        parts += [card(name) for name in names]
+        parts += ["", "</div>", ""]
+    return "\n".join(parts)
+
+
+def card(name):
+    summary = inspect.getdoc(getattr(layers, name)).splitlines()[0]
+    summary = re.sub(r"\[([^]]+)\]\[[^]]*\]", r"\1", summary)
+    return (
+        f"-   **[{name}]({name}.md)**\n\n"
+        f"    ![What {name} drops](figures/mask-{name}.svg)\n\n"
+        f"    {summary}\n"
+    )
