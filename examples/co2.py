@@ -1,0 +1,95 @@
+"""The uncertainty of a regression: carbon dioxide at Mauna Loa, extrapolated.
+
+Deep networks with dropout after each hidden layer are fitted to the record and asked
+about years before, in and after it. The standard deviation over Monte Carlo samples
+grows away from the data with ReLU; with tanh it cannot.
+"""
+
+import experiment
+import keras
+import numpy as np
+from datasets import co2
+
+import keras_dropout as kd
+
+WIDTH, DEPTH, RATE, BATCH, SAMPLES = 512, 4, 0.1, 68, 200
+
+
+def build(activation):
+    model = keras.Sequential([keras.Input((1,))])
+    for _ in range(DEPTH):
+        model.add(keras.layers.Dense(WIDTH, activation))
+        model.add(kd.layers.Dropout(RATE))
+    model.add(keras.layers.Dense(1))
+    return model
+
+
+def fit(activation, x, y, epochs, seed):
+    """Fits one network, with a learning rate that falls to zero."""
+    keras.utils.set_random_seed(seed)
+    model = build(activation)
+    steps = -(-len(x) // BATCH)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
+    model.compile(keras.optimizers.Adam(rate), "mse", steps_per_execution=steps)
+    model.fit(x, y, BATCH, epochs, verbose=0)
+    return model
+
+
+def run(args):
+    x, y, beyond = co2(args)
+    grid = np.linspace(x.min() - 2, beyond.max(), 400, dtype="float32")[:, None]
+    inside = (grid[:, 0] >= x.min()) & (grid[:, 0] <= x.max())
+    far = grid[:, 0] > x.max() + 1
+    bands, ratios = {}, {}
+    for activation in ("relu", "tanh"):
+        ratios[activation] = []
+        for seed in range(args.repeats):
+            model = fit(activation, x, y, args.epochs, seed)
+            prediction = kd.mc_predict(
+                model, grid, SAMPLES, batch_size=400, seed=seed, verbose=0
+            )
+            mean, std = prediction.mean[:, 0], prediction.std[:, 0]
+            within, without = float(std[inside].mean()), float(std[far].mean())
+            ratios[activation].append([within, without])
+            print(f"{activation}, seed {seed}: std {within:.3f} inside, {without:.3f}")
+            if seed == 0:
+                bands[activation] = {"mean": mean.tolist(), "std": std.tolist()}
+    data = {"x": x[:, 0].tolist(), "y": y[:, 0].tolist(), "grid": grid[:, 0].tolist()}
+    return {"data": data, "bands": bands, "std": ratios}
+
+
+def report(results):
+    header = ["activation", "std among the data", "std 1 to 2 units after", "ratio"]
+    rows = []
+    for activation, pairs in results["std"].items():
+        within, without = np.asarray(pairs).T
+        columns = within, without, without / within
+        cells = map(experiment.mean_and_spread, columns, (3, 3, 1))
+        rows.append([activation, *cells])
+    return experiment.table(header, rows)
+
+
+def draw(results):
+    import matplotlib.pyplot as plt
+
+    data = results["data"]
+    grid = np.asarray(data["grid"])
+    figure, axes = plt.subplots(2, 1, figsize=(8, 5.4), sharex=True, sharey=True)
+    for ax, (activation, band) in zip(axes, results["bands"].items(), strict=True):
+        mean, std = np.asarray(band["mean"]), np.asarray(band["std"])
+        for width in (2, 1):
+            low, high = mean - width * std, mean + width * std
+            label = f"± {width} std"
+            ax.fill_between(grid, low, high, color="#2a9d8f", alpha=0.25, label=label)
+        ax.plot(grid, mean, color="#2a9d8f", lw=1)
+        ax.plot(data["x"], data["y"], ".", ms=2.5, color="#e76f51", label="data")
+        ax.set(title=activation, ylabel="CO2, standardised", ylim=(-6, 6))
+    axes[0].legend(ncols=3, loc="lower left")
+    axes[1].set_xlabel("time, standardised")
+    return figure
+
+
+FIGURES = {"co2_bands": draw}
+
+if __name__ == "__main__":
+    experiment.main(__doc__, run, report, FIGURES, epochs=(1000, 20), repeats=3)
