@@ -4,12 +4,15 @@ from keras_dropout import constraints, layers, schedules
 from keras_dropout._version import __version__
 from keras_dropout.registration import custom_objects
 from keras_dropout.seeds import reseed
+from keras_dropout.uncertainty import Prediction, mc_predict
 
 __all__ = [
+    "Prediction",
     "__version__",
     "constraints",
     "custom_objects",
     "layers",
+    "mc_predict",
     "reseed",
     "schedules",
 ]

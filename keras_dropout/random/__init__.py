@@ -61,7 +61,8 @@ def keep_mask(shape, rate, key, *, per_row=True):
     arrangement = sampling.arrangement()
     if arrangement is None:
         return _backend.keep_mask(shape, drop_threshold(rate), key)
-    return sampling.keep_mask(arrangement, _backend, shape, rate, key, per_row)
+    threshold = drop_threshold(rate)
+    return sampling.keep_mask(arrangement, _backend, shape, threshold, key, per_row)
 
 
 def uniform(shape, key, *, per_row=True):

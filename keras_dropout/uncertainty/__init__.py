@@ -1,0 +1,6 @@
+"""Uncertainty at inference, for any Keras model."""
+
+from keras_dropout.uncertainty.predict import mc_predict
+from keras_dropout.uncertainty.prediction import Prediction
+
+__all__ = ["Prediction", "mc_predict"]

@@ -1,0 +1,109 @@
+"""Samples one model: owns its plan and the functions compiled for it."""
+
+import weakref
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dropout import seeds
+from keras_dropout.random.sampling import Arrangement
+from keras_dropout.uncertainty import backends, noise, outputs, statistics
+from keras_dropout.uncertainty.activation import activated
+from keras_dropout.uncertainty.plan import Plan
+
+# Compiled for one model, the latest of them: old rates and choices of layers go.
+_KEPT = 8
+_engines = weakref.WeakKeyDictionary()
+
+
+def engine(model, noises, **options):
+    """The engine for these noises of this model, built only once."""
+    built = _engines.setdefault(model, {})
+    layers = seeds.flatten_layers(model)
+    key = (
+        noise.strength(noises),
+        tuple(id(layer) for layer in layers[1:]),
+        repr(sorted(options.items())),
+    )
+    found = built.pop(key, None) or Engine(model, noises, **options)
+    built[key] = found
+    while len(built) > _KEPT:
+        del built[next(iter(built))]
+    return found
+
+
+class Engine:
+    """Samples one model with one choice of noises.
+
+    Args:
+        model: A built Keras model. The engine does not keep it alive.
+        noises: The noises that are on.
+        masks: One of `sampling.SCHEMES`.
+        told: What the outputs are, as in `outputs.heads`.
+        keep: Whether the samples themselves are wanted.
+    """
+
+    def __init__(self, model, noises, masks, told, keep):
+        self._model = weakref.ref(model)
+        # Keeps the layers alive, and so their ids unique.
+        self._layers = seeds.flatten_layers(model)[1:]
+        self._noises = list(noises)
+        self._masks, self._told, self._keep = masks, told, keep
+        self.plan = Plan(model, noises)
+        generators = seeds.seed_generators(model)
+        self.generators = len(generators)
+        state = model.variables, generators
+        self._prefix = backends.compiled(self.plan.prefix, *state)
+        self._chunk = backends.compiled(self._sample, *state)
+        self.kinds = None
+
+    def prefix(self, inputs):
+        """What is computed once for these inputs."""
+        seeds = np.zeros((self.generators, 2), np.int64)
+        return self._prefix(seeds, inputs)
+
+    def chunk(self, prepared, words, kept, first):
+        """Summaries of some samples, as a flat list with one for each head.
+
+        Args:
+            prepared: What `prefix` gave.
+            words: Integers that the seeds are hashed from.
+            kept: Boolean array, which of the samples count.
+            first: The number of the first sample.
+        """
+        seeds = backends.derive_seeds(words, self.generators)
+        return self._chunk(seeds, *prepared, kept, np.int32(first))
+
+    def _sample(self, features, masks, kept, first):
+        samples = kept.shape[0]
+        rows = self.plan.rows(features)
+        arrangement = Arrangement(samples, rows, self._masks, first)
+        with activated(self._noises, arrangement):
+            results = self.plan.suffix(features, masks, samples)
+        heads = outputs.heads(self._model(), self._told, results)
+        flat = keras.tree.flatten(heads)
+        self.structure = keras.tree.map_structure(lambda head: None, heads)
+        self.kinds = [head.kind for head in flat]
+        return [self._summary(head, kept, samples, rows) for head in flat]
+
+    def _summary(self, head, kept, samples, rows):
+        def unfold(x):
+            return ops.reshape(x, (samples, rows, *ops.shape(x)[1:]))
+
+        values = unfold(head.values)
+        spread = head.noise_variance
+        block = {"antithetic": min(2, samples), "stratified": samples}
+        summary = statistics.summarise(
+            values,
+            kept,
+            head.measure,
+            ops,
+            block=block.get(self._masks, 1),
+            noise_variance=None if spread is None else unfold(spread),
+        )
+        if self._keep:
+            summary["samples"] = values
+        if head.mask is not None:
+            summary["mask"] = unfold(head.mask)[0]
+        return summary

@@ -1,0 +1,188 @@
+"""Finds the noise in a model: what is random in it, and how it is switched on."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+from keras_dropout import seeds
+from keras_dropout.layers.base import NoiseLayer, live_names
+from keras_dropout.uncertainty import adapters
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """One source of noise in a model.
+
+    Attributes:
+        layer: The layer whose noise it is.
+        overrides: What is put over methods of instances while the noise is on: a
+            tuple of (instance, name of the method, function).
+        rates: The numbers that say how strong it is, which a compiled function
+            may have as constants in it.
+        always: Whether it is on without being switched on.
+    """
+
+    layer: keras.layers.Layer
+    overrides: tuple[tuple[object, str, Callable], ...] = ()
+    rates: tuple[float, ...] = ()
+    always: bool = False
+
+    @property
+    def name(self):
+        """The layer's path in its model, or its name."""
+        return getattr(self.layer, "path", None) or self.layer.name
+
+    @property
+    def is_silent(self):
+        """Whether it is a noise of strength zero."""
+        rates = self.rates
+        if isinstance(self.layer, NoiseLayer):
+            names = live_names(type(self.layer))
+            names = [name for name in names if name in ("rate", "stddev")]
+            rates = tuple(getattr(self.layer, name) for name in names)
+        return bool(rates) and not any(rates)
+
+
+def find(model):
+    """All noise in `model`, in the order of its layers."""
+    layers = seeds.flatten_layers(model)
+    found = [_noise(layer, layer is model) for layer in layers]
+    return [noise for noise in found if noise is not None]
+
+
+def select(model, noises, layers):
+    """Those of `noises` that are always on or that `layers` asks for.
+
+    Args:
+        model: The model that `noises` were found in.
+        noises: The result of `find(model)`.
+        layers: `None` for all, or names, types, instances, predicates of a layer,
+            or a list of these. A layer stands for all noise within it.
+
+    Raises:
+        ValueError: Something that `layers` asks for holds no noise.
+    """
+    if layers is None:
+        return list(noises)
+    asked = layers if isinstance(layers, (list, tuple, set)) else [layers]
+    chosen = set()
+    for one in asked:
+        within = {
+            id(inner)
+            for layer in seeds.flatten_layers(model)
+            if layer is not model and _matches(layer, one)
+            for inner in seeds.flatten_layers(layer)
+        }
+        matched = {id(noise) for noise in noises if id(noise.layer) in within}
+        if not matched:
+            raise ValueError(
+                f"`layers` must name layers of the model that are noisy or hold "
+                f"noise: {_names(noises)}. Received: layers={one!r}"
+            )
+        chosen |= matched
+    return [noise for noise in noises if noise.always or id(noise) in chosen]
+
+
+def require_some(model, noises):
+    """Refuses a model whose samples would all be equal."""
+    if any(not noise.is_silent for noise in noises):
+        return
+    trouble = f"all noise of `model` has rate 0: {_names(noises)}"
+    remedy = "Raise a rate"
+    if not noises:
+        trouble = "`model` has no noise to sample"
+        remedy = "Add a dropout layer"
+    raise ValueError(
+        f"{trouble[0].upper()}{trouble[1:]}, so all samples would be equal. {remedy}, "
+        f"or call `model.predict` for its deterministic output. "
+        f"Received: model={model.name!r}"
+    )
+
+
+def one_sample_per_call(noises):
+    """Those whose noise has no row axis, so that a call computes one sample."""
+    return [n for n in noises if getattr(n.layer, "one_sample_per_call", False)]
+
+
+def _names(noises):
+    return ", ".join(repr(noise.name) for noise in noises) or "none"
+
+
+def _matches(layer, asked):
+    if isinstance(asked, str):
+        return asked in (layer.name, getattr(layer, "path", None))
+    if isinstance(asked, type):
+        return isinstance(layer, asked)
+    if isinstance(asked, keras.layers.Layer):
+        return layer is asked
+    if callable(asked):
+        return bool(asked(layer))
+    raise TypeError(
+        "`layers` must be None, or names, types, instances or predicates of layers. "
+        f"Received: layers={asked!r}"
+    )
+
+
+def _noise(layer, is_root):
+    if isinstance(layer, NoiseLayer):
+        return Noise(layer, always=layer.monte_carlo)
+    if isinstance(layer, _augmentations()):
+        return None
+    if isinstance(layer, keras.layers.RNN):
+        return _recurrent(layer)
+    owns_seed = any(
+        isinstance(value, keras.random.SeedGenerator) for value in vars(layer).values()
+    )
+    if not owns_seed or hasattr(layer, "get_dropout_mask"):
+        # Without a seed of its own it draws nothing; cells belong to their RNN.
+        return None
+    function = adapters.CALLS.get(type(layer).call)
+    if function is not None:
+        rate = adapters.rate(layer)
+        return Noise(layer, ((layer, "call", function),), (rate,)) if rate else None
+    return _custom(layer, is_root)
+
+
+def _recurrent(layer):
+    cells = getattr(layer.cell, "cells", [layer.cell])
+    cells = [cell for cell in cells if hasattr(cell, "get_dropout_mask")]
+    rates = [(cell.dropout, cell.recurrent_dropout) for cell in cells]
+    rates = tuple(rate for pair in rates for rate in pair)
+    if not any(rates):
+        return None
+    overrides = [(layer, "call", adapters.with_training)]
+    for cell in cells:
+        overrides += [(cell, name, f) for name, f in adapters.CELL_METHODS.items()]
+    return Noise(layer, tuple(overrides), rates)
+
+
+def _custom(layer, is_root):
+    """A layer of the user's own that keeps a seed.
+
+    It may draw whatever `training` says, so it counts as noise. `training` is forced
+    on only if nothing else can listen to it: no layers inside, no moving statistics.
+    """
+    alone = not is_root and len(seeds.flatten_layers(layer)) == 1
+    state = {id(variable) for variable in layer.non_trainable_variables}
+    state -= {id(generator.state) for generator in seeds.seed_generators(layer)}
+    # Private in Keras: whether `call` takes the argument.
+    if alone and not state and layer._call_has_training_arg:
+        return Noise(layer, ((layer, "call", adapters.with_training),))
+    return Noise(layer, always=True)
+
+
+def _augmentations():
+    """Keras's layers that change data at random; they are no part of a model's noise.
+
+    All of them are named so; there is no public base class.
+    """
+    names = [name for name in dir(keras.layers) if name.startswith("Random")]
+    names += ["AugMix", "CutMix", "MixUp", "RandAugment"]
+    found = (getattr(keras.layers, name, None) for name in names)
+    return tuple(cls for cls in found if isinstance(cls, type))
+
+
+def strength(noises):
+    """Which noises a compiled function has in it, with what it holds as constants."""
+    return tuple((id(noise.layer), *noise.rates) for noise in noises)
