@@ -1,0 +1,76 @@
+"""The structure that the design promises, held by looking at the imports."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import keras_dropout as kd
+
+PACKAGE = pathlib.Path(kd.__file__).parent
+# Lower numbers may not import higher ones.
+LEVELS = {
+    "registration": 0,
+    "validation": 0,
+    "random": 1,
+    "schedules": 1,
+    "seeds": 1,
+    "constraints": 1,
+    "layers": 2,
+    "uncertainty": 3,
+    "surgery": 3,
+    "callbacks": 3,
+    "metrics": 3,
+    "plots": 3,
+}
+
+
+def imports(path):
+    """The names of our own top-level modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "keras_dropout":
+                names = [f"keras_dropout.{alias.name}" for alias in node.names]
+            else:
+                names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "keras_dropout" and len(parts) > 1:
+                yield parts[1]
+
+
+def files():
+    return [p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem[0] != "_"]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down_only(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+    for name in imports(path):
+        assert LEVELS[name] <= LEVELS[own], f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("module", [kd, kd.layers, kd.schedules, kd.constraints])
+def test_all_lists_what_is_there(module):
+    for name in module.__all__:
+        assert hasattr(module, name), name
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    script = (
+        "import sys, keras\n"
+        "before = set(sys.modules)\n"
+        "import keras_dropout\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "heavy = {'matplotlib', 'scipy', 'sklearn', 'pandas'}\n"
+        "heavy |= {'tensorflow', 'jax', 'torch'}\n"
+        "assert not new & heavy, new & heavy\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)
