@@ -16,6 +16,7 @@ from keras_dropout.layers.drop_block import (
     DropBlock2D,
     DropBlock3D,
 )
+from keras_dropout.layers.drop_connect import DropConnect
 from keras_dropout.layers.dropout import Dropout, MCDropout
 from keras_dropout.layers.embedding import EmbeddingDropout
 from keras_dropout.layers.gaussian import GaussianDropout, GaussianNoise
@@ -26,8 +27,13 @@ from keras_dropout.layers.max_pooling import (
     MaxPoolingDropout2D,
     MaxPoolingDropout3D,
 )
+from keras_dropout.layers.mixout import Mixout
 from keras_dropout.layers.patches import PatchDropout
 from keras_dropout.layers.paths import DropPath, StochasticDepth
+from keras_dropout.layers.recurrent_dropout import (
+    RecurrentDropoutGRU,
+    RecurrentDropoutLSTM,
+)
 from keras_dropout.layers.shake import ShakeDrop, ShakeShake
 from keras_dropout.layers.stochastic_pooling import (
     StochasticPooling1D,
@@ -36,6 +42,8 @@ from keras_dropout.layers.stochastic_pooling import (
 )
 from keras_dropout.layers.tokens import TokenDropout
 from keras_dropout.layers.uout import UOut
+from keras_dropout.layers.weight_drop import WeightDrop
+from keras_dropout.layers.zoneout import Zoneout
 
 __all__ = [
     "AlphaDropout",
@@ -44,6 +52,7 @@ __all__ = [
     "DropBlock1D",
     "DropBlock2D",
     "DropBlock3D",
+    "DropConnect",
     "DropHead",
     "DropKey",
     "DropPath",
@@ -59,8 +68,11 @@ __all__ = [
     "MaxPoolingDropout1D",
     "MaxPoolingDropout2D",
     "MaxPoolingDropout3D",
+    "Mixout",
     "NoiseLayer",
     "PatchDropout",
+    "RecurrentDropoutGRU",
+    "RecurrentDropoutLSTM",
     "ShakeDrop",
     "ShakeShake",
     "SpatialDropout1D",
@@ -72,4 +84,6 @@ __all__ = [
     "StochasticPooling3D",
     "TokenDropout",
     "UOut",
+    "WeightDrop",
+    "Zoneout",
 ]

@@ -75,6 +75,10 @@ class NoiseLayer(keras.layers.Layer):
         **kwargs: Of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
     """
 
+    # Whether all rows of a call share the noise, as they do that of weights, so that
+    # each sample of a prediction needs a call of its own.
+    one_sample_per_call = False
+
     def __init__(self, seed=None, monte_carlo=False, **kwargs):
         super().__init__(**kwargs)
         self.monte_carlo = validation.boolean("monte_carlo", monte_carlo)
@@ -125,6 +129,15 @@ class NoiseLayer(keras.layers.Layer):
     def infer(self, x):
         """The output at inference: the input itself, unless the paper differs."""
         return x
+
+    def without_noise(self):
+        """The layer that does what this one does at inference; `None` for nothing.
+
+        It is the layer itself if its inference is not simply the input.
+        """
+        ours, plain = type(self), NoiseLayer
+        identity = (ours.call, ours.infer) == (plain.call, plain.infer)
+        return None if identity else self
 
     def current(self, name):
         """A live value as a float32 tensor, as it stands in this step."""

@@ -70,6 +70,9 @@ class Dropout(BernoulliLayer):
             return x
         return x * ops.cast(1.0 - self.current("rate"), x.dtype)
 
+    def without_noise(self):
+        return None if self.scaling == "train" else self
+
     def get_config(self):
         own = {"noise_shape": self.noise_shape, "scaling": self.scaling}
         return {**super().get_config(), **own}

@@ -52,3 +52,13 @@ def mix(keep, x, anchor, keep_probability):
     x, anchor = ops.cast(x, "float32"), ops.cast(anchor, "float32")
     kept = (x - (1.0 - keep_probability) * anchor) * inverse(keep_probability)
     return ops.cast(ops.where(keep, kept, anchor), dtype)
+
+
+def where_updated(updated, old, new):
+    """Zoneout in training: the new state where `updated` is not 0, else the old."""
+    return ops.where(updated != 0, new, old)
+
+
+def blend(kept, old, new):
+    """Zoneout at inference: the mean of the two states, `kept` of it the old."""
+    return kept * old + (1 - kept) * new

@@ -85,6 +85,9 @@ class LayerDrop(BernoulliLayer):
     def infer(self, x):
         return self.layer(x)
 
+    def without_noise(self):
+        return self.layer
+
     def get_config(self):
         layer = keras.saving.serialize_keras_object(self.layer)
         return {**super().get_config(), "layer": layer}

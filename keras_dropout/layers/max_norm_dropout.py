@@ -102,6 +102,9 @@ class MaxNormDropout(Dropout):
         first, *others = outputs
         return type(outputs)((super().call(first, training), *others))
 
+    def without_noise(self):
+        return self.layer if self.scaling == "train" else self
+
     def compute_mask(self, inputs, previous_mask=None):
         return self.layer.compute_mask(inputs, previous_mask)
 

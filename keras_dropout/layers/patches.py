@@ -117,6 +117,9 @@ class PatchDropout(NoiseLayer):
         positions = ops.arange(shape[1] - self.num_prefix_tokens, dtype="int32")
         return x, ops.broadcast_to(positions, (shape[0], ops.shape(positions)[0]))
 
+    def without_noise(self):
+        return self if self.return_indices else None
+
     def compute_mask(self, inputs, previous_mask=None):
         """The mask of the input: in training, `call` has set the thinned one."""
         if isinstance(previous_mask, keras.KerasTensor):
