@@ -56,7 +56,8 @@ class Engine:
         state = model.variables, generators
         self._prefix = backends.compiled(self.plan.prefix, *state)
         self._chunk = backends.compiled(self._sample, *state)
-        self.kinds = None
+        # Known once the model's outputs have been seen.
+        self.structure = self.kinds = self.measures = None
 
     def prefix(self, inputs):
         """What is computed once for these inputs."""
@@ -85,6 +86,7 @@ class Engine:
         flat = keras.tree.flatten(heads)
         self.structure = keras.tree.map_structure(lambda head: None, heads)
         self.kinds = [head.kind for head in flat]
+        self.measures = [head.measure for head in flat]
         return [self._summary(head, kept, samples, rows) for head in flat]
 
     def _summary(self, head, kept, samples, rows):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_dropout.uncertainty import statistics
+from keras_dropout.uncertainty import classes
 
 _CLASSES = ("probabilities", "logits", "binary")
 
@@ -81,9 +81,7 @@ class Prediction:
     @property
     def entropy(self):
         """Entropy of the mean probabilities, in nats: total uncertainty."""
-        self._require_classes("entropy")
-        kind = "binary" if self.kind == "binary" else "probabilities"
-        return statistics.entropy(self.mean, kind).astype(self.mean.dtype)
+        return classes.entropy(self._classes("entropy").mean, self.kind)
 
     @property
     def expected_entropy(self):
@@ -96,57 +94,47 @@ class Prediction:
 
         It is `entropy` less `expected_entropy`; about 1/T of it too low for T samples.
         """
-        self._require_classes("mutual_information")
-        return self._information
+        return self._classes("mutual_information")._information
 
     @property
     def mutual_information_corrected(self):
         """`mutual_information` times T / (T - 1), nearly free of bias, in nats."""
-        count = self._per_row(self.count, self.mutual_information)
+        count = self._count_like(self.mutual_information)
         return self.mutual_information * (count / np.maximum(count - 1, 1))
 
     @property
     def mutual_information_error(self):
         """Monte Carlo standard error of `mutual_information`, in nats."""
-        self._require_classes("mutual_information_error")
-        return self._information_error
+        return self._classes("mutual_information_error")._information_error
 
     # Votes and margins, numbers in [0, 1].
 
     @property
     def variation_ratio(self):
-        """Fraction of samples that do not vote for the class with the most votes.
-
-        Mean over the labels if `kind` is `"binary"`.
-        """
-        winners, count = self._tally("variation_ratio")
-        return self._over_labels(1 - winners.max(axis=-1) / count)
+        """Fraction of samples that do not vote for the most voted class."""
+        votes = self._classes("variation_ratio")._votes
+        return classes.variation_ratio(votes, self._count_like(votes), self.kind)
 
     @property
     def disagreement(self):
         """Probability that two different samples vote for different classes."""
-        votes, count = self._tally("disagreement")
-        pairs = (votes * (votes - 1)).sum(axis=-1)
-        return self._over_labels(1 - pairs / np.maximum(count * (count - 1), 1))
+        votes = self._classes("disagreement")._votes
+        return classes.disagreement(votes, self._count_like(votes), self.kind)
 
     @property
     def max_probability(self):
         """The largest mean probability; of the least certain label if binary."""
-        return self._sorted("max_probability")[..., -1]
+        return classes.max_probability(self._classes("max_probability").mean, self.kind)
 
     @property
     def margin(self):
         """The largest mean probability less the second; a label's is its opposite."""
-        ordered = self._sorted("margin")
-        return ordered[..., -1] - ordered[..., -2]
+        return classes.margin(self._classes("margin").mean, self.kind)
 
     @property
     def label(self):
         """The most probable class, or for each binary label whether it is likely."""
-        self._require_classes("label")
-        if self.kind == "binary":
-            return (self.mean > 0.5).astype("int64")
-        return self.mean.argmax(axis=-1)
+        return classes.label(self._classes("label").mean, self.kind)
 
     def quantile(self, q):
         """Quantiles of the samples.
@@ -262,44 +250,19 @@ class Prediction:
         array = getattr(self, name)
         return array[:, rows] if name == "samples" else array[rows]
 
-    def _require_classes(self, name):
-        if self.kind not in _CLASSES:
-            raise ValueError(
-                f"`{name}` needs class probabilities, and a model's output is taken "
-                "for plain values unless its last layer's activation says otherwise. "
-                "Say outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
-                f"Received: outputs={self.kind!r}"
-            )
+    def _classes(self, name):
+        """This prediction, if it is one of classes."""
+        if self.kind in _CLASSES:
+            return self
+        raise ValueError(
+            f"`{name}` needs class probabilities, and a model's output is taken for "
+            "plain values unless its last layer's activation says otherwise. Say "
+            "outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
+            f"Received: outputs={self.kind!r}"
+        )
 
-    def _tally(self, name):
-        """Votes with all choices on the last axis, and how many there are."""
-        self._require_classes(name)
-        votes = self._votes
-        count = self._per_row(self.count, votes)
-        if self.kind == "binary":
-            votes = np.stack([votes, count - votes], axis=-1)
-            return votes, count
-        return votes, count[..., 0]
-
-    def _sorted(self, name):
-        self._require_classes(name)
-        if self.kind != "binary":
-            if self.mean.shape[-1] < 2:
-                raise ValueError(
-                    f"`{name}` needs two classes or more on the last axis. For the "
-                    "probability of one class say outputs='binary'. "
-                    f"Received: mean of shape {self.mean.shape}"
-                )
-            return np.sort(self.mean, axis=-1)
-        likelier = np.maximum(self.mean, 1 - self.mean).min(axis=-1)
-        return np.stack([1 - likelier, likelier], axis=-1)
-
-    def _over_labels(self, values):
-        return values.mean(axis=-1) if self.kind == "binary" else values
-
-    @staticmethod
-    def _per_row(values, like):
-        return values.reshape(values.shape + (1,) * (like.ndim - 1))
+    def _count_like(self, array):
+        return self.count.reshape(self.count.shape + (1,) * (array.ndim - 1))
 
 
 def _span(count):

@@ -172,10 +172,10 @@ def _keep(samples, kept, xp):
 
 
 def _divergence(p, q, kind, xp):
-    """KL(p || q); exactly zero where p equals q."""
+    """KL(p || q); exactly zero where p equals q, since the ratio is then 1."""
 
     def terms(p, q):
-        return p * (xp.log(xp.maximum(p, _TINY)) - xp.log(xp.maximum(q, _TINY)))
+        return p * xp.log(xp.maximum(p, _TINY) / xp.maximum(q, _TINY))
 
     total = terms(p, q)
     if kind == "binary":
