@@ -1,6 +1,6 @@
 """Noise as part of the model: dropouts, max-norm and honest uncertainty for Keras."""
 
-from keras_dropout import constraints, layers, schedules
+from keras_dropout import callbacks, constraints, layers, schedules
 from keras_dropout._version import __version__
 from keras_dropout.registration import custom_objects
 from keras_dropout.seeds import reseed
@@ -9,6 +9,7 @@ from keras_dropout.uncertainty import Prediction, mc_predict
 __all__ = [
     "Prediction",
     "__version__",
+    "callbacks",
     "constraints",
     "custom_objects",
     "layers",

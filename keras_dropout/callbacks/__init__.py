@@ -1,0 +1,6 @@
+"""Callbacks that set and record the rates of a model."""
+
+from keras_dropout.callbacks.rate_logger import RateLogger
+from keras_dropout.callbacks.rate_scheduler import RateScheduler
+
+__all__ = ["RateLogger", "RateScheduler"]

@@ -1,0 +1,70 @@
+"""Recording the rates of a model while it is trained."""
+
+import numbers
+
+import keras
+
+from keras_dropout.layers.base import live_names
+from keras_dropout.selection import select
+
+
+class RateLogger(keras.callbacks.Callback):
+    """Puts the rates of a model into the logs of each epoch.
+
+    They appear as `rate/<layer>` (or by the name of the number, `stddev/<layer>`) in
+    the history that `fit` returns, and in what the callbacks *behind* this one write:
+    `TensorBoard`, `CSVLogger`. Of layers with one name, in different nested models,
+    the second becomes `rate/<layer>_1`, and so on. Rates that a layer learns, or that
+    follow a schedule, are recorded as they stand at the end of the epoch.
+
+    Args:
+        layers: The layers to record: `None` for all that have a rate, or one or a
+            list of names, classes, layers, or functions from a layer to True or
+            False.
+
+    Raises:
+        ValueError: When training begins, `layers` picks no layer with a rate.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> import keras_dropout as kd
+        >>> ramp = kd.schedules.Linear(0.0, 0.5, steps=4)
+        >>> model = keras.Sequential(
+        ...     [kd.layers.Dropout(ramp, name="drop"), keras.layers.Dense(1)]
+        ... )
+        >>> model.compile("sgd", "mse")
+        >>> logger = kd.callbacks.RateLogger()
+        >>> x, y = np.ones((4, 3)), np.ones((4, 1))
+        >>> history = model.fit(x, y, epochs=3, callbacks=[logger], verbose=0)
+        >>> history.history["rate/drop"]
+        [0.125, 0.25, 0.375]
+    """
+
+    def __init__(self, layers=None):
+        super().__init__()
+        self.layers = layers
+        self._watched = {}
+
+    def on_train_begin(self, logs=None):
+        found = select(self.model, self.layers, rates, "a rate")
+        self._watched = {}
+        for layer in found:
+            same = sum(each.name == layer.name for each in self._watched.values())
+            name = f"{layer.name}_{same}" if same else layer.name
+            self._watched[name] = layer
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, layer in self._watched.items():
+            for attribute, value in rates(layer).items():
+                logs[f"{attribute}/{name}"] = value
+
+
+def rates(layer):
+    """The live numbers of a layer, and its rate, whatever keeps it, by name."""
+    names = dict.fromkeys([*live_names(type(layer)), "rate"])
+    values = {name: getattr(layer, name, None) for name in names}
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, numbers.Real)
+    }

@@ -1,0 +1,112 @@
+"""Assigning rates from a schedule while a model is trained."""
+
+import keras
+from keras import ops
+
+from keras_dropout import validation
+from keras_dropout.layers.base import live_names
+from keras_dropout.schedules import Schedule
+from keras_dropout.selection import select
+from keras_dropout.validation import invalid
+
+
+class RateScheduler(keras.callbacks.Callback):
+    """Sets the rates of layers in a model, in each step or each epoch of `fit`.
+
+    A schedule that is given to a layer itself needs no callback. This one is for
+    models that are built already, for one schedule over many layers, and for
+    schedules in epochs. Steps are counted by the optimizer, which is saved with the
+    model, and epochs by `fit`: a resumed run goes on where it stopped.
+
+    Args:
+        schedule: A schedule, or any function from the step (an integer from 0) to a
+            float.
+        layers: The layers to set: `None` for all that have a live `attribute`, or
+            one or a list of names, classes, layers, or functions from a layer to
+            True or False. A layer is set with all layers within it.
+        unit: `"step"` or `"epoch"`, what the schedule counts.
+        attribute: Name of the live number to set.
+
+    Raises:
+        TypeError: `schedule` is not callable.
+        ValueError: When training begins, `layers` picks a layer without a live
+            `attribute`, or one that follows a schedule of its own, or the schedule
+            leaves the range that a layer allows.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> import keras_dropout as kd
+        >>> dropout = kd.layers.Dropout(0.0)
+        >>> model = keras.Sequential([dropout, keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> late = kd.callbacks.RateScheduler(kd.schedules.Late(0.5, 2), unit="epoch")
+        >>> x, y = np.ones((4, 3)), np.ones((4, 1))
+        >>> history = model.fit(x, y, epochs=3, callbacks=[late], verbose=0)
+        >>> dropout.rate
+        0.5
+
+    References:
+        - Liu et al., 2023, [Dropout Reduces
+          Underfitting](https://arxiv.org/abs/2303.01500)
+    """
+
+    def __init__(self, schedule, layers=None, unit="step", attribute="rate"):
+        super().__init__()
+        if not callable(schedule):
+            expected = "a schedule, or a function from the step to a float"
+            raise TypeError(invalid("schedule", expected, schedule))
+        self.schedule = schedule
+        self.layers = layers
+        self.unit = validation.choice("unit", unit, ("step", "epoch"))
+        self.attribute = attribute
+        self._targets = []
+        self._steps = 0
+        self._assigned = None
+
+    def on_train_begin(self, logs=None):
+        self._targets = select(
+            self.model,
+            self.layers,
+            self._is_live,
+            f"a live `{self.attribute}` (Keras's own noise layers have none; use "
+            f"their twins in `keras_dropout.layers`)",
+        )
+        for layer in self._targets:
+            self._check(layer)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._assigned = None
+        if self.unit == "epoch":
+            self._assign(epoch)
+        elif getattr(self.model, "optimizer", None) is not None:
+            self._steps = int(ops.convert_to_numpy(self.model.optimizer.iterations))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.unit == "step":
+            self._assign(self._steps + batch)
+
+    def _assign(self, step):
+        value = self.schedule(step)
+        value = float(ops.convert_to_numpy(value))
+        if value == self._assigned:
+            return
+        # On JAX the state is out of the model during an epoch. Asking for `self.model`
+        # brings it back, and has the trainer take it up again after we assign.
+        assert self.model is not None
+        for layer in self._targets:
+            setattr(layer, self.attribute, value)
+        self._assigned = value
+
+    def _is_live(self, layer):
+        return self.attribute in live_names(type(layer))
+
+    def _check(self, layer):
+        if self.attribute in layer.schedules:
+            raise ValueError(
+                f"Layer {layer.name!r} follows a schedule of its own already. Leave it "
+                f"out of `layers`, or build it with a number. "
+                f"Received: {self.attribute}={layer.schedules[self.attribute]!r}"
+            )
+        if isinstance(self.schedule, Schedule):
+            for extreme in self.schedule.extremes():
+                getattr(type(layer), self.attribute).check(self.attribute, extreme)
