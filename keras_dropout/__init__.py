@@ -1,9 +1,10 @@
 """Noise as part of the model: dropouts, max-norm and honest uncertainty for Keras."""
 
-from keras_dropout import callbacks, constraints, layers, schedules
+from keras_dropout import callbacks, constraints, layers, losses, schedules
 from keras_dropout._version import __version__
 from keras_dropout.registration import custom_objects
 from keras_dropout.seeds import reseed
+from keras_dropout.surgery import insert_dropout, replace_dropout, strip_dropout
 from keras_dropout.uncertainty import Prediction, mc_predict
 
 __all__ = [
@@ -12,8 +13,12 @@ __all__ = [
     "callbacks",
     "constraints",
     "custom_objects",
+    "insert_dropout",
     "layers",
+    "losses",
     "mc_predict",
+    "replace_dropout",
     "reseed",
     "schedules",
+    "strip_dropout",
 ]

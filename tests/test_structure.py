@@ -17,6 +17,7 @@ LEVELS = {
     "random": 1,
     "schedules": 1,
     "seeds": 1,
+    "losses": 1,
     "constraints": 1,
     "layers": 2,
     "uncertainty": 3,

@@ -28,8 +28,10 @@ from keras_dropout.layers.max_pooling import (
     MaxPoolingDropout3D,
 )
 from keras_dropout.layers.mixout import Mixout
+from keras_dropout.layers.multi_sample import MultiSampleDropout
 from keras_dropout.layers.patches import PatchDropout
 from keras_dropout.layers.paths import DropPath, StochasticDepth
+from keras_dropout.layers.r_drop import RDrop
 from keras_dropout.layers.recurrent_dropout import (
     RecurrentDropoutGRU,
     RecurrentDropoutLSTM,
@@ -69,8 +71,10 @@ __all__ = [
     "MaxPoolingDropout2D",
     "MaxPoolingDropout3D",
     "Mixout",
+    "MultiSampleDropout",
     "NoiseLayer",
     "PatchDropout",
+    "RDrop",
     "RecurrentDropoutGRU",
     "RecurrentDropoutLSTM",
     "ShakeDrop",

@@ -1,0 +1,72 @@
+"""Taking the noise out of a built model."""
+
+from keras_dropout import layers
+from keras_dropout.seeds import flatten_layers
+from keras_dropout.surgery.graph import Chain, rebuilt
+from keras_dropout.surgery.twins import TWINS
+
+
+def strip_dropout(model):
+    """Takes the noise out of a built model, for export.
+
+    Noise layers are removed and wrappers opened, for example
+    `DropConnect(Dense(...))` to the `Dense` within. A layer that does something at
+    inference as well, such as `Zoneout` or `StochasticPooling2D`, stays and only does
+    that. Noise within other layers, as in attention, stays as well; it is silent at
+    inference.
+
+    Args:
+        model: A Functional or Sequential model; nested models are changed too.
+
+    Returns:
+        A new model that shares the weights of `model` and whose outputs are those of
+        `model` at inference without Monte Carlo noise, or `model` itself if there was
+        nothing to take out.
+
+    Raises:
+        TypeError: `model` is subclassed.
+        ValueError: Monte Carlo noise lies within another layer, out of reach.
+
+    Examples:
+        >>> import keras
+        >>> import keras_dropout as kd
+        >>> model = keras.Sequential(
+        ...     [keras.Input((4,)), kd.layers.MCDropout(0.2), keras.layers.Dense(3)]
+        ... )
+        >>> [layer.name for layer in kd.strip_dropout(model).layers]
+        ['dense']
+    """
+
+    def change(target):
+        return Chain(_without_noise(target))
+
+    stripped = rebuilt(model, change)
+    for layer in flatten_layers(stripped):
+        if getattr(layer, "monte_carlo", False):
+            raise ValueError(
+                f"The Monte Carlo noise of {layer.name!r} lies within another layer "
+                "and cannot be taken out. Build the layer with `monte_carlo=False`, "
+                f"or put it into the model itself. Received: model={model.name!r}"
+            )
+    return stripped
+
+
+def _without_noise(layer):
+    """What does the same as the layer at inference, without its noise."""
+    if type(layer) in TWINS:
+        return None
+    if not isinstance(layer, layers.NoiseLayer):
+        return layer
+    bare = layer.without_noise()
+    if bare is not layer:
+        return bare if bare is None else _without_noise(bare)
+    return _silent(layer) if layer.monte_carlo else layer
+
+
+def _silent(layer):
+    """The layer without Monte Carlo: the same weights, noisy in training only."""
+    new = type(layer).from_config({**layer.get_config(), "monte_carlo": False})
+    if layer.weights:
+        new.build_from_config(layer.get_build_config())
+        new.set_weights(layer.get_weights())
+    return new
