@@ -3,7 +3,8 @@
 Three networks, plain, with dropout, and with dropout and max-norm, are compared on
 held-out digits over several seeds. The best with noise is saved, loaded in a fresh
 process, and tells how certain it is about test digits and about patches of a
-photograph, which are no digits. A table goes to the terminal, pictures go to the output folder.
+photograph, which are no digits. A table goes to the terminal, pictures go to the
+output folder.
 
     python examples/digits.py --output outputs/digits
 """
