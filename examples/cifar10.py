@@ -1,7 +1,7 @@
 """CIFAR-10 with and without dropout and max-norm.
 
 Three blocks of convolutions and a dense head, trained on photographs of 32 by 32
-pixels: plain; with dropout after each block and in the head; and with max-norm 3 on the
+pixels: plain; with dropout after each block and in the head; and with max-norm 1 on the
 incoming weights of every unit besides.
 """
 
@@ -12,7 +12,7 @@ from datasets import cifar10
 
 import keras_dropout as kd
 
-BATCH, LIMIT = 64, 3.0
+BATCH, LIMIT = 64, 1.0
 WIDTHS = (32, 64, 128)
 MODELS = {
     "plain": (0.0, 0.0),

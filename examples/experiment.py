@@ -40,7 +40,8 @@ def main(description, run, report, figures, *, epochs, repeats=1):
     results = {"settings": settings(args), **run(args)}
     print(report(results))
     if args.output is not None:
-        write(args.output, results, figures)
+        name = pathlib.Path(inspect.getfile(run)).stem
+        write(args.output, name, results, figures)
 
 
 def settings(args):
@@ -55,9 +56,8 @@ def settings(args):
     }
 
 
-def write(folder, results, figures):
-    """Writes the results as JSON and the figures as SVG, named after the command."""
-    name = pathlib.Path(inspect.stack()[-1].filename).stem
+def write(folder, name, results, figures):
+    """Writes the results as JSON and the figures as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(rounded(results)) + "\n")
     for figure, draw in figures.items():

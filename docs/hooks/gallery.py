@@ -23,6 +23,7 @@ import keras_dropout
 from keras_dropout import layers
 
 GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
+CHANGELOG = pathlib.Path(__file__).parents[2] / "CHANGELOG.md"
 # The order of the gallery: what is dropped together.
 FAMILIES = {
     "units": "Single units",
@@ -56,7 +57,7 @@ def on_config(config):
     sections = {"gallery": gallery_nav, "api": lambda: list(api_pages())}
     for item in config.nav:
         for title, target in item.items():
-            if target in sections:
+            if isinstance(target, str) and target in sections:
                 item[title] = sections[target]()
     return config
 
@@ -72,8 +73,9 @@ def gallery_nav():
 
 
 def on_files(files, config):
-    """Adds the pages of the API."""
-    for path, content in api_pages().items():
+    """Adds the pages of the API and the changelog."""
+    pages = {**api_pages(), "changelog.md": CHANGELOG.read_text()}
+    for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
 
@@ -93,15 +95,23 @@ def public_modules():
     return modules
 
 
+def public_names(module):
+    """The functions and classes that a module exports, or else defines."""
+    own = [name for name, value in vars(module).items() if is_own(value, module)]
+    names = getattr(module, "__all__", [name for name in own if name[0] != "_"])
+    other = types.ModuleType | str
+    return [name for name in names if not isinstance(getattr(module, name), other)]
+
+
+def is_own(value, module):
+    return getattr(value, "__module__", None) == module.__name__
+
+
 def api_pages():
     """A page for each public module: its docstring and all its names."""
     pages = {}
     for module_name, module in public_modules().items():
-        names = [
-            name
-            for name in module.__all__
-            if not isinstance(getattr(module, name), types.ModuleType | str)
-        ]
+        names = public_names(module)
         bare = {name for name in names if not inspect.getdoc(getattr(module, name))}
         complain(f"names without a docstring in {module_name}", bare)
         lines = [f"# {module_name}", "", inspect.getdoc(module), ""]

@@ -1,12 +1,26 @@
 """The pictures of the gallery: what each layer drops, drawn by the layer itself."""
 
-from masks import channels, paths, pooling, regions, tokens, units
+from masks import (
+    channels,
+    passes,
+    paths,
+    pooling,
+    recurrent,
+    regions,
+    tokens,
+    units,
+    weights,
+)
 
-PICTURES = {
-    **units.PICTURES,
-    **channels.PICTURES,
-    **regions.PICTURES,
-    **paths.PICTURES,
-    **tokens.PICTURES,
-    **pooling.PICTURES,
-}
+FAMILIES = (
+    units,
+    channels,
+    regions,
+    paths,
+    tokens,
+    weights,
+    recurrent,
+    pooling,
+    passes,
+)
+PICTURES = {name: draw for family in FAMILIES for name, draw in family.PICTURES.items()}

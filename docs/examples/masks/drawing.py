@@ -8,7 +8,7 @@ KEPT = np.array([42, 157, 143]) / 255
 RAISED = KEPT
 LOWERED = np.array([231, 111, 81]) / 255
 DROPPED = np.array([128, 128, 128]) / 255
-CELL = 8
+CELL, GAP = 16, 2
 
 
 def noisy(layer, shape):
@@ -78,9 +78,9 @@ MODES = {"keep": kept_or_dropped, "noise": up_or_down, "value": sized}
 def cells(colours):
     """Each entry as a square with a gap around it."""
     image = np.kron(colours, np.ones((CELL, CELL, 1)))
-    gap = np.arange(image.shape[0]) % CELL == CELL - 1
-    image[gap, :, 3] = 0.0
-    image[:, np.arange(image.shape[1]) % CELL == CELL - 1, 3] = 0.0
+    rows, columns = (np.arange(size) % CELL >= CELL - GAP for size in image.shape[:2])
+    image[rows, :, 3] = 0.0
+    image[:, columns, 3] = 0.0
     return image
 
 
@@ -104,7 +104,7 @@ def sequences(layer, mode="keep", rows=3, steps=10, columns=14):
     return picture(panels, "features", "steps", mode)
 
 
-def images(layer, mode="keep", rows=2, size=14, channels=3):
+def images(layer, mode="keep", rows=2, size=14, channels=2):
     """The channels of some images."""
     y = noisy(layer, (rows, size, size, channels))
     panels = {

@@ -14,6 +14,6 @@ PICTURES = {
         layers.DropBlock3D(0.3, block_size=(2, 4, 4), seed=1)
     ),
     "Cutout": lambda: drawing.images(
-        layers.Cutout(6, seed=3), rows=5, size=16, channels=1
+        layers.Cutout(6, seed=3), rows=4, size=16, channels=1
     ),
 }

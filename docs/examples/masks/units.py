@@ -19,11 +19,11 @@ def alpha_dropout():
 
 
 def feature_alpha_dropout():
-    kept = alpha(layers.FeatureAlphaDropout(0.4, seed=5), (2, 14, 14, 3))
+    kept = alpha(layers.FeatureAlphaDropout(0.4, seed=5), (2, 14, 14, 2))
     panels = {
         f"image {i + 1}, channel {c + 1}": kept[i, :, :, c]
         for i in range(2)
-        for c in range(3)
+        for c in range(2)
     }
     return drawing.picture(panels)
 
