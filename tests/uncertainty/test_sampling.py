@@ -92,7 +92,9 @@ def test_a_shared_sample_depends_on_its_number_alone():
         random.uniform, (6, 9), _key(), scheme="shared", samples=2, rows=3, first=3
     )
 
-    np.testing.assert_array_equal(many.reshape(6, 2, 9)[3:5, 0], few.reshape(2, 3, 9)[:, 0])
+    np.testing.assert_array_equal(
+        many.reshape(6, 2, 9)[3:5, 0], few.reshape(2, 3, 9)[:, 0]
+    )
 
 
 def test_shared_masks_hold_for_rows_that_a_layer_folded():
@@ -145,7 +147,8 @@ def test_stratified_samples_have_one_number_in_each_stratum():
 
     strata = np.floor(u.reshape(5, 2, SIZE) * 5).astype(int)
     np.testing.assert_array_equal(
-        np.sort(strata, axis=0), np.broadcast_to(np.arange(5)[:, None, None], (5, 2, SIZE))
+        np.sort(strata, axis=0),
+        np.broadcast_to(np.arange(5)[:, None, None], (5, 2, SIZE)),
     )
 
 
@@ -162,14 +165,22 @@ def test_the_order_of_strata_is_unrelated_between_units():
 
 def test_stratified_masks_drop_each_unit_as_often_as_the_rate_says():
     mask = _drawn(
-        random.keep_mask, (8, SIZE), 0.25, _key(), scheme="stratified", samples=8, rows=1
+        random.keep_mask,
+        (8, SIZE),
+        0.25,
+        _key(),
+        scheme="stratified",
+        samples=8,
+        rows=1,
     )
 
     np.testing.assert_array_equal((~mask).sum(axis=0), 2)
 
 
 def test_a_first_axis_that_does_not_count_rows_is_refused():
-    with pytest.raises(ValueError, match="first axis of a noisy tensor must count rows"):
+    with pytest.raises(
+        ValueError, match="first axis of a noisy tensor must count rows"
+    ):
         _drawn(random.uniform, (7, 3), _key(), scheme="shared", samples=2, rows=4)
 
 

@@ -170,9 +170,7 @@ def test_aleatoric_and_epistemic_variance_add_up():
     mean = np.array([1.0, 1.4, 0.6])[:, None]
     noise = np.array([0.04, 0.09, 0.01])[:, None]
 
-    summary = statistics.summarise(
-        mean, _all(mean), "values", np, noise_variance=noise
-    )
+    summary = statistics.summarise(mean, _all(mean), "values", np, noise_variance=noise)
 
     np.testing.assert_allclose(summary["m2"] / 3, 0.1066666667)
     np.testing.assert_allclose(summary["aleatoric"], 0.0466666667)
