@@ -3,7 +3,6 @@
 import inspect
 
 import keras
-from keras import ops
 from keras.src.backend import AutocastScope
 
 from keras_dropout import random
@@ -29,20 +28,35 @@ def call_with(layer, values, *args, **kwargs):
     """
     # The inner scope does not see the values of an outer one (JAX's trainer opens
     # one), so it is told those of every variable.
-    replaced = {id(variable) for variable, _ in values}
-    others = [v for v in layer.variables if id(v) not in replaced]
-    state = [(v, raw(v)) for v in others]
-    with keras.StatelessScope(state, collect_losses=True) as scope:
+    given = {id(variable) for variable, _ in values}
+    state = [(v, raw(v)) for v in layer.variables if id(v) not in given]
+    with _Scope(state, collect_losses=True) as scope:
         for variable, value in values:
             # As an update: one weight for each row has a shape of its own.
             scope.add_update((variable, value))
-        before = [scope.get_current_value(v) for v in others]
+        scope.changed.clear()
         outputs = layer(*args, **kwargs)
-    for variable, old in zip(others, before, strict=True):
-        new = scope.get_current_value(variable)
-        if new is not old:
-            variable.assign(new)
+    for variable in scope.changed.values():
+        if id(variable) not in given:
+            variable.assign(scope.get_current_value(variable))
     return outputs, scope.losses
+
+
+class _Scope(keras.StatelessScope):
+    """A stateless scope that knows which variables changed within it.
+
+    Keras does not list all of them: the states of a stateful recurrent layer are
+    none of its `variables`.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.changed = {}
+
+    def add_update(self, update):
+        variable, _ = update
+        self.changed[id(variable)] = variable
+        super().add_update(update)
 
 
 def raw(variable):
@@ -50,7 +64,7 @@ def raw(variable):
     # Private in Keras, which has no public way to read a variable without the cast
     # of a mixed dtype policy. Noise is drawn and scaled in float32.
     with AutocastScope(None):
-        return ops.convert_to_tensor(variable)
+        return variable.value
 
 
 class WeightNoise(NoiseLayer):
