@@ -1,0 +1,146 @@
+"""The built site in a real browser: all there, nothing from elsewhere, any width."""
+
+import re
+import time
+import types
+
+import pytest
+
+import keras_dropout
+
+pytestmark = pytest.mark.slow
+
+ANCHOR = re.compile(r'id="(keras_dropout[\w.]*)"')
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+
+
+def wait_until(condition, seconds=10):
+    """Waits until a condition gives something, and returns that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := condition():
+            return result
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def pages(site):
+    """The paths of all pages, as a reader's browser asks for them."""
+    found = sorted(site.rglob("index.html"))
+    return [str(page.parent.relative_to(site)).lstrip(".") for page in found]
+
+
+def test_loads_every_page_without_an_error(site, address, browser, network):
+    """No error in the console, no failed request, and none to another place."""
+    browser.get_log("browser")
+    for path in pages(site):
+        browser.get(address + path)
+        events = network()
+
+        assert browser.get_log("browser") == [], path
+        assert browser.find_element("tag name", "h1").text, path
+        assert failures(events) == [], path
+        assert strangers(events, address) == [], path
+
+
+def failures(events):
+    """Requests that failed or were answered with an error."""
+    found = []
+    for event in events:
+        if event["method"] == "Network.loadingFailed":
+            if not event["params"].get("canceled"):
+                found.append(event["params"]["errorText"])
+        elif event["method"] == "Network.responseReceived":
+            response = event["params"]["response"]
+            if response["status"] >= 400:
+                found.append(response["url"])
+    return found
+
+
+def strangers(events, address):
+    """Addresses that were asked for and are not of the site."""
+    own = (address, "data:", "blob:")
+    urls = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    return [url for url in urls if not url.startswith(own)]
+
+
+def test_does_not_scroll_sideways_on_a_phone(site, address, browser):
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        widths = {}
+        for path in pages(site):
+            browser.get(address + path)
+            script = "return document.documentElement.scrollWidth"
+            widths[path] = browser.execute_script(script)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    assert {path: w for path, w in widths.items() if w > PHONE["width"]} == {}
+
+
+def test_shows_formulas_and_pictures(address, browser):
+    browser.get(address + "gallery/DropBlock2D/")
+    formulas = browser.find_elements("css selector", ".formula math")
+    pictures = browser.find_elements("css selector", "article img")
+    shown = [picture for picture in pictures if picture.is_displayed()]
+
+    assert formulas
+    assert all(formula.rect["height"] > 10 for formula in formulas)
+    assert len(shown) == 1
+    wait_until(lambda: shown[0].get_property("naturalWidth"))
+
+
+def test_finds_a_layer_by_search(address, browser):
+    browser.get(address)
+    field = browser.find_element("css selector", ".md-search__input")
+    field.click()
+    field.send_keys("DropBlock2D")
+
+    def links():
+        found = browser.find_elements("css selector", ".md-search-result__link")
+        return [link.get_attribute("href") for link in found]
+
+    assert wait_until(links)[0].startswith(address + "gallery/DropBlock2D/")
+
+
+def test_switches_to_dark_pictures_in_dark_mode(address, browser):
+    browser.get(address + "gallery/Dropout/")
+    body = browser.find_element("tag name", "body")
+
+    def look():
+        pictures = browser.find_elements("css selector", "article img")
+        sources = [p.get_attribute("src") for p in pictures if p.is_displayed()]
+        return body.get_attribute("data-md-color-scheme"), sources
+
+    scheme, sources = look()
+    label = "form[data-md-component=palette] label:not([hidden])"
+    browser.find_element("css selector", label).click()
+    wait_until(lambda: look()[0] != scheme)
+    other_scheme, other_sources = look()
+
+    assert {scheme, other_scheme} == {"default", "slate"}
+    assert len(sources) == len(other_sources) == 1
+    theme = {"default": "light", "slate": "dark"}
+    assert f".{theme[scheme]}.svg" in sources[0]
+    assert f".{theme[other_scheme]}.svg" in other_sources[0]
+
+
+def test_has_a_page_for_every_public_name(site):
+    texts = [(site / path / "index.html").read_text("utf-8") for path in pages(site)]
+    anchors = {anchor for text in texts for anchor in ANCHOR.findall(text)}
+
+    assert {name for name in public_names() if name not in anchors} == set()
+
+
+def public_names():
+    """The full names of all functions and classes that the package exports."""
+    exported = [getattr(keras_dropout, name) for name in keras_dropout.__all__]
+    modules = [value for value in exported if isinstance(value, types.ModuleType)]
+    for module in (keras_dropout, *modules):
+        for name in getattr(module, "__all__", ()):
+            if not isinstance(getattr(module, name), types.ModuleType | str):
+                yield f"{module.__name__}.{name}"
