@@ -54,10 +54,11 @@ def test_agrees_with_numpy(count):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_does_not_move_what_is_inside(dtype):
+@pytest.mark.parametrize("room", np.linspace(1, 2, 9))
+def test_does_not_move_what_is_inside(dtype, room):
     weights = ops.cast(random_weights((64, 32)), dtype)
     before = ops.convert_to_numpy(ops.cast(weights, "float32"))
-    limit = float(np.linalg.norm(before.astype("float64"), axis=0).max())
+    limit = room * float(np.linalg.norm(before.astype("float64"), axis=0).max())
 
     after = constraints.MaxNorm(limit)(weights)
 

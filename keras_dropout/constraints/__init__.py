@@ -1,9 +1,14 @@
 """Max-norm: the incoming weights of each unit, kept inside a ball."""
 
+from keras_dropout.constraints.apply import apply_max_norm
 from keras_dropout.constraints.incoming import register_incoming_axes
 from keras_dropout.constraints.max_norm import MaxNorm
+from keras_dropout.constraints.report import MaxNormReport, max_norm_report
 
 __all__ = [
     "MaxNorm",
+    "MaxNormReport",
+    "apply_max_norm",
+    "max_norm_report",
     "register_incoming_axes",
 ]

@@ -30,6 +30,11 @@ def _summed(layer):
     return tuple(axis for axis, letter in enumerate(kernel) if letter not in output)
 
 
+def _untied(layer):
+    """Of a kernel (in, out) that a tied embedding does not have."""
+    return None if layer.tie_weights else (0,)
+
+
 _dense = {"kernel": (0,)}
 _convolution = {"kernel": _all_but_last}
 _transposed = {"kernel": _positions_and_last}
@@ -73,16 +78,17 @@ _table = {
 for _name, _row in {
     # Younger than the oldest Keras that we support.
     "RMSNormalization": _gains,
-    "ReversibleEmbedding": _embedding | {"reverse_embeddings": (0,)},
+    "ReversibleEmbedding": _embedding | {"reverse_embeddings": _untied},
 }.items():
     if hasattr(keras.layers, _name):
         _table[getattr(keras.layers, _name)] = _row
 
-# Layers that hand one constraint down to projections that they make when built.
+# Layers that make projections when built, and hand them all one constraint: the
+# attribute that keeps it, and the axes for the projection of each name. The attribute
+# of `MultiHeadAttention` is private; it is what its configuration saves.
 _projections = dict.fromkeys(("query", "key", "value", "gate"), (0,))
 _projections["attention_output"] = (0, 1)
-# The attribute of `MultiHeadAttention` is private; it is what its config saves.
-HANDED_DOWN = {
+_handed_down = {
     keras.layers.MultiHeadAttention: ("_kernel_constraint", _projections),
     keras.layers.GroupQueryAttention: ("kernel_constraint", _projections),
 }
@@ -122,22 +128,21 @@ class Incoming:
 
 
 def incoming(layer):
-    """The weights that a layer owns itself (its sublayers own theirs)."""
+    """The weights with incoming axes that a layer owns itself, not in sublayers."""
     declared = _checked(getattr(layer, "incoming_axes", {}))
     rows = {**_biases, **_row(_table, layer), **declared}
     _refuse_unknown(layer, rows)
-    found = []
-    for name, axes in rows.items():
-        if callable(axes):
-            axes = axes(layer)
-        if axes is not None:
-            found.append(Incoming(layer, name, axes))
-    return found
+    known = {name: _resolved(axes, layer) for name, axes in rows.items()}
+    return [Incoming(layer, name, axes) for name, axes in known.items() if axes]
+
+
+def _resolved(axes, layer):
+    return axes(layer) if callable(axes) else axes
 
 
 def handed_down(layer):
-    """The attribute and the axes of a constraint for sublayers made when built."""
-    return _row(HANDED_DOWN, layer) or None
+    """The attribute that keeps one constraint for all sublayers, and their axes."""
+    return _row(_handed_down, layer) or None
 
 
 def register_incoming_axes(layer_class, axes):

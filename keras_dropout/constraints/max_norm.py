@@ -47,7 +47,7 @@ def project(weights, max_value, axes):
     norms = incoming_norms(weights, axes)
     count = math.prod(weights.shape[axis] for axis in axes)
     inside = norms <= max_value * (1.0 + rounding(dtype, count))
-    scale = max_value / ops.where(inside, max_value, norms)
+    scale = ops.where(inside, 1.0, max_value / norms)
     return ops.cast(ops.cast(weights, norms.dtype) * scale, dtype)
 
 

@@ -1,0 +1,116 @@
+"""A table of the norms in a model, and of the units that are at their limit."""
+
+import dataclasses
+import math
+
+import keras
+from keras import ops
+
+from keras_dropout.constraints.incoming import incoming
+from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
+from keras_dropout.seeds import flatten_layers
+
+
+@dataclasses.dataclass(frozen=True)
+class NormRow:
+    """The incoming norms of one weight.
+
+    Attributes:
+        weight: Path of the weight in the model.
+        shape: Shape of the weight.
+        axes: The axes that come into one unit.
+        units: How many units, and so how many norms, there are.
+        largest: The largest of the norms.
+        limit: The limit, or `None` where there is none.
+        at_limit: How many units are at the limit, to rounding.
+    """
+
+    weight: str
+    shape: tuple
+    axes: tuple
+    units: int
+    largest: float
+    limit: float | None
+    at_limit: int
+
+
+class MaxNormReport(tuple):
+    """The rows of a report, one a weight. Printed, it is a table."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        names = [field.name for field in dataclasses.fields(NormRow)]
+        cells = [[_cell(getattr(row, name)) for name in names] for row in self]
+        titles = [name.replace("_", " ") for name in names]
+        columns = list(zip(titles, *cells, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        lines = [titles, ["-" * width for width in widths], *cells]
+        padded = ([c.ljust(w) for c, w in zip(x, widths, strict=True)] for x in lines)
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+
+    __repr__ = __str__
+
+
+def max_norm_report(model):
+    """The incoming norms of a model, weight by weight, and who is at the limit.
+
+    It tells which limit would bite before max-norm is applied, and whether it does
+    afterwards.
+
+    Args:
+        model: A Keras model or layer that is built.
+
+    Returns:
+        A `MaxNormReport`: a tuple of rows with the attributes `weight`, `shape`,
+        `axes`, `units`, `largest`, `limit` and `at_limit`, which prints as a table.
+
+    Raises:
+        ValueError: The model is not built, or has weights whose incoming axes are not
+            known.
+
+    Examples:
+        >>> import keras
+        >>> from keras_dropout import constraints
+        >>> dense = keras.layers.Dense(2, kernel_initializer="ones", name="dense")
+        >>> model = keras.Sequential([keras.Input((4,)), dense], name="mlp")
+        >>> constraints.apply_max_norm(model, max_value=1.5)
+        >>> constraints.max_norm_report(model)
+        weight            shape   axes  units  largest  limit  at limit
+        ----------------  ------  ----  -----  -------  -----  --------
+        mlp/dense/kernel  (4, 2)  (0,)  2      1.5      1.5    2
+    """
+    weights = [weight for layer in flatten_layers(model) for weight in incoming(layer)]
+    return MaxNormReport(map(_row, weights))
+
+
+def _row(weight):
+    variable = weight.variable
+    if variable is None:
+        raise ValueError(
+            f"There are no norms before the model is built, for example by calling it "
+            f"on a batch. Received: layer {weight.layer.name!r}, which is not built."
+        )
+    axes = MaxNorm(axis=weight.axes).axes_of(variable)
+    norms = ops.convert_to_numpy(incoming_norms(variable, axes))
+    limit = getattr(variable.constraint, "max_value", None)
+    at_limit = 0
+    if limit is not None:
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        count = math.prod(variable.shape) // norms.size
+        at_limit = int((norms >= limit * (1 - rounding(dtype, count))).sum())
+    return NormRow(
+        weight=variable.path,
+        shape=tuple(variable.shape),
+        axes=axes,
+        units=norms.size,
+        largest=float(norms.max()),
+        limit=limit,
+        at_limit=at_limit,
+    )
+
+
+def _cell(value):
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,27 @@
+"""Whether a constraint is saved with a model: whether it is asked for its config."""
+
+
+def saved(model, constraints):
+    """The ids of those constraints that the configuration of `model` carries."""
+    asked = set()
+
+    def recorder(constraint):
+        original = constraint.get_config
+
+        def get_config():
+            asked.add(id(constraint))
+            return original()
+
+        return get_config
+
+    try:
+        for constraint in constraints:
+            constraint.get_config = recorder(constraint)
+        model.get_config()
+    except NotImplementedError:
+        # Models and layers that cannot be saved at all say so by this.
+        pass
+    finally:
+        for constraint in constraints:
+            vars(constraint).pop("get_config", None)
+    return asked
