@@ -7,7 +7,7 @@ from keras_dropout import random, validation
 from keras_dropout.layers import affine, functional
 from keras_dropout.layers.base import Live, registered
 from keras_dropout.layers.gaussian import below_one
-from keras_dropout.layers.weights import WeightNoise, call_with, raw
+from keras_dropout.layers.weights import WeightNoise, raw
 
 
 @registered
@@ -118,20 +118,32 @@ class DropConnect(WeightNoise):
     def perturb(self, x, **kwargs):
         if self.per == "batch":
             return super().perturb(x, **kwargs)
+        layer = self.layer
+        x = ops.cast(x, layer.compute_dtype)
         # A matrix of weights for each row: rows stand on an axis of their own.
         flat = len(x.shape) == 2
         x = ops.expand_dims(x, 1) if flat else x
-        values = [(v, self._weight_per_row(raw(v), x)) for v in self.noisy_weights()]
-        y = self.keep_losses(call_with(self.layer, values, x, **kwargs))
-        return ops.squeeze(y, 1) if flat else y
+        y = ops.matmul(x, self._weight_per_row(layer.kernel, x))
+        if layer.use_bias:
+            own = self._weight_per_row(layer.bias, x) if self.drop_bias else layer.bias
+            y = y + ops.cast(own, y.dtype)
+        y = ops.squeeze(y, 1) if flat else y
+        y = y if layer.activation is None else layer.activation(y)
+        if layer.activity_regularizer is not None:
+            rows = ops.cast(ops.shape(y)[0], y.dtype)
+            self.add_loss(layer.activity_regularizer(y) / rows)
+        return y
 
-    def _weight_per_row(self, value, x):
+    def _weight_per_row(self, variable, x):
+        """A noisy weight for each row of `x`, in the shape that broadcasts to it."""
+        value = raw(variable)
         shape = tuple(value.shape)
         rate = self.current("rate")
         keep = random.keep_mask((ops.shape(x)[0], *shape), rate, self.key())
         scale = functional.inverse(random.keep_probability(rate))
-        axes = range(1, len(x.shape) - len(shape))
-        return ops.expand_dims(functional.where_kept(keep, value, scale), tuple(axes))
+        noisy = functional.where_kept(keep, value, scale)
+        between = range(1, len(x.shape) - len(shape))
+        return ops.cast(ops.expand_dims(noisy, tuple(between)), x.dtype)
 
     def infer(self, x, **kwargs):
         if self.inference == "mean":

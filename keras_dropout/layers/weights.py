@@ -30,11 +30,7 @@ def call_with(layer, values, *args, **kwargs):
     # one), so it is told those of every variable.
     given = {id(variable) for variable, _ in values}
     state = [(v, raw(v)) for v in layer.variables if id(v) not in given]
-    with _Scope(state, collect_losses=True) as scope:
-        for variable, value in values:
-            # As an update: one weight for each row has a shape of its own.
-            scope.add_update((variable, value))
-        scope.changed.clear()
+    with _Scope([*values, *state], collect_losses=True) as scope:
         outputs = layer(*args, **kwargs)
     for variable in scope.changed.values():
         if id(variable) not in given:
@@ -137,11 +133,7 @@ class WeightNoise(NoiseLayer):
 
     def perturb(self, x, **kwargs):
         values = [(v, self.perturb_weight(v, raw(v))) for v in self.noisy_weights()]
-        return self.keep_losses(call_with(self.layer, values, x, **kwargs))
-
-    def keep_losses(self, result):
-        """The outputs of a `call_with`, whose losses become the wrapper's."""
-        outputs, losses = result
+        outputs, losses = call_with(self.layer, values, x, **kwargs)
         for loss in losses:
             self.add_loss(loss)
         return outputs
