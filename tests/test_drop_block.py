@@ -44,7 +44,7 @@ def seed_rate(rate, sizes, block):
 
 
 @pytest.mark.parametrize(("sizes", "block"), MAPS)
-@pytest.mark.parametrize("rate", [1e-4, 0.01, 0.1, 0.25, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("rate", [1e-4, 0.1, 0.5, 0.999])
 def test_seed_rate_drops_the_asked_share_of_every_map(sizes, block, rate):
     gamma = seed_rate(rate, sizes, block)
 
@@ -67,32 +67,21 @@ def test_seed_rate_at_the_ends(rate):
 
 
 @pytest.mark.parametrize(("sizes", "block"), MAPS)
-def test_mean_realised_rate_is_the_asked_one(sizes, block):
+def test_realised_rate_is_the_asked_one_and_follows_the_cover(sizes, block):
+    """On average over the map; at each position by the blocks that reach it."""
     layer = layers.DropBlock2D(0.25, block, scale="none", seed=3)
 
     y = array(layer(np.ones((40, *sizes, 50), "float32"), training=True))
 
-    # The share dropped of one map varies as its positions do together.
     matrix = cover(sizes, block)
     keep = 1 - seed_rate(0.25, sizes, layer.block_size)
     covering = matrix.sum(axis=1)
-    together = keep ** (covering[:, None] + covering - matrix @ matrix.T)
     alone = keep**covering
-    variance = np.mean(together - alone[:, None] * alone)
-    shares = np.mean(y == 0, axis=(1, 2))
-    assert near(shares, 0.25, variance)
-
-
-@pytest.mark.parametrize(("sizes", "block"), MAPS)
-def test_each_position_is_dropped_as_often_as_blocks_cover_it(sizes, block):
-    layer = layers.DropBlock2D(0.1, block, scale="none", seed=4)
-
-    y = array(layer(np.ones((40, *sizes, 50), "float32"), training=True))
-
-    gamma = seed_rate(0.1, sizes, layer.block_size)
-    expected = 1 - (1 - gamma) ** cover(sizes, block).sum(axis=1)
     dropped = np.moveaxis(y == 0, -1, 1).reshape(40 * 50, -1)
-    assert near(dropped, expected, expected * (1 - expected))
+    assert near(dropped, 1 - alone, alone * (1 - alone))
+    # The share dropped of one map varies as its positions do together.
+    together = keep ** (covering[:, None] + covering - matrix @ matrix.T)
+    assert near(dropped.mean(axis=1), 0.25, np.mean(together - alone[:, None] * alone))
 
 
 def test_golden_line():
@@ -122,7 +111,7 @@ def test_golden_map():
     ]
 
 
-@pytest.mark.parametrize("block", range(1, 10))
+@pytest.mark.parametrize("block", [1, 2, 3, 6, 9])
 def test_a_seed_spreads_over_its_block(block):
     seeds = np.zeros((1, 12 - block + 1), bool)
     seeds[0, 2] = True
@@ -152,11 +141,11 @@ def test_what_is_dropped_is_a_union_of_whole_blocks(rank, data_format):
     assert len(np.unique(dropped, axis=0)) > 3
 
 
-@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("rank", [1, 3])
 def test_shared_channels_drop_the_same_regions(rank):
     layer = LAYERS[rank](0.3, 2, share_channels=True, seed=1)
 
-    y = array(layer(np.ones((8, *(6,) * rank, 5), "float32"), training=True))
+    y = array(layer(np.ones((8, *(6, 5, 4)[:rank], 5), "float32"), training=True))
 
     assert np.array_equal(y[..., :1].repeat(5, axis=-1), y)
     assert len(np.unique(y.reshape(8, -1), axis=0)) > 1
@@ -220,7 +209,7 @@ def test_a_block_larger_than_the_map_drops_whole_maps():
     keras.backend.backend() != "tensorflow", reason="only TensorFlow has open sizes"
 )
 @pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize(("sizes", "block"), MAPS)
+@pytest.mark.parametrize(("sizes", "block"), [MAPS[2], MAPS[5]])
 def test_open_sizes_give_the_rate_and_whole_blocks(sizes, block, jit):
     import tensorflow as tf
 
@@ -247,10 +236,11 @@ def test_open_sizes_build():
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, layer(inputs))
 
-    for size in (8, 5):
-        y = array(model(np.ones((4, size, 6, 3), "float32"), training=True))
-        assert y.shape == (4, size, 6, 3)
-        assert (y == 0).any()
+    y = array(model(np.ones((4, 5, 6, 3), "float32"), training=True))
+
+    assert model.output_shape == (None, None, None, 3)
+    assert y.shape == (4, 5, 6, 3)
+    assert (y == 0).any()
 
 
 def test_an_input_of_another_rank_is_refused():

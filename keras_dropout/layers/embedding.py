@@ -20,7 +20,7 @@ class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
 
     and at inference $y_{bt} = E_v$. A word that occurs twice in a sequence is dropped
     twice or not at all. The embeddings themselves are untouched, so that an output
-    layer tied to them sees no noise. A weights file of `keras.layers.Embedding` loads.
+    layer tied to them sees no noise.
 
     Args:
         input_dim: Integer, the size of the vocabulary.

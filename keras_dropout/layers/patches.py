@@ -4,7 +4,9 @@ import math
 
 import keras
 from keras import ops
-from keras.src.backend import set_keras_mask  # Keras has no public way to set a mask.
+
+# Keras has no public way to attach a mask from within `call`.
+from keras.src.backend import get_keras_mask, set_keras_mask
 
 from keras_dropout import random, validation
 from keras_dropout.layers.base import NoiseLayer, registered
@@ -91,6 +93,14 @@ class PatchDropout(NoiseLayer):
         super().check_inputs(inputs)
         check_rank(self, inputs, 3)
 
+    def __call__(self, inputs, *args, **kwargs):
+        outputs = super().__call__(inputs, *args, **kwargs)
+        tokens = outputs[0] if self.return_indices else outputs
+        if isinstance(tokens, keras.KerasTensor) and get_keras_mask(tokens) is not None:
+            # The graph of a model must take the mask from where `call` leaves it.
+            set_keras_mask(tokens, AttachedMask()(tokens))
+        return outputs
+
     def call(self, inputs, training=False, mask=None):
         self.check_inputs(inputs)
         if not self.is_noisy(training):
@@ -120,12 +130,6 @@ class PatchDropout(NoiseLayer):
     def without_noise(self):
         return self if self.return_indices else None
 
-    def compute_mask(self, inputs, previous_mask=None):
-        """The mask of the input: in training, `call` has set the thinned one."""
-        if isinstance(previous_mask, keras.KerasTensor):
-            return keras.KerasTensor((previous_mask.shape[0], None), "bool")
-        return previous_mask
-
     def compute_output_shape(self, input_shape):
         batch, _, features = input_shape
         tokens = (batch, None, features)
@@ -147,6 +151,17 @@ class PatchDropout(NoiseLayer):
             "return_indices": self.return_indices,
         }
         return {**super().get_config(), **own}
+
+
+@registered
+class AttachedMask(keras.Operation):
+    """Gives the Keras mask that is attached to a tensor."""
+
+    def call(self, x):
+        return get_keras_mask(x)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape[:2], "bool")
 
 
 def kept_count(length, rate):
