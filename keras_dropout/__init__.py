@@ -5,9 +5,10 @@ from keras_dropout._version import __version__
 from keras_dropout.registration import custom_objects
 from keras_dropout.seeds import reseed
 from keras_dropout.surgery import insert_dropout, replace_dropout, strip_dropout
-from keras_dropout.uncertainty import Prediction, mc_predict
+from keras_dropout.uncertainty import MonteCarlo, Prediction, mc_predict
 
 __all__ = [
+    "MonteCarlo",
     "Prediction",
     "__version__",
     "callbacks",

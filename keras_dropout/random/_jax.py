@@ -15,7 +15,12 @@ def keep_mask(shape, threshold, key):
     """True where 16 random bits reach the threshold."""
     count = math.prod(shape)
     words = jax.random.bits(key, ((count + 1) // 2,), jnp.uint32)
-    halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)
+    if isinstance(count, int):
+        halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)
+    else:
+        # In a model exported for batches of any size: TensorFlow cannot serve a
+        # bitcast of unknown shape.
+        halves = jnp.stack([words & 0xFFFF, words >> 16], axis=1).reshape(-1)
     return (halves[:count].astype(jnp.int32) >= threshold).reshape(shape)
 
 

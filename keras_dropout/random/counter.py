@@ -42,6 +42,17 @@ def uniform(shape, key, first):
     return ops.reshape(ops.cast(top, "float32") * 2.0**-24, (samples, *rest))
 
 
+def hashed(key, first, second):
+    """Two 30-bit integers for each pair of `first` and `second`, under a key."""
+    words = threefry(
+        _and(ops.cast(key[0], _WORD)),
+        _and(ops.cast(key[1], _WORD)),
+        ops.cast(first, _WORD),
+        ops.cast(second, _WORD),
+    )
+    return [ops.cast(ops.right_shift(word, _word(2)), "int32") for word in words]
+
+
 def threefry(key0, key1, x0, x1):
     """Encrypts the counter (x0, x1) with the key: two random 32-bit words."""
     parity = ops.bitwise_xor(ops.bitwise_xor(key0, key1), _word(_PARITY))

@@ -55,7 +55,7 @@ class Engine:
         self.generators = len(generators)
         state = model.variables, generators
         self._prefix = backends.compiled(self.plan.prefix, *state)
-        self._chunk = backends.compiled(self._sample, *state)
+        self._chunk = backends.compiled(self.sample, *state)
         # Known once the model's outputs have been seen.
         self.structure = self.kinds = self.measures = None
 
@@ -76,7 +76,15 @@ class Engine:
         seeds = backends.derive_seeds(words, self.generators)
         return self._chunk(seeds, *prepared, kept, np.int32(first))
 
-    def _sample(self, features, masks, kept, first):
+    def sample(self, features, masks, kept, first):
+        """Summaries of some samples, in whatever scope holds the seeds.
+
+        Args:
+            features: The first result of the plan's prefix.
+            masks: The second.
+            kept: As in `chunk`.
+            first: As in `chunk`, or a scalar tensor.
+        """
         samples = kept.shape[0]
         rows = self.plan.rows(features)
         arrangement = Arrangement(samples, rows, self._masks, first)

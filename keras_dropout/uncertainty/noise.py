@@ -105,6 +105,17 @@ def one_sample_per_call(noises):
     return [n for n in noises if getattr(n.layer, "one_sample_per_call", False)]
 
 
+def require_rows(noises, masks):
+    """Refuses to stratify noise that has no rows to do it over."""
+    single = one_sample_per_call(noises)
+    if single and masks == "stratified":
+        raise ValueError(
+            "masks='stratified' joins the samples of one call, but noise of weights "
+            f"allows one sample in each: {_names(single)}. Choose masks='antithetic', "
+            "or leave these layers out with `layers`"
+        )
+
+
 def _names(noises):
     return ", ".join(repr(noise.name) for noise in noises) or "none"
 

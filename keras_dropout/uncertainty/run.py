@@ -52,13 +52,7 @@ class _Member:
         self.fixed = _fixed_batch_size([model]) is not None
         self.single = noise.one_sample_per_call(self.noises)
         self.pairs_calls = settings.masks == "antithetic" and self._takes_one()
-        if self.single and settings.masks == "stratified":
-            names = ", ".join(repr(each.name) for each in self.single)
-            raise ValueError(
-                "masks='stratified' joins the samples of one call, but the noise of "
-                f"weights allows one sample in each: {names}. Choose 'antithetic' "
-                "masks, or leave these layers out with `layers`"
-            )
+        noise.require_rows(self.noises, settings.masks)
         self.engine = engine(
             model,
             self.noises,
@@ -79,10 +73,9 @@ class _Member:
     def _samples_per_call(self, rows, samples):
         if self._takes_one():
             return 1
-        step = 2 if self.settings.masks == "antithetic" else 1
-        most = max(step, self.settings.max_rows // rows // step * step)
-        calls = -(-samples // most)
-        return -(-samples // (calls * step)) * step
+        return samples_per_call(
+            samples, rows, self.settings.max_rows, self.settings.masks
+        )
 
     def _words(self, number, call):
         words = [self.settings.seed, self.number]
@@ -93,6 +86,14 @@ class _Member:
 
     def _takes_one(self):
         return bool(self.single or self.fixed)
+
+
+def samples_per_call(samples, rows, max_rows, masks):
+    """How many samples to compute in one call: as many in each as in the others."""
+    step = 2 if masks == "antithetic" else 1
+    most = max(step, max_rows // rows // step * step)
+    calls = -(-samples // most)
+    return -(-samples // (calls * step)) * step
 
 
 def _members(models, settings, batch):

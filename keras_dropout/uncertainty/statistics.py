@@ -142,13 +142,12 @@ def pool(summaries, kind):
     }
 
 
-def entropy(probabilities, kind="probabilities"):
+def entropy(p, kind, xp):
     """Entropy in nats over the last axis, summed if it holds independent labels."""
-    p = np.asarray(probabilities, np.float64)
-    total = p * np.log(np.maximum(p, _TINY))
+    total = p * xp.log(xp.maximum(p, _TINY))
     if kind == "binary":
-        total += (1.0 - p) * np.log(np.maximum(1.0 - p, _TINY))
-    return np.maximum(-total.sum(axis=-1), 0.0)
+        total = total + (1.0 - p) * xp.log(xp.maximum(1.0 - p, _TINY))
+    return xp.maximum(-xp.sum(total, axis=-1), 0.0)
 
 
 def _chan(a, b, first, second, weight):

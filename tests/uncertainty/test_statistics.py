@@ -1,4 +1,4 @@
-"""The statistics of samples, against values computed by hand and in double precision."""
+"""The statistics of samples, against values by hand and in double precision."""
 
 import keras
 import numpy as np

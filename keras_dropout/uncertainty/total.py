@@ -1,0 +1,84 @@
+"""Adds up the samples of one batch in double precision, and finishes them."""
+
+import keras
+import numpy as np
+
+from keras_dropout.uncertainty import statistics
+
+
+class Total:
+    """The running summary of one head, in double precision."""
+
+    def __init__(self, measure, rows, pairs_calls):
+        self.measure, self.rows, self.pairs_calls = measure, rows, pairs_calls
+        self.summary = self.mask = self.partner = None
+        self.samples = []
+
+    def add(self, head):
+        """Adds the summary of one call."""
+        head = {name: keras.ops.convert_to_numpy(value) for name, value in head.items()}
+        self.mask = head.pop("mask", None)
+        kept = head.pop("samples", None)
+        if kept is not None:
+            self.samples.append(kept[:, : self.rows])
+        head = {
+            name: value[: self.rows].astype(np.float64) if value.ndim else float(value)
+            for name, value in head.items()
+        }
+        if self.pairs_calls:
+            if self.partner is None:
+                self.partner = head
+                return
+            pair = statistics.merge(self.partner, head, self.measure, np)
+            head, self.partner = statistics.join_blocks(pair, np), None
+        self.summary = (
+            head
+            if self.summary is None
+            else statistics.merge(self.summary, head, self.measure, np)
+        )
+
+    def repeat(self, samples):
+        """Counts the one sample of a model without noise so many times."""
+        for name in ("count", "votes"):
+            if name in self.summary:
+                self.summary[name] = self.summary[name] * samples
+        self.samples = [np.repeat(kept, samples, axis=0) for kept in self.samples]
+
+    def is_within(self, tol):
+        """Whether the mean is known well enough, from ten samples on."""
+        if self.summary is None or self.summary["count"] < 10:
+            return False
+        return bool(np.max(statistics.error_variance(self.summary)) <= tol**2)
+
+
+def finished(totals, measure):
+    """The arrays of a `Prediction`, pooled over the members."""
+    rows = totals[0].rows
+    summary = statistics.pool([total.summary for total in totals], measure)
+    arrays = {
+        "mean": summary["mean"],
+        "variance": summary["variance"],
+        "standard_error": np.sqrt(summary["error"]),
+    }
+    if measure in statistics.CLASSES:
+        count = summary["count"]
+        spread = summary["information_m2"] / max(count - 1.0, 1.0)
+        arrays["_information"] = summary["information"]
+        arrays["_information_error"] = np.sqrt(spread / count)
+        arrays["_votes"] = summary["votes"]
+    if "aleatoric" in summary:
+        arrays["_aleatoric"] = summary["aleatoric"]
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    arrays["count"] = np.full(rows, round(summary["count"]))
+    if totals[0].mask is not None:
+        arrays["mask"] = totals[0].mask[:rows]
+    if totals[0].samples:
+        arrays["samples"] = _limited(totals)
+    return arrays
+
+
+def _limited(totals):
+    """The samples that count; those of a last call that do not are left out."""
+    per_model = round(totals[0].summary["count"])
+    kept = [np.concatenate(total.samples)[:per_model] for total in totals]
+    return np.concatenate(kept)
