@@ -7,10 +7,27 @@ file of its own.
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 
 from keras_dropout import layers
+
+
+def _on_one_tensor(layer, x, **options):
+    return layer(x, **options)
+
+
+def _on_a_pair(layer, x, **options):
+    return layer([x, 2 * x], **options)
+
+
+def _on_query_and_value(layer, x, **options):
+    return layer(x, x, **options)
+
+
+def _ids(shape):
+    return np.random.default_rng(0).integers(3, 40, shape).astype("int32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +45,10 @@ class Row:
         inputs: Makes a batch of inputs from the shape; positive floats by default.
         trains: Whether it can stand in a model of floats trained by `fit`.
         zeroes: Whether dropped units become 0, so that NaN in them must vanish.
+        weights: Whether it has weights.
+        integers: Whether it takes and gives integers.
+        open: Whether a symbolic call leaves sizes of its output open.
+        call: How it is called, if not on one tensor.
     """
 
     name: str
@@ -39,6 +60,10 @@ class Row:
     inputs: Callable | None = None
     trains: bool = True
     zeroes: bool = False
+    weights: bool = False
+    integers: bool = False
+    open: bool = False
+    call: Callable = _on_one_tensor
 
     def __str__(self):
         return self.name
@@ -63,6 +88,16 @@ def _row(name, shape, *args, **options):
     return Row(name, build, shape, **options)
 
 
+def _around(cls, *args, **options):
+    def build(dtype=None, **kwargs):
+        layer = cls(*args, dtype=dtype, **options)
+        return layers.MaxNormDropout(layer, 0.4, **kwargs)
+
+    return build
+
+
+POOLED = {1: (16, 8, 10), 2: (16, 4, 6, 5), 3: (8, 4, 4, 6, 3)}
+
 ROWS = [
     _row("Dropout", (64, 40), 0.4, zeroes=True),
     _row("Dropout", (16, 5, 40), 0.4, noise_shape=(None, 1, None), zeroes=True),
@@ -85,6 +120,86 @@ ROWS = [
     _row("GaussianNoise", (64, 40), 0.4, live="stddev"),
     _row("AlphaDropout", (64, 40), 0.4, ones=False),
     _row("FeatureAlphaDropout", (64, 3, 40), 0.4, ones=False),
+    Row("MaxNormDropout", _around(keras.layers.Identity), (64, 40), zeroes=True),
+    Row(
+        "MaxNormDropout",
+        _around(keras.layers.Dense, 40, kernel_initializer="ones"),
+        (64, 3),
+        identity=False,
+        zeroes=True,
+        weights=True,
+    ),
+    _row("UOut", (64, 40), 0.4, live="beta"),
+    _row("DropBlock1D", (16, 9, 10), 0.4, 2, zeroes=True),
+    _row("DropBlock2D", (8, 6, 5, 10), 0.4, (3, 2), scale="sample", zeroes=True),
+    _row(
+        "DropBlock2D",
+        (8, 10, 6, 5),
+        0.4,
+        2,
+        data_format="channels_first",
+        zeroes=True,
+    ),
+    _row("DropBlock3D", (8, 4, 3, 5, 4), 0.4, 2, scale="none", zeroes=True),
+    _row("Cutout", (64, 8, 8, 2), 3, live="probability", zeroes=True),
+    _row("DropPath", (64, 3, 2), 0.4, zeroes=True),
+    _row(
+        "StochasticDepth",
+        (64, 3),
+        0.4,
+        mode="row",
+        identity=False,
+        call=_on_a_pair,
+    ),
+    _row("ShakeShake", (64, 3), live=None, identity=False, call=_on_a_pair),
+    _row("ShakeDrop", (64, 3), 0.4, gate="image", identity=False),
+    _row(
+        "TokenDropout",
+        (64, 9),
+        0.4,
+        inputs=_ids,
+        identity=False,
+        integers=True,
+        trains=False,
+    ),
+    _row(
+        "PatchDropout", (64, 9, 2), 0.4, live=None, ones=False, trains=False, open=True
+    ),
+    _row(
+        "EmbeddingDropout",
+        (16, 9),
+        40,
+        3,
+        rate=0.4,
+        per="sample",
+        embeddings_initializer="ones",
+        inputs=_ids,
+        identity=False,
+        weights=True,
+    ),
+    *(
+        _row(
+            name,
+            (64, 4, 6),
+            4,
+            2,
+            rate=0.4,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=1),
+            ones=False,
+            identity=False,
+            weights=True,
+            call=_on_query_and_value,
+        )
+        for name in ("DropHead", "DropKey")
+    ),
+    *(
+        _row(f"MaxPoolingDropout{rank}D", shape, 0.4, ones=False, identity=False)
+        for rank, shape in POOLED.items()
+    ),
+    *(
+        _row(f"StochasticPooling{rank}D", shape, live=None, ones=False, identity=False)
+        for rank, shape in POOLED.items()
+    ),
 ]
 
 

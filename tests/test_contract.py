@@ -34,7 +34,8 @@ def test_catalogue_has_every_public_layer():
     noise = {
         name
         for name in kd.layers.__all__
-        if name not in ("NoiseLayer",)
+        # One decision a call cannot differ from call to call for sure.
+        if name not in ("NoiseLayer", "LayerDrop")
         and issubclass(getattr(kd.layers, name), kd.layers.NoiseLayer)
     }
 
@@ -45,10 +46,10 @@ def test_catalogue_has_every_public_layer():
 def test_inference_draws_nothing_and_is_deterministic(row):
     layer = row.build(seed=1, monte_carlo=False)
     x = row.batch()
-    layer(x, training=False)
+    row.call(layer, x, training=False)
     before = state(layer)
 
-    first, second = layer(x, training=False), layer(x)
+    first, second = row.call(layer, x, training=False), row.call(layer, x)
 
     assert same(first, second)
     for old, new in zip(before, state(layer), strict=True):
@@ -61,7 +62,7 @@ def test_inference_is_the_bit_exact_identity(row, dtype):
     layer = row.build(seed=1, dtype=dtype, monte_carlo=False)
     x = ops.cast(row.batch(), layer.compute_dtype)
 
-    y = layer(x, training=False)
+    y = row.call(layer, x, training=False)
 
     assert same(x, y)
 
@@ -71,7 +72,9 @@ def test_draws_anew_on_each_call(row):
     layer = row.build(seed=1)
     x = row.batch()
 
-    assert not same(layer(x, training=True), layer(x, training=True))
+    assert not same(
+        row.call(layer, x, training=True), row.call(layer, x, training=True)
+    )
 
 
 @every_layer
@@ -79,7 +82,8 @@ def test_same_seed_gives_the_same_noise(row):
     x = row.batch()
 
     assert same(
-        row.build(seed=5)(x, training=True), row.build(seed=5)(x, training=True)
+        row.call(row.build(seed=5), x, training=True),
+        row.call(row.build(seed=5), x, training=True),
     )
 
 
@@ -90,7 +94,7 @@ def test_neighbouring_seeds_share_nothing(row):
     draws = []
     for seed in (0, 1, 2, 3, 2**31 - 1):
         layer = row.build(seed=seed)
-        draws += [array(layer(x, training=True)) for _ in range(3)]
+        draws += [array(row.call(layer, x, training=True)) for _ in range(3)]
 
     for i, a in enumerate(draws):
         for b in draws[:i]:
@@ -101,21 +105,23 @@ def test_neighbouring_seeds_share_nothing(row):
 def test_layers_without_a_seed_differ(row):
     x = row.batch()
 
-    assert not same(row.build()(x, training=True), row.build()(x, training=True))
+    assert not same(
+        row.call(row.build(), x, training=True), row.call(row.build(), x, training=True)
+    )
 
 
 @every_layer
 def test_state_replays(row):
     layer = row.build(seed=1)
     x = row.batch()
-    layer(x, training=True)
+    row.call(layer, x, training=True)
     before = state(layer)
-    first = layer(x, training=True)
+    first = row.call(layer, x, training=True)
 
     for variable, value in zip(layer.variables, before, strict=True):
         variable.assign(value)
 
-    assert same(first, layer(x, training=True))
+    assert same(first, row.call(layer, x, training=True))
 
 
 @every_layer
@@ -123,8 +129,10 @@ def test_monte_carlo_layer_is_noisy_at_inference(row):
     layer = row.build(seed=1, monte_carlo=True)
     x = row.batch()
 
-    assert not same(layer(x, training=False), layer(x, training=False))
-    assert not same(layer(x), layer(x))
+    assert not same(
+        row.call(layer, x, training=False), row.call(layer, x, training=False)
+    )
+    assert not same(row.call(layer, x), row.call(layer, x))
 
 
 @every_layer
@@ -132,18 +140,17 @@ def test_monte_carlo_layer_is_noisy_at_inference(row):
 def test_keeps_the_compute_dtype(row, dtype):
     layer = row.build(seed=1, dtype=dtype)
     x = row.batch()
-    floats = keras.backend.is_float_dtype(str(x.dtype))
 
     for training in (True, False):
-        y = layer(x, training=training)
-        expected = layer.compute_dtype if floats else str(x.dtype)
+        y = row.call(layer, x, training=training)
+        expected = str(x.dtype) if row.integers else layer.compute_dtype
         assert keras.backend.standardize_dtype(y.dtype) == expected
 
 
-@every_layer
+@every_layer(weights=False)
 def test_has_no_weights(row):
     layer = row.build(seed=1)
-    layer(row.batch(), training=True)
+    row.call(layer, row.batch(), training=True)
 
     assert layer.weights == []
     assert layer.trainable_variables == []
@@ -173,7 +180,7 @@ def test_config_round_trip_keeps_everything(row):
 def test_config_holds_every_argument(row):
     arguments = set()
     for cls in type(row.build()).__mro__:
-        if cls is keras.layers.Layer:
+        if cls.__module__.startswith("keras."):
             break
         arguments |= set(inspect.signature(cls.__init__).parameters)
 
@@ -186,9 +193,9 @@ def test_live_value_acts_from_the_next_call_on(row):
     x = row.batch()
     setattr(layer, row.live, 0.0)
 
-    still = [layer(x, training=True) for _ in range(2)]
+    still = [row.call(layer, x, training=True) for _ in range(2)]
     setattr(layer, row.live, 0.5)
-    noisy = [layer(x, training=True) for _ in range(2)]
+    noisy = [row.call(layer, x, training=True) for _ in range(2)]
 
     assert same(*still)
     assert not same(*noisy)
@@ -200,8 +207,8 @@ def test_live_value_acts_from_the_next_call_on(row):
 @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), 1.1])
 def test_live_value_refuses_bad_numbers(row, bad):
     layer = row.build()
-    if row.live == "stddev" and bad == 1.1:
-        layer.stddev = bad
+    if row.live in ("stddev", "beta") and bad == 1.1:
+        setattr(layer, row.live, bad)
         return
 
     with pytest.raises(ValueError, match=f"`{row.live}`.*Received: {row.live}="):
@@ -221,7 +228,7 @@ def test_live_value_refuses_what_is_no_number(row, bad):
 def test_a_dropped_unit_hides_nan_and_inf(row, dtype, poison):
     """Forward and backward: whatever was dropped is 0, and so is its gradient."""
     x = row.batch()
-    keep = array(row.build(seed=1, dtype=dtype)(x, training=True)) != 0
+    keep = array(row.call(row.build(seed=1, dtype=dtype), x, training=True)) != 0
     poisoned = np.where(keep, x, poison).astype("float32")
     layer = row.build(seed=1, dtype=dtype)
 
@@ -298,7 +305,7 @@ def test_leaks_no_tracer(row):
 
 def _model(row, layer):
     inputs = keras.Input(row.shape[1:], dtype=str(row.batch().dtype))
-    x = keras.layers.Flatten()(layer(inputs))
+    x = keras.layers.Flatten()(row.call(layer, inputs))
     return keras.Model(inputs, keras.layers.Dense(1)(x))
 
 
@@ -310,11 +317,13 @@ def _targets(row):
 def test_symbolic_call_keeps_the_output_shape(row):
     layer = row.build()
     x = row.batch()
-    symbolic = layer(keras.Input(row.shape[1:], dtype=str(x.dtype)))
+    symbolic = row.call(layer, keras.Input(row.shape[1:], dtype=str(x.dtype)))
 
-    y = layer(x)
+    y = row.call(layer, x)
 
-    assert symbolic.shape[1:] == y.shape[1:]
+    assert len(symbolic.shape) == len(y.shape)
+    for known, size in zip(symbolic.shape[1:], y.shape[1:], strict=True):
+        assert known in (size, None if row.open else size)
     assert symbolic.shape[0] is None
 
 
