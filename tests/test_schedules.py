@@ -41,8 +41,14 @@ CLOSED_FORMS = [
         lambda t: 1 - ((1 - 0.5) * np.exp(-10 / 80 * t) + 0.5),
     ),
 ]
+
+
+def _name(value):
+    return str(value) if isinstance(value, schedules.Schedule) else "closed-form"
+
+
 every_schedule = pytest.mark.parametrize(
-    ("schedule", "closed_form"), CLOSED_FORMS, ids=lambda each: str(each)[:30]
+    ("schedule", "closed_form"), CLOSED_FORMS, ids=_name
 )
 
 

@@ -64,6 +64,7 @@ class MaxNormDropout(Dropout):
     ):
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(invalid("layer", "a Keras layer", layer))
+        kwargs.setdefault("dtype", layer.dtype_policy)
         super().__init__(rate, seed=seed, **kwargs)
         self.layer = layer
         self.position = validation.choice("position", position, ("after", "before"))
