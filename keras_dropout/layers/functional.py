@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_dropout import random
+
 # The constants of SELU, to the digits that Klambauer et al. (2017) give.
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -13,15 +15,12 @@ def where_kept(keep, x, scale=None):
 
     A selection, not a product: NaN or infinity in a dropped unit stays there.
     """
-    if scale is not None:
-        x = x * ops.cast(scale, x.dtype)
-    return ops.where(keep, x, ops.zeros((), x.dtype))
+    return random.select(keep, x, scale)
 
 
 def inverse(probability):
     """1 / probability, and 0 instead of infinity where it is zero."""
-    safe = ops.where(probability > 0, probability, ops.ones_like(probability))
-    return ops.where(probability > 0, 1.0 / safe, ops.zeros_like(probability))
+    return ops.divide_no_nan(1.0, probability)
 
 
 def alpha_affine(rate):
@@ -37,8 +36,8 @@ def alpha_drop(keep, x, rate):
     """Alpha dropout of `x`: SELU's saturation where dropped, then the affine map."""
     slope, intercept = alpha_affine(rate)
     dropped = slope * SELU_SATURATION + intercept
-    kept = x * ops.cast(slope, x.dtype) + ops.cast(intercept, x.dtype)
-    return ops.where(keep, kept, ops.cast(dropped, x.dtype))
+    # The kept are slope * x + intercept, written as what they have over the dropped.
+    return where_kept(keep, x - SELU_SATURATION, slope) + ops.cast(dropped, x.dtype)
 
 
 def value_of_gradient_of(value, surrogate):

@@ -79,3 +79,14 @@ def normal(shape, key, *, per_row=True):
     if arrangement is None:
         return _backend.normal(shape, key)
     return sampling.normal(arrangement, _backend, shape, key, per_row)
+
+
+def select(keep, x, scale=None):
+    """`scale * x` where kept and 0 elsewhere, in the backend's fastest way.
+
+    A selection, not a product: NaN or infinity that is not kept does not come
+    through, forward or backward.
+    """
+    x = ops.convert_to_tensor(x)
+    scale = None if scale is None else ops.cast(scale, x.dtype)
+    return _backend.select(ops.convert_to_tensor(keep), x, scale)

@@ -1,18 +1,156 @@
-"""Draws on PyTorch: the device's own generator, seeded by a hash of the key."""
+"""Draws on PyTorch, keyed by (seed, counter, rank of `torch.distributed`).
+
+| where | generator | period of one draw |
+|---|---|---|
+| CPU | NumPy's SFC64 (Doty-Humphrey, 2010) | 2^64 words at least |
+| CPU, normals | PyTorch's MT19937 | 2^19937 - 1 words |
+| other devices | PyTorch's own, on CUDA Philox-4x32 with 10 rounds | 2^66 words |
+| under `torch.compile` | Threefry-2x32 with 13 rounds | 2^32 numbers |
+
+Each is seeded by a hash of the key (NumPy's `SeedSequence`): SFC64 by 128 bits, other
+devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred thousand
+draws of normals about one pair is equal. Masks compare 16 bits a decision, so the
+probability of keeping is within 2^-17 of the one asked for. A seed has 2^32 keys, one
+a draw, and repeats after them.
+"""
 
 import math
 
+import numpy as np
 import torch
 
-_MASK = (1 << 64) - 1
+from keras_dropout.random.threefry import threefry
+
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+# Below this many elements the call costs more than the loop.
+_FEW = 4096
 
 
-def _splitmix(z):
-    """One step of SplitMix64 (Steele, Lea and Flood, 2014): a bijective hash."""
-    z = (z + 0x9E3779B97F4A7C15) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
+def mix_replica(words):
+    """The rank is mixed in when the key is hashed, on the host."""
+    return words
+
+
+def keep_mask(shape, threshold, key):
+    """True where 16 random bits reach the threshold."""
+    if torch.compiler.is_compiling():
+        return _compiled_words(shape, key, 16) >= threshold
+    if key.device.type != "cpu":
+        # At 65536 the difference leaves 16 bits, and nothing is kept.
+        halves = _device_halves(shape, key)
+        return (halves >= threshold - 32768) & (threshold < 65536)
+    threshold = int(threshold)
+    if threshold in (0, 65536):
+        return torch.full(shape, threshold == 0)
+    halves = _cpu_words(math.prod(shape), key, np.int16).reshape(shape)
+    # Written as bytes: PyTorch compares into Booleans several times slower.
+    kept = torch.empty(shape, dtype=torch.int8)
+    return torch.ge(halves, threshold - 32768, out=kept).view(torch.bool)
+
+
+def uniform(shape, key):
+    """Float32 uniforms on [0, 1)."""
+    if torch.compiler.is_compiling():
+        return _compiled_words(shape, key, 8).float() * 2.0**-24
+    if key.device.type != "cpu":
+        return torch.rand(shape, generator=_generator(key), device=key.device)
+    words = _cpu_words(math.prod(shape), key, np.int32)
+    return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
+
+
+def normal(shape, key):
+    """Float32 standard normals."""
+    if torch.compiler.is_compiling():
+        # The middles of the steps: symmetric about 0, and never at -1 or 1.
+        steps = _compiled_words(shape, key, 9).float() + 0.5
+        return torch.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
+    return torch.randn(shape, generator=_generator(key), device=key.device)
+
+
+def select(keep, x, scale=None):
+    """`scale * x` where kept and 0 elsewhere."""
+    if (
+        torch.compiler.is_compiling()
+        or x.device.type != "cpu"
+        or x.numel() < _FEW
+        or not x.is_floating_point()
+        or torch.broadcast_shapes(keep.shape, x.shape) != x.shape
+    ):
+        x = x if scale is None else x * scale
+        return torch.where(keep, x, torch.zeros((), dtype=x.dtype, device=x.device))
+    return _Select.apply(x, keep, scale)
+
+
+class _Select(torch.autograd.Function):
+    """A selection by masking bits, which keeps one byte an element for later.
+
+    On a CPU `torch.where` is a loop with a branch, taken at random: more than ten
+    times slower than the multiplication.
+    """
+
+    @staticmethod
+    def forward(x, keep, scale):
+        integers = _INTEGERS[x.dtype.itemsize]
+        # All bits where kept, none elsewhere; the result takes their place.
+        bits = keep.to(integers).neg_().expand(x.shape)
+        if bits.shape != keep.shape:
+            bits = bits.contiguous()
+        kept = bits.bitwise_and_(x.view(integers)).view(x.dtype)
+        return kept if scale is None else kept.mul_(scale)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, keep, scale = inputs
+        ctx.save_for_backward(keep, scale)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _Select.apply(gradient, *ctx.saved_tensors), None, None
+
+    @staticmethod
+    def vmap(info, in_dims, x, keep, scale):
+        if in_dims[0] is None:
+            x = x.expand(info.batch_size, *x.shape)
+        else:
+            x = x.movedim(in_dims[0], 0)
+
+        def lead(tensor, axis):
+            if axis is None:
+                return tensor
+            ones = (1,) * (x.ndim - tensor.ndim)
+            tensor = tensor.movedim(axis, 0)
+            return tensor.reshape(info.batch_size, *ones, *tensor.shape[1:])
+
+        return _Select.apply(x, lead(keep, in_dims[1]), lead(scale, in_dims[2])), 0
+
+
+def _cpu_words(count, key, dtype):
+    """Random words of 16 or 32 bits, from NumPy."""
+    each = 8 // np.dtype(dtype).itemsize
+    words = np.random.SFC64(_seeds(key)).random_raw(-(-count // each))
+    return torch.from_numpy(words.view(dtype))[:count]
+
+
+def _device_halves(shape, key):
+    """Random 16-bit words, from the device's own generator."""
+    count = math.prod(shape)
+    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=key.device)
+    # From the least number on: all 64 bits of each word are random.
+    words.random_(-(1 << 63), None, generator=_generator(key))
+    return words.view(torch.int16)[:count].reshape(shape)
+
+
+def _seeds(key):
+    seed, counter = (word & 0xFFFFFFFF for word in key.tolist())
+    return np.random.SeedSequence((seed, counter, _rank()))
+
+
+def _generator(key):
+    if key.device.type == "meta":
+        return None
+    low, high = _seeds(key).generate_state(2).tolist()
+    # PyTorch takes seeds of 64 bits with a sign, so one bit is left out.
+    return torch.Generator(key.device).manual_seed((high >> 1 << 32) | low)
 
 
 def _rank():
@@ -22,36 +160,19 @@ def _rank():
     return 0
 
 
-def mix_replica(words):
-    """The rank is mixed in when the key is hashed, on the host."""
-    return words
+def _compiled_words(shape, key, drop):
+    """One random word for each place of the shape, without its lowest bits."""
+    # As int32, whose sums wrap as those of unsigned words do.
+    place = torch.arange(math.prod(shape), dtype=torch.int32, device=key.device)
+    low = torch.bitwise_and(key, 0xFFFFFFFF)
+    key = torch.where(low < 1 << 31, low, low - (1 << 32)).to(torch.int32)
+    words, _ = threefry(key, place, torch.full_like(place, _rank()), _rotate)
+    return _shift_right(words, drop).reshape(shape)
 
 
-def _generator(key):
-    if key.device.type == "meta":
-        return None
-    seed, counter = (word & 0xFFFFFFFF for word in key.tolist())
-    state = _splitmix(_splitmix(_splitmix(seed) ^ counter) ^ _rank())
-    # The CPU generator reads the low 32 bits only; all 64 count on other devices.
-    return torch.Generator(key.device).manual_seed(state >> 1)
+def _shift_right(words, bits):
+    return (words >> bits) & ((1 << (32 - bits)) - 1)
 
 
-def keep_mask(shape, threshold, key):
-    """True where 16 random bits reach the threshold."""
-    count = math.prod(shape)
-    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=key.device)
-    # From the least number on: all 64 bits of each word are random.
-    words.random_(-(1 << 63), None, generator=_generator(key))
-    halves = words.view(torch.int16)[:count].reshape(shape)
-    # At 65536 the difference leaves 16 bits, and nothing is kept.
-    return (halves >= threshold - 32768) & (threshold < 65536)
-
-
-def uniform(shape, key):
-    """Float32 uniforms on [0, 1)."""
-    return torch.rand(shape, generator=_generator(key), device=key.device)
-
-
-def normal(shape, key):
-    """Float32 standard normals."""
-    return torch.randn(shape, generator=_generator(key), device=key.device)
+def _rotate(words, bits):
+    return (words << bits) | _shift_right(words, 32 - bits)
