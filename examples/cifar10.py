@@ -53,6 +53,8 @@ def train(arguments, data, epochs, seed):
 
 def run(args):
     data = cifar10(args)
+    if args.quick:
+        data = [(x[:600], y[:600]) for x, y in data]
     losses, errors = {}, {}
     for name, arguments in MODELS.items():
         seeds = range(args.repeats)

@@ -42,7 +42,8 @@ def fit(activation, x, y, epochs, seed):
     model = build(activation)
     steps = -(-len(x) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
-    model.compile(keras.optimizers.Adam(rate), "mse", steps_per_execution=steps)
+    at_once = experiment.steps_per_execution(steps)
+    model.compile(keras.optimizers.Adam(rate), "mse", steps_per_execution=at_once)
     model.fit(x, y, BATCH, epochs, verbose=0)
     return model
 

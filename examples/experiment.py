@@ -64,6 +64,11 @@ def write(folder, name, results, figures):
         draw(results).savefig(folder / f"{figure}.svg", bbox_inches="tight")
 
 
+def steps_per_execution(steps):
+    """How many steps to compile into one, where the backend can."""
+    return 1 if keras.backend.backend() == "torch" else steps
+
+
 def rounded(value):
     """The results with numbers of five digits, to keep the files short."""
     if isinstance(value, dict):

@@ -26,7 +26,8 @@ def on_page_content(content, page, config, files):
 def mathml(latex, display, page):
     """One formula as MathML, with its source as what is read and copied."""
     latex = html.unescape(latex).strip()
-    result = convert(latex, display=display)
+    # The converter leaves roman letters to an attribute that browsers ignore.
+    result = convert(latex.replace(r"\mathrm{", r"\text{"), display=display)
     unknown = UNKNOWN.search(result)
     if unknown:
         message = f"{page.file.src_uri}: {unknown[1]} in the formula {latex!r}"
