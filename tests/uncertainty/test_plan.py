@@ -1,0 +1,188 @@
+"""What no noise reaches runs once, and the model is not changed by finding it out."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_dropout as kd
+from keras_dropout.uncertainty import noise
+from keras_dropout.uncertainty.plan import Plan
+from tests.uncertainty import models
+
+L = keras.layers
+
+
+def _plan(model):
+    return Plan(model, noise.find(model))
+
+
+def _names(steps):
+    """The rows of each step's outputs say enough: count the steps."""
+    return len(steps)
+
+
+def _skip():
+    i = keras.Input((6,))
+    a = L.Dense(6, activation="relu")(i)
+    b = L.Dropout(0.5)(L.Dense(6)(a))
+    return keras.Model(i, L.Dense(2)(L.Add()([a, b])))
+
+
+def _several():
+    i, j = keras.Input((6,), name="i"), keras.Input((6,), name="j")
+    shared = L.Dense(4)
+    before, h = shared(i), L.Dropout(0.5)(shared(j))
+    return keras.Model({"i": i, "j": j}, {"sure": before, "noisy": L.Dense(2)(h)})
+
+
+def _deep():
+    inner = keras.Sequential(
+        [keras.Input((5,)), L.Dense(5), L.Dense(5), L.Dropout(0.5), L.Dense(3)]
+    )
+    i = keras.Input((6,))
+    return keras.Model(i, L.Dense(2)(inner(L.Dense(5)(i))))
+
+
+def _shared_noise():
+    drop, i = L.Dropout(0.5), keras.Input((6,))
+    a = drop(L.Dense(4)(i))
+    return keras.Model(i, L.Add()([a, drop(L.Dense(4)(a))]))
+
+
+def _masked():
+    i = keras.Input((None,), dtype="int32")
+    h = L.Embedding(9, 4, mask_zero=True)(i)
+    return keras.Model(i, L.LSTM(3)(L.Dropout(0.5)(h)))
+
+
+@pytest.mark.parametrize("make", [_skip, _several, _deep, _shared_noise, models.mlp])
+def test_the_two_parts_give_what_the_model_gives(make):
+    model, x = make(), ops.convert_to_tensor(models.x_of(3, 6))
+    inputs = {"i": x, "j": 2 * x} if make is _several else x
+    plan = _plan(model)
+
+    features, masks = plan.prefix(inputs)
+    outputs = plan.suffix(features, masks, 2)
+
+    assert plan.has_prefix
+    expected = keras.tree.flatten(model(inputs))
+    for found, exact in zip(keras.tree.flatten(outputs), expected, strict=True):
+        found, exact = ops.convert_to_numpy(found), ops.convert_to_numpy(exact)
+        np.testing.assert_allclose(found, np.concatenate([exact, exact]), atol=1e-6)
+
+
+def test_masks_of_keras_reach_the_suffix():
+    model = _masked()
+    tokens = np.array([[1, 2, 0, 0], [3, 4, 5, 6]])
+
+    prediction = kd.mc_predict(model, tokens, samples=400, seed=0)
+
+    # Only noise before the mask's end can act: row 0 equals its own short form.
+    short = kd.mc_predict(model, tokens[:1, :2], samples=400, seed=1)
+    error = np.hypot(prediction.standard_error[0], short.standard_error[0])
+    assert (np.abs(prediction.mean[0] - short.mean[0]) < 5 * error).all()
+
+
+def test_a_nested_model_is_opened_where_its_noise_is():
+    plan = _plan(_deep())
+
+    # Entering, and the noise with the two layers after it.
+    assert len(plan._after) == 3
+    assert len(plan._before) == 4
+
+
+def test_layers_before_the_noise_run_once_a_batch():
+    calls = []
+
+    class Counted(L.Layer):
+        def call(self, x):
+            calls.append(ops.shape(x)[0])
+            return x
+
+    model = keras.Sequential(
+        [keras.Input((6,)), Counted(), L.Dropout(0.5), Counted(), L.Dense(2)]
+    )
+    calls.clear()
+
+    kd.mc_predict(model, models.x_of(4, 6), samples=8, max_rows=1000)
+
+    assert calls == [4, 32]
+
+
+def test_an_output_before_all_noise_has_no_variance_at_all():
+    x = models.x_of(5, 6)
+    model = _several()
+
+    prediction = kd.mc_predict(model, {"i": x, "j": x}, samples=7, seed=0)
+
+    assert not prediction["sure"].variance.any()
+    assert prediction["noisy"].variance.all()
+    expected = model.predict({"i": x, "j": x}, verbose=0)["sure"]
+    np.testing.assert_allclose(prediction["sure"].mean, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_reading_a_model_adds_no_nodes_to_its_layers():
+    model = _skip()
+    nodes = [len(layer._inbound_nodes) for layer in model.layers]
+
+    kd.mc_predict(model, models.x_of(2, 6), samples=2)
+
+    assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
+
+
+@pytest.mark.parametrize("make", [_skip, _deep, models.mlp])
+def test_a_sampled_model_can_be_forgotten(make):
+    model = make()
+    kd.mc_predict(model, models.x_of(2, 6), samples=2)
+    gone = weakref.ref(model)
+
+    del model
+    gc.collect()
+
+    assert gone() is None
+
+
+def test_a_graph_that_cannot_be_read_runs_whole(monkeypatch):
+    model, x = models.mlp(), models.x_of(4, 6)
+    monkeypatch.setattr(
+        "keras_dropout.uncertainty.plan._Reader.read",
+        lambda *_: (_ for _ in ()).throw(AttributeError("no nodes")),
+    )
+
+    plan = _plan(model)
+    prediction = kd.mc_predict(model, x, samples=4, seed=0)
+
+    assert plan.is_whole
+    assert prediction.mutual_information.all()
+
+
+def test_weights_are_constants_of_no_compiled_function():
+    model, x = models.mlp(rate=1e-5), models.x_of(4, 6)
+    kd.mc_predict(model, x, samples=2, seed=0)
+
+    model.set_weights([0.5 * weight for weight in model.get_weights()])
+    after = kd.mc_predict(model, x, samples=2, seed=0)
+
+    np.testing.assert_allclose(after.mean, model.predict(x, verbose=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("dropout", [L.Dropout, kd.layers.Dropout])
+def test_a_new_rate_acts_in_the_next_call(dropout):
+    layer = dropout(0.1)
+    model = keras.Sequential([keras.Input((400,)), layer])
+    x = np.ones((20, 400), "float32")
+
+    def dropped():
+        kept = kd.mc_predict(model, x, samples=5, seed=0, return_samples=True)
+        return (kept.samples == 0).mean()
+
+    low = dropped()
+    layer.rate = 0.6
+
+    bound = 5 * np.sqrt(0.24 / (5 * 20 * 400))
+    assert abs(low - 0.1) < bound
+    assert abs(dropped() - 0.6) < bound
