@@ -64,6 +64,10 @@ def _rows():
             (*space, 4),
             {"depthwise_kernel": kernel, "pointwise_kernel": (*kernel, rank)},
         )
+    first = {"data_format": "channels_first"}
+    yield lambda: k.Conv2D(6, 3, **first), (4, 5, 5), {"kernel": (0, 1, 2)}
+    yield lambda: k.Conv2DTranspose(6, 3, **first), (4, 5, 5), {"kernel": (0, 1, 3)}
+    yield lambda: k.DepthwiseConv2D(3, **first), (4, 5, 5), {"kernel": (0, 1)}
     yield lambda: k.Embedding(7, 4), "words", {"embeddings": (1,)}
     for name in ("SimpleRNN", "LSTM", "GRU"):
         recurrent = getattr(k, name)
@@ -83,8 +87,15 @@ def _rows():
     yield lambda: layers.MaxNormDropout(k.Dense(5), 0.0), (4,), {"kernel": (0,)}
 
 
-ROWS = list(_rows())
-every_row = pytest.mark.parametrize(("build", "shape", "axes"), ROWS)
+def _param(build, shape, axes):
+    # What is slow to build and like its neighbours otherwise.
+    slow = len(shape) > 3 and shape[-4:-1] == (4, 4, 4)
+    return pytest.param(build, shape, axes, marks=pytest.mark.slow if slow else ())
+
+
+every_row = pytest.mark.parametrize(
+    ("build", "shape", "axes"), [_param(*row) for row in _rows()]
+)
 
 
 def build_model(build, shape):
