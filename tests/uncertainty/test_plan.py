@@ -20,11 +20,6 @@ def _plan(model):
     return Plan(model, noise.find(model))
 
 
-def _names(steps):
-    """The rows of each step's outputs say enough: count the steps."""
-    return len(steps)
-
-
 def _skip():
     i = keras.Input((6,))
     a = L.Dense(6, activation="relu")(i)
