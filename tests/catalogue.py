@@ -96,6 +96,32 @@ def _around(cls, *args, **options):
     return build
 
 
+def _inside(wrapper, cls, *args, **options):
+    """Builds a wrapper of weights or passes around a layer of the asked dtype."""
+
+    def build(dtype=None, **kwargs):
+        layer = cls(*args, dtype=dtype, **options)
+        return getattr(layers, wrapper)(layer, 0.4, dtype=dtype, **kwargs)
+
+    return build
+
+
+def _mixout(dtype=None, **kwargs):
+    dense = keras.layers.Dense(40, kernel_initializer="ones", dtype=dtype)
+    dense.build((None, 30))
+    layer = layers.Mixout(dense, 0.4, **kwargs)
+    # Away from the anchor, where the noise shows.
+    dense.kernel.assign(2 * np.ones((30, 40)))
+    return layer
+
+
+# Weights that each build of a recurrent layer starts from.
+RECURRENT = {
+    "kernel_initializer": keras.initializers.GlorotUniform(seed=1),
+    "recurrent_initializer": keras.initializers.GlorotUniform(seed=2),
+}
+WITHIN = {"ones": False, "identity": False, "weights": True}
+
 POOLED = {1: (16, 8, 10), 2: (16, 4, 6, 5), 3: (8, 4, 4, 6, 3)}
 
 ROWS = [
@@ -126,7 +152,6 @@ ROWS = [
         _around(keras.layers.Dense, 40, kernel_initializer="ones"),
         (64, 3),
         identity=False,
-        zeroes=True,
         weights=True,
     ),
     _row("UOut", (64, 40), 0.4, live="beta"),
@@ -200,6 +225,34 @@ ROWS = [
         _row(f"StochasticPooling{rank}D", shape, live=None, ones=False, identity=False)
         for rank, shape in POOLED.items()
     ),
+    Row(
+        "DropConnect",
+        _inside("DropConnect", keras.layers.Dense, 40, kernel_initializer="ones"),
+        (64, 30),
+        **WITHIN,
+    ),
+    Row(
+        "WeightDrop",
+        _inside("WeightDrop", keras.layers.LSTM, 8, **RECURRENT),
+        (16, 5, 3),
+        **WITHIN,
+    ),
+    Row("Mixout", _mixout, (64, 30), **WITHIN),
+    Row(
+        "MultiSampleDropout",
+        _inside("MultiSampleDropout", keras.layers.Dense, 3, kernel_initializer="ones"),
+        (64, 30),
+        **WITHIN,
+    ),
+    Row(
+        "Zoneout",
+        _inside("Zoneout", keras.layers.GRUCell, 8, **RECURRENT),
+        (16, 5, 3),
+        live="zoneout_h",
+        **WITHIN,
+    ),
+    _row("RecurrentDropoutLSTM", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
+    _row("RecurrentDropoutGRU", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
 ]
 
 

@@ -51,4 +51,6 @@ def theirs(layer):
     config = layer.get_config()
     known = inspect.signature(twin.__init__).parameters
     own = {name: value for name, value in config.items() if name in known}
-    return twin(**{**own, "name": layer.name, "dtype": layer.dtype_policy})
+    new = twin(**{**own, "name": layer.name, "dtype": layer.dtype_policy})
+    new.trainable = layer.trainable
+    return new
