@@ -44,9 +44,15 @@ class WindowLayer(NoiseLayer):
 
     def max_pool(self, x):
         """Keras's own max pooling over the same windows."""
-        return ops.max_pool(
-            x, self.pool_size, self.strides, self.padding, self.data_format
+        # TensorFlow pools volumes on CPUs in float32 only; the largest is the same.
+        pooled = ops.max_pool(
+            ops.cast(x, "float32") if self.rank == 5 else x,
+            self.pool_size,
+            self.strides,
+            self.padding,
+            self.data_format,
         )
+        return ops.cast(pooled, x.dtype)
 
     def compute_mask(self, inputs, previous_mask=None):
         """A step of the output counts if any step of its window does."""
