@@ -20,6 +20,8 @@ def where_kept(keep, x, scale=None):
 
 def inverse(probability):
     """1 / probability, and 0 instead of infinity where it is zero."""
+    if isinstance(probability, float):
+        return 1.0 / probability if probability else 0.0
     return ops.divide_no_nan(1.0, probability)
 
 

@@ -37,6 +37,9 @@ def next_key(generator):
 
 def drop_threshold(rate):
     """How many of the 65,536 levels of a 16-bit word mean "dropped"."""
+    rate = _backend.plain(rate)
+    if isinstance(rate, float):
+        return round(rate * LEVELS)
     return ops.cast(ops.round(ops.cast(rate, "float32") * LEVELS), "int32")
 
 
@@ -45,7 +48,10 @@ def keep_probability(rate):
 
     It is within 2^-17 of `1 - rate`. Dividing by it makes the mean exact.
     """
-    return 1.0 - ops.cast(drop_threshold(rate), "float32") / LEVELS
+    threshold = drop_threshold(rate)
+    if isinstance(threshold, int):
+        return 1.0 - threshold / LEVELS
+    return 1.0 - ops.cast(threshold, "float32") / LEVELS
 
 
 def keep_mask(shape, rate, key, *, per_row=True):
@@ -88,5 +94,6 @@ def select(keep, x, scale=None):
     through, forward or backward.
     """
     x = ops.convert_to_tensor(x)
-    scale = None if scale is None else ops.cast(scale, x.dtype)
+    if scale is not None and not isinstance(scale, float):
+        scale = ops.cast(scale, x.dtype)
     return _backend.select(ops.convert_to_tensor(keep), x, scale)

@@ -23,6 +23,11 @@ def mix_replica(words):
     return words
 
 
+def plain(rate):
+    """A rate as it is: the number may not be there while a function is traced."""
+    return rate
+
+
 def keep_mask(shape, threshold, key):
     """True where 16 random bits reach the threshold."""
     return _keep_mask(tuple(shape), jnp.asarray(threshold), key)

@@ -29,6 +29,11 @@ def mix_replica(words):
     return tf.bitwise.bitwise_xor(words, tf.stack([mixed, tf.zeros_like(mixed)]))
 
 
+def plain(rate):
+    """A rate as it is: the number may not be there while a function is traced."""
+    return rate
+
+
 def keep_mask(shape, threshold, key):
     """True where 16 random bits reach the threshold."""
     shape = tf.convert_to_tensor(shape, tf.int32)

@@ -31,6 +31,13 @@ def mix_replica(words):
     return words
 
 
+def plain(rate):
+    """A rate as a Python float where that costs nothing, to reckon with it faster."""
+    if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
+        return rate
+    return rate.item() if rate.device.type == "cpu" and rate.ndim == 0 else rate
+
+
 def keep_mask(shape, threshold, key):
     """True where 16 random bits reach the threshold."""
     if torch.compiler.is_compiling():
@@ -69,6 +76,8 @@ def normal(shape, key):
 
 def select(keep, x, scale=None):
     """`scale * x` where kept and 0 elsewhere."""
+    if isinstance(scale, torch.Tensor) and scale.requires_grad:
+        x, scale = x * scale, None
     if (
         torch.compiler.is_compiling()
         or x.device.type != "cpu"
@@ -91,21 +100,21 @@ class _Select(torch.autograd.Function):
     @staticmethod
     def forward(x, keep, scale):
         integers = _INTEGERS[x.dtype.itemsize]
-        # All bits where kept, none elsewhere; the result takes their place.
-        bits = keep.to(integers).neg_().expand(x.shape)
-        if bits.shape != keep.shape:
-            bits = bits.contiguous()
-        kept = bits.bitwise_and_(x.view(integers)).view(x.dtype)
+        # All bits where kept, none elsewhere.
+        bits = keep.to(integers).neg_()
+        bits = bits.bitwise_and_ if bits.shape == x.shape else bits.bitwise_and
+        kept = bits(x.view(integers)).view(x.dtype)
         return kept if scale is None else kept.mul_(scale)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, keep, scale = inputs
-        ctx.save_for_backward(keep, scale)
+        _, keep, ctx.scale = inputs
+        ctx.save_for_backward(keep)
 
     @staticmethod
     def backward(ctx, gradient):
-        return _Select.apply(gradient, *ctx.saved_tensors), None, None
+        (keep,) = ctx.saved_tensors
+        return _Select.apply(gradient, keep, ctx.scale), None, None
 
     @staticmethod
     def vmap(info, in_dims, x, keep, scale):

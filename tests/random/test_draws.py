@@ -1,0 +1,204 @@
+"""What every draw promises, whatever the backend."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_dropout as kd
+from keras_dropout import random
+from tests.bounds import near
+
+BACKEND = keras.backend.backend()
+ODD = (7, 3, 5)
+
+
+def key(seed=0, skip=0):
+    generator = keras.random.SeedGenerator(seed)
+    for _ in range(skip):
+        random.next_key(generator)
+    return random.next_key(generator)
+
+
+def mask(rate, seed=0, skip=0, shape=(64, 64)):
+    drawn = random.keep_mask(shape, rate, key(seed, skip))
+    return ops.convert_to_numpy(drawn)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5, 1), ODD, (2, 0)])
+def test_draws_have_the_asked_shape(shape):
+    keep = random.keep_mask(shape, 0.5, key())
+
+    assert tuple(keep.shape) == shape
+    assert keras.backend.standardize_dtype(keep.dtype) == "bool"
+    for draw in (random.uniform, random.normal):
+        numbers = draw(shape, key())
+        assert tuple(numbers.shape) == shape
+        assert keras.backend.standardize_dtype(numbers.dtype) == "float32"
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.1, 0.3, 0.5, 0.9, 0.999])
+def test_masks_keep_the_share_that_is_scaled_by(rate):
+    rate = ops.convert_to_tensor(np.float32(rate))
+    kept = float(random.keep_probability(rate))
+
+    assert abs(kept - (1 - float(rate))) <= 2**-17
+    assert near(mask(rate, shape=(2048, 2048)), kept, kept * (1 - kept))
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.0, 1.0), (1.0, 0.0)])
+def test_certain_rates_are_certain(rate, share):
+    rate = ops.convert_to_tensor(np.float32(rate))
+
+    assert float(random.keep_probability(rate)) == share
+    assert mask(rate, shape=(512, 512)).mean() == share
+
+
+def test_one_key_draws_one_mask_and_others_draw_others():
+    first = mask(0.5)
+
+    assert np.array_equal(first, mask(0.5))
+    for seed, skip in ((0, 1), (1, 0), (1, 1), (2**31 - 1, 0)):
+        other = mask(0.5, seed, skip)
+        assert near(first == other, 0.5, 0.25)
+
+
+def test_the_words_of_a_key_are_not_added():
+    """Keras on PyTorch: the second mask of seed 1 is the first of seed 2."""
+    assert not np.array_equal(mask(0.5, seed=1, skip=1), mask(0.5, seed=2))
+
+
+@pytest.mark.parametrize("shape", [(96, 64), (96, 1), (1, 64), (1, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_selection_is_exact_and_stops_nan_and_infinity(shape, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(96, 64)).astype("float32")
+    keep = rng.random(shape) < 0.5
+    x[~np.broadcast_to(keep, x.shape)] = np.nan
+    x[np.broadcast_to(keep, x.shape) & (x > 2)] = np.inf
+    x = ops.cast(x, dtype)
+
+    found = random.select(ops.convert_to_tensor(keep), x, 2.0)
+
+    expected = ops.convert_to_numpy(ops.cast(x * 2, "float32"))
+    expected = np.where(keep, expected, 0)
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    assert np.array_equal(ops.convert_to_numpy(ops.cast(found, "float32")), expected)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA on TensorFlow")
+def test_draws_under_xla_take_symbolic_shapes_and_live_rates():
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def draw(x, rate, key):
+        shape = (tf.shape(x)[0], 3, tf.shape(x)[1])
+        numbers = random.uniform(shape, key), random.normal(shape, key)
+        return random.keep_mask(shape, rate, key), *numbers
+
+    for rate in (0.0, 0.25, 1.0):
+        keep, u, z = draw(tf.zeros((128, 64)), tf.constant(rate), key())
+        assert keep.shape == (128, 3, 64)
+        assert near(keep, 1 - rate, rate * (1 - rate))
+        assert near(u, 0.5, 1 / 12)
+        assert near(z, 0, 1)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="transformations of JAX")
+class TestOnJax:
+    def test_keys_may_be_mapped(self):
+        import jax
+
+        keys = np.array([[1, 2], [3, 4]], "uint32")
+
+        mapped = jax.vmap(lambda k: random.keep_mask(ODD, 0.5, k))(keys)
+
+        for one, k in zip(mapped, keys, strict=True):
+            alone = random.keep_mask(ODD, 0.5, jax.numpy.asarray(k))
+            assert np.array_equal(one, alone)
+
+    def test_one_draw_serves_forward_and_backward(self):
+        """The draw is compiled once, not again where the gradient reads the mask."""
+        import jax
+
+        def step(x, rate, key):
+            keep = random.keep_mask(x.shape, rate, key)
+            return random.select(keep, x, 2.0).sum()
+
+        x, k = np.ones((256, 256), "float32"), np.array([1, 2], "uint32")
+        run = jax.jit(jax.value_and_grad(step))
+        text = run.lower(x, np.float32(0.5), k).compile().as_text()
+
+        assert text.count(" conditional(") == 1
+        value, gradient = run(x, np.float32(0.5), k)
+        assert value == gradient.sum()
+
+    def test_no_tracer_leaks(self):
+        import jax
+
+        layer = kd.layers.Dropout(0.5, seed=0)
+        with jax.checking_leaks():
+            model = keras.Sequential([keras.Input((8,)), layer, keras.layers.Dense(1)])
+            model.compile(loss="mse")
+            model.fit(np.ones((16, 8)), np.ones((16, 1)), verbose=0)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="PyTorch")
+class TestOnTorch:
+    def test_ranks_draw_different_masks(self, monkeypatch):
+        import torch
+
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+        found = []
+        for rank in (0, 1):
+            monkeypatch.setattr(torch.distributed, "get_rank", lambda r=rank: r)
+            found.append((mask(0.5), ops.convert_to_numpy(random.normal(ODD, key()))))
+
+        assert near(found[0][0] == found[1][0], 0.5, 0.25)
+        assert not np.any(found[0][1] == found[1][1])
+
+    def test_selection_has_exact_gradients_of_both_orders(self):
+        import torch
+
+        keep = torch.rand(80, 64) < 0.5
+        x = torch.randn(80, 64, dtype=torch.float64, requires_grad=True)
+
+        def call(x):
+            return random.select(keep, x, 1.5) ** 2
+
+        assert torch.autograd.gradcheck(call, x, fast_mode=True)
+        assert torch.autograd.gradgradcheck(call, x, fast_mode=True)
+
+    def test_selection_may_be_mapped(self):
+        import torch
+
+        keep, x = torch.rand(3, 64) < 0.5, torch.randn(80, 3, 64)
+
+        mapped = torch.func.vmap(lambda k, x: random.select(k, x, 2.0), in_dims=(0, 1))(
+            keep, x
+        )
+
+        expected = torch.where(keep[:, None], 2 * x.movedim(1, 0), 0.0)
+        assert torch.equal(mapped, expected)
+
+    def test_a_learned_scale_gets_its_gradient(self):
+        import torch
+
+        scale = torch.tensor(2.0, requires_grad=True)
+        keep = torch.rand(80, 64) < 0.5
+
+        random.select(keep, torch.ones(80, 64), scale).sum().backward()
+
+        assert scale.grad == keep.sum()
+
+    @pytest.mark.slow
+    def test_draws_compile_without_a_graph_break(self):
+        import torch
+
+        compiled = torch.compile(
+            lambda k, rate: random.keep_mask((512, 512), rate, k), fullgraph=True
+        )
+
+        for rate in (0.0, 0.25, 1.0):
+            keep = compiled(key(), torch.tensor(rate))
+            assert near(keep, 1 - rate, rate * (1 - rate))
