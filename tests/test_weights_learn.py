@@ -1,0 +1,126 @@
+"""Each layer in a model that learns something real, saved, reloaded and exported."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_dropout import layers
+
+pytestmark = pytest.mark.slow
+
+K = keras.layers
+BACKEND = keras.backend.backend()
+
+
+def array(x):
+    return ops.convert_to_numpy(ops.stop_gradient(x))
+
+
+def _digits():
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    x, y = (data.data / 16).astype("float32"), data.target
+    return (x[:1400], y[:1400]), (x[1400:], y[1400:])
+
+
+WITHIN = {
+    "drop-connect": lambda: layers.DropConnect(K.Dense(64, "relu"), 0.3, seed=1),
+    "per-sample": lambda: layers.DropConnect(
+        K.Dense(64, "relu"), 0.3, per="sample", inference="gaussian", seed=1
+    ),
+    "mixout": lambda: layers.Mixout(K.Dense(64, "relu"), 0.5, seed=1),
+    "multi-sample": lambda: layers.MultiSampleDropout(
+        K.Dense(64, "relu"), 0.3, samples=4, seed=1
+    ),
+}
+
+
+@pytest.mark.parametrize("build", [*WITHIN.values(), "r-drop"], ids=[*WITHIN, "r-drop"])
+def test_learns_digits(build):
+    noise = layers.Dropout(0.3, seed=1) if build == "r-drop" else build()
+    model = keras.Sequential(
+        [keras.Input((64,)), K.Dense(64, "relu"), noise, K.Dense(10, "softmax")]
+    )
+    model = layers.RDrop(model) if build == "r-drop" else model
+    model.compile(
+        keras.optimizers.Adam(3e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    (x, y), (x_test, y_test) = _digits()
+
+    model.fit(x, y, epochs=20, batch_size=70, verbose=0)
+
+    # Hands that were not seen in training: a linear model reaches 0.9, chance is 0.1.
+    assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
+
+
+TEXT = (
+    "First Citizen: Before we proceed any further, hear me speak. "
+    "All: Speak, speak. First Citizen: You are all resolved rather to die than to "
+    "famish? All: Resolved. resolved. First Citizen: First, you know Caius Marcius "
+    "is chief enemy to the people. All: We know't, we know't. "
+)
+RECURRENT = {
+    "weight-drop": lambda: layers.WeightDrop(K.LSTM(64), 0.2, seed=1),
+    "zoneout": lambda: layers.Zoneout(K.LSTMCell(64), 0.05, 0.1, seed=1),
+    "lstm": lambda: layers.RecurrentDropoutLSTM(64, 0.2, seed=1),
+    "gru": lambda: layers.RecurrentDropoutGRU(64, 0.2, mask="step", seed=1),
+}
+
+
+@pytest.fixture(params=RECURRENT)
+def reader(request):
+    """A model that has read the text, the windows, and the letters that follow."""
+    letters = sorted(set(TEXT))
+    codes = np.array([letters.index(letter) for letter in TEXT])
+    windows = np.stack([codes[i : i + 6] for i in range(len(codes) - 6)])
+    x = np.eye(len(letters), dtype="float32")[windows]
+    inputs = keras.Input((6, len(letters)))
+    outputs = K.Dense(len(letters), "softmax")(RECURRENT[request.param]()(inputs))
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        keras.optimizers.Adam(1e-2),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.fit(x, codes[6:], epochs=15, batch_size=64, verbose=0)
+    return model, x, codes[6:]
+
+
+def test_learns_letters_and_survives_a_fresh_process(reader, tmp_path):
+    model, x, following = reader
+    # Six letters nearly always tell the next; the most frequent one alone is 0.17.
+    assert model.evaluate(x, following, verbose=0)[1] > 0.6
+
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", x[:4])
+    np.save(tmp_path / "y.npy", array(model(x[:4])))
+    script = (
+        "import sys, numpy as np, keras, keras_dropout\n"
+        "folder = sys.argv[1]\n"
+        "model = keras.saving.load_model(folder + '/model.keras')\n"
+        "y = model.predict(np.load(folder + '/x.npy'), verbose=0)\n"
+        "assert np.allclose(y, np.load(folder + '/y.npy'), atol=1e-6)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], check=True, env=os.environ
+    )
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="exports are SavedModels")
+def test_exports(reader, tmp_path):
+    import tensorflow as tf
+
+    model, x, _ = reader
+    model.export(tmp_path / "model", verbose=False)
+
+    served = tf.saved_model.load(str(tmp_path / "model")).serve(x[:4])
+
+    assert array(served) == pytest.approx(array(model(x[:4])), abs=1e-6)
