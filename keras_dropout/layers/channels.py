@@ -1,7 +1,5 @@
 """Dropout of whole channels, or of features locked in time."""
 
-from keras import ops
-
 from keras_dropout import validation
 from keras_dropout.layers import shapes
 from keras_dropout.layers.base import registered
