@@ -20,7 +20,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 import keras_dropout
-from keras_dropout import layers
+from keras_dropout import layers, plots
 
 GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
 CHANGELOG = pathlib.Path(__file__).parents[2] / "CHANGELOG.md"
@@ -87,7 +87,8 @@ def complain(what, names):
 
 def public_modules():
     """The public modules by name, with the public names in each."""
-    modules = {"keras_dropout": keras_dropout}
+    # Plots are not imported with the package, which does not need Matplotlib.
+    modules = {"keras_dropout": keras_dropout, plots.__name__: plots}
     for name in keras_dropout.__all__:
         value = getattr(keras_dropout, name)
         if isinstance(value, types.ModuleType):
