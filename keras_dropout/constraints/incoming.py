@@ -4,6 +4,10 @@ import dataclasses
 
 import keras
 
+# The only cell that Keras does not name in public. Making a layer to ask it for its
+# class would start TensorFlow's devices as soon as this package is imported.
+from keras.src.layers.rnn.conv_lstm import ConvLSTMCell
+
 from keras_dropout import validation
 from keras_dropout.seeds import flatten_layers
 from keras_dropout.validation import invalid
@@ -68,8 +72,7 @@ _table = {
     keras.layers.SimpleRNNCell: _recurrent,
     keras.layers.LSTMCell: _recurrent,
     keras.layers.GRUCell: _recurrent,
-    # The only cell that Keras does not name in public.
-    type(keras.layers.ConvLSTM1D(1, 1).cell): _recurrent_convolution,
+    ConvLSTMCell: _recurrent_convolution,
     keras.layers.BatchNormalization: _gains,
     keras.layers.LayerNormalization: _gains,
     keras.layers.GroupNormalization: _gains,

@@ -42,7 +42,7 @@ def keep_mask(shape, threshold, key):
         # the backward pass. The branches of a conditional stay apart: the mask is
         # drawn once, kept as one byte an element, and at rate 0 not drawn at all.
         return tf.cond(
-            threshold > 0,
+            tf.convert_to_tensor(threshold > 0),
             lambda: tf.cast(_words(shape, key, 16), tf.int32) >= threshold,
             lambda: tf.ones(shape, tf.bool),
         )
