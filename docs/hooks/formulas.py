@@ -28,6 +28,8 @@ def mathml(latex, display, page):
     latex = html.unescape(latex).strip()
     # The converter leaves roman letters to an attribute that browsers ignore.
     result = convert(latex.replace(r"\mathrm{", r"\text{"), display=display)
+    # \sim comes out as the letter ~: make it the relation, with the space of one.
+    result = result.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
     unknown = UNKNOWN.search(result)
     if unknown:
         message = f"{page.file.src_uri}: {unknown[1]} in the formula {latex!r}"
