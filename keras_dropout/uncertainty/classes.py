@@ -8,6 +8,8 @@ import numpy as np
 
 from keras_dropout.uncertainty import statistics
 
+KINDS = ("probabilities", "logits", "binary")
+
 
 def entropy(mean, kind):
     """Entropy of mean probabilities in nats, summed over labels."""

@@ -4,9 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from keras_dropout.uncertainty import classes
-
-_CLASSES = ("probabilities", "logits", "binary")
+from keras_dropout import validation
+from keras_dropout.uncertainty import classes, report
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,6 +85,7 @@ class Prediction:
     @property
     def expected_entropy(self):
         """Mean entropy of the samples, in nats: what is left when masks agree."""
+        self._classes("expected_entropy")
         return np.maximum(self.entropy - self.mutual_information, 0)
 
     @property
@@ -99,8 +99,9 @@ class Prediction:
     @property
     def mutual_information_corrected(self):
         """`mutual_information` times T / (T - 1), nearly free of bias, in nats."""
-        count = self._count_like(self.mutual_information)
-        return self.mutual_information * (count / np.maximum(count - 1, 1))
+        information = self._classes("mutual_information_corrected")._information
+        count = self._count_like(information)
+        return information * (count / np.maximum(count - 1, 1))
 
     @property
     def mutual_information_error(self):
@@ -136,6 +137,8 @@ class Prediction:
         """The most probable class, or for each binary label whether it is likely."""
         return classes.label(self._classes("label").mean, self.kind)
 
+    # The samples themselves.
+
     def quantile(self, q):
         """Quantiles of the samples.
 
@@ -144,7 +147,12 @@ class Prediction:
 
         Returns:
             Array as `mean`, with an axis in front if there are several.
+
+        Raises:
+            ValueError: The samples were not kept, or `q` is out of its range.
         """
+        for each in np.ravel(q).tolist():
+            validation.probability("q", each)
         if self.samples is None:
             raise ValueError(
                 "Quantiles need the samples themselves: call "
@@ -162,10 +170,16 @@ class Prediction:
 
         Returns:
             The pair (lower, upper), arrays as `mean`.
+
+        Raises:
+            ValueError: The samples were not kept, or `level` is out of its range.
         """
+        expected = "a float value above 0 and below 1"
+        level = validation.real("level", level, expected)
         if not 0 < level < 1:
-            raise ValueError(f"`level` must lie between 0 and 1. Received: {level=}")
-        return tuple(self.quantile([(1 - level) / 2, (1 + level) / 2]))
+            raise ValueError(validation.invalid("level", expected, level))
+        lower, upper = self.quantile([(1 - level) / 2, (1 + level) / 2])
+        return lower, upper
 
     # Rows.
 
@@ -175,7 +189,7 @@ class Prediction:
 
         Mean over steps and outputs, those that the model masks left out.
         """
-        if self.kind in _CLASSES:
+        if self.kind in classes.KINDS:
             spread, mask = self.mutual_information, self.mask
         else:
             spread, mask = self.total, self.mask
@@ -187,7 +201,11 @@ class Prediction:
         return np.mean(spread, axis=axes, where=np.broadcast_to(mask, spread.shape))
 
     def most_uncertain(self, k):
-        """The places of the `k` rows with the largest `uncertainty`, largest first."""
+        """The places of the `k` rows with the largest `uncertainty`, largest first.
+
+        Rows where it is no number come last.
+        """
+        k = validation.integer("k", k, minimum=1)
         return np.argsort(-self.uncertainty, kind="stable")[:k]
 
     def __len__(self):
@@ -195,64 +213,33 @@ class Prediction:
 
     def __getitem__(self, rows):
         """The prediction for some rows: an integer keeps the row axis."""
-        if isinstance(rows, (int, np.integer)):
-            if not -len(self) <= rows < len(self):
-                raise IndexError(f"row {rows} of a prediction of {len(self)} rows")
-            rows = slice(rows, rows + 1 or None)
+        places = np.atleast_1d(np.arange(len(self))[rows])
+        if places.ndim > 1:
+            raise IndexError(
+                "Rows are chosen by an integer, a slice, or an array with one axis of "
+                f"integers or booleans. Received: {rows!r}"
+            )
         changes = {
-            field.name: self._take(field.name, rows)
-            for field in dataclasses.fields(self)
-            if isinstance(getattr(self, field.name), np.ndarray)
+            name: value[:, places] if name == "samples" else value[places]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
         }
         return dataclasses.replace(self, **changes)
 
     def to_dict(self):
         """All arrays that this kind of output has, by name."""
-        names = ["mean", "std", "variance", "standard_error", "count"]
-        if self._aleatoric is not None:
-            names += ["epistemic", "aleatoric", "total"]
-        if self.kind in _CLASSES:
-            names += [
-                "entropy",
-                "expected_entropy",
-                "mutual_information",
-                "mutual_information_error",
-                "variation_ratio",
-                "disagreement",
-                "margin",
-                "max_probability",
-            ]
-        names += [
-            name for name in ("samples", "mask") if getattr(self, name) is not None
-        ]
-        return {name: getattr(self, name) for name in names}
+        return report.arrays(self)
 
     def save(self, path):
-        """Saves `to_dict()` to a compressed `.npz` file."""
+        """Saves `to_dict()` to a compressed `.npz` file, for `numpy.load`."""
         np.savez_compressed(path, **self.to_dict())
 
     def __repr__(self):
-        lines = [
-            f"Prediction of {len(self)} rows, {self.kind}, mean of shape "
-            f"{self.mean.shape}, {_span(self.count)} {self.masks} samples",
-            f"  noise: {', '.join(self.active) or 'none'} (seed {self.seed})",
-            f"  std: {_spread(self.std)}",
-            f"  standard error of the mean: {_spread(self.standard_error)}",
-        ]
-        if self.kind in _CLASSES:
-            lines.append(f"  entropy: {_spread(self.entropy)} nats")
-            lines.append(f"  mutual information: {_spread(self._information)} nats")
-        if self._aleatoric is not None:
-            lines.append(f"  aleatoric variance: {_spread(self._aleatoric)}")
-        return "\n".join(lines)
-
-    def _take(self, name, rows):
-        array = getattr(self, name)
-        return array[:, rows] if name == "samples" else array[rows]
+        return report.text(self)
 
     def _classes(self, name):
         """This prediction, if it is one of classes."""
-        if self.kind in _CLASSES:
+        if self.kind in classes.KINDS:
             return self
         raise ValueError(
             f"`{name}` needs class probabilities, and a model's output is taken for "
@@ -263,12 +250,3 @@ class Prediction:
 
     def _count_like(self, array):
         return self.count.reshape(self.count.shape + (1,) * (array.ndim - 1))
-
-
-def _span(count):
-    low, high = count.min(), count.max()
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _spread(values):
-    return f"{np.mean(values):.4g} on average, {np.max(values):.4g} at most"

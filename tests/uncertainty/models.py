@@ -20,6 +20,13 @@ def unchanged(model, before):
     return len(after) == len(before) and all(map(np.array_equal, before, after))
 
 
+def attributes(model):
+    """The names of what every layer's instance holds."""
+    layers = [model, *model._flatten_layers()]
+    # Torch caches what it traverses, and functions compiled by `predict` stay.
+    return [sorted(set(vars(layer)) - {"_compiled_call_impl"}) for layer in layers]
+
+
 def x_of(*shape, seed=0):
     """Normal inputs."""
     return np.random.default_rng(seed).normal(size=shape).astype("float32")

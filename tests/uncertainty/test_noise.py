@@ -99,14 +99,14 @@ each_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
 def test_every_noise_makes_samples_differ_and_leaves_no_trace(make):
     model, x = make(), models.x_of(6, 5, 4)
     predicted = model.predict(x, verbose=0)
-    before, attributes = models.values(model), _attributes(model)
+    before, attributes = models.values(model), models.attributes(model)
 
     prediction = kd.mc_predict(model, x, samples=4, seed=0)
 
     assert (prediction.variance > 0).any(axis=1).all()
     assert len(prediction.active) >= 1
     assert models.unchanged(model, before)
-    assert _attributes(model) == attributes
+    assert models.attributes(model) == attributes
     if not _always(model):
         np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)
 
@@ -130,13 +130,6 @@ def test_every_scheme_reaches_the_noise_of_keras(name, masks):
 
 def _always(model):
     return any(each.always for each in noise.find(model))
-
-
-def _attributes(model):
-    """The names of what every layer's instance holds."""
-    layers = [model, *model._flatten_layers()]
-    # Torch caches what it traverses, and functions compiled by `predict` stay.
-    return [sorted(set(vars(layer)) - {"_compiled_call_impl"}) for layer in layers]
 
 
 def test_only_noise_acts_and_batch_normalisation_stays_in_inference():
@@ -173,7 +166,7 @@ def test_data_augmentation_is_no_noise():
 def test_the_model_is_as_before_after_an_exception(dropout):
     model, x = models.mlp(dropout=dropout), models.x_of(4, 6)
     predicted = model.predict(x, verbose=0)
-    before, attributes = models.values(model), _attributes(model)
+    before, attributes = models.values(model), models.attributes(model)
 
     with pytest.raises(RuntimeError, match="in the middle"):  # noqa: PT012
         found = noise.find(model)
@@ -183,7 +176,7 @@ def test_the_model_is_as_before_after_an_exception(dropout):
 
     assert not sampling.is_active()
     assert models.unchanged(model, before)
-    assert _attributes(model) == attributes
+    assert models.attributes(model) == attributes
     np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)
 
 
