@@ -19,6 +19,7 @@ collect_ignore_glob += [f"keras_dropout/**/{name}.py" for name in OTHERS]
 
 
 def pytest_report_header():
+    """Which Keras and which backend this process tests."""
     return f"keras {keras.__version__} on {BACKEND}"
 
 

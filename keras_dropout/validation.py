@@ -22,14 +22,22 @@ def real(name, value, expected):
     return float(value)
 
 
-def probability(name, value, *, below_one=False):
-    """`value` as a float in [0, 1], or in [0, 1) if one has no meaning here."""
+def probability(name, value):
+    """`value` as a float in [0, 1]."""
     expected = "a float value between 0 and 1"
-    expected += (
-        ", below 1 (at 1 this noise has infinite variance)" if below_one else ""
-    )
     value = real(name, value, expected)
-    if not 0 <= value <= 1 or (below_one and value == 1):
+    if not 0 <= value <= 1:
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def probability_below_one(name, value):
+    """`value` as a float in [0, 1), for noise that has infinite variance at 1."""
+    value = probability(name, value)
+    if value == 1:
+        expected = (
+            "a float value between 0 and 1, below 1 (where the variance is infinite)"
+        )
         raise ValueError(invalid(name, expected, value))
     return value
 

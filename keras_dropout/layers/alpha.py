@@ -5,14 +5,15 @@ from keras import ops
 from keras_dropout import random, validation
 from keras_dropout.layers import functional, shapes
 from keras_dropout.layers.base import Live, registered
-from keras_dropout.layers.gaussian import below_one
 from keras_dropout.layers.masked import BernoulliLayer
 
 
 class _AlphaLayer(BernoulliLayer):
     """Base of the two alpha dropouts, which differ by what the mask shares."""
 
-    rate = Live(below_one, "The probability of dropping, a live float.")
+    rate = Live(
+        validation.probability_below_one, "The probability of dropping, a live float."
+    )
 
     def perturb(self, x):
         rate = self.current("rate")

@@ -6,7 +6,6 @@ from keras import ops
 from keras_dropout import random, validation
 from keras_dropout.layers import affine, functional
 from keras_dropout.layers.base import Live, registered
-from keras_dropout.layers.gaussian import below_one
 from keras_dropout.layers.weights import WeightNoise, raw
 
 
@@ -67,7 +66,10 @@ class DropConnect(WeightNoise):
           DropConnect](https://proceedings.mlr.press/v28/wan13.html)
     """
 
-    rate = Live(below_one, "The probability of dropping a weight, a live float.")
+    rate = Live(
+        validation.probability_below_one,
+        "The probability of dropping a weight, a live float.",
+    )
 
     def __init__(
         self,

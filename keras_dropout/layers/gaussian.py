@@ -7,10 +7,6 @@ from keras_dropout.layers import shapes
 from keras_dropout.layers.base import Live, NoiseLayer, registered
 
 
-def below_one(name, value):
-    return validation.probability(name, value, below_one=True)
-
-
 @registered
 class GaussianDropout(NoiseLayer):
     r"""Multiplies by Gaussian noise with the mean and variance of dropout.
@@ -50,7 +46,10 @@ class GaussianDropout(NoiseLayer):
           training](https://proceedings.mlr.press/v28/wang13a.html)
     """
 
-    rate = Live(below_one, "The rate of the dropout whose variance is matched.")
+    rate = Live(
+        validation.probability_below_one,
+        "The rate of the dropout whose variance is matched.",
+    )
 
     def __init__(self, rate, seed=None, noise_shape=None, **kwargs):
         super().__init__(seed=seed, **kwargs)

@@ -3,7 +3,6 @@
 from keras_dropout import validation
 from keras_dropout.layers import functional
 from keras_dropout.layers.base import Live, registered
-from keras_dropout.layers.gaussian import below_one
 from keras_dropout.layers.weights import WeightNoise
 
 
@@ -55,7 +54,10 @@ class WeightDrop(WeightNoise):
           Recurrent Neural Networks](https://arxiv.org/abs/1512.05287)
     """
 
-    rate = Live(below_one, "The probability of dropping a weight, a live float.")
+    rate = Live(
+        validation.probability_below_one,
+        "The probability of dropping a weight, a live float.",
+    )
 
     def __init__(
         self,
