@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_dropout import layers
 from keras_dropout.layers import blocks
+from keras_dropout.random import sampling
 from tests.bounds import near
 from tests.test_contract import array
 
@@ -163,6 +164,19 @@ def test_batch_scale_keeps_the_mean_of_ones_on_every_call():
 
     # One rounding each of the mean of the mask, of its inverse and of the product.
     assert np.all(np.abs(np.array(means) - 1) <= 3 * 2**-24)
+
+
+def test_batch_scale_is_one_number_but_each_row_has_its_own_while_sampling():
+    layer = layers.DropBlock2D(0.2, 3, seed=1)
+    x = np.ones((16, 8, 8, 3), "float32")
+
+    trained = array(layer(x, training=True))
+    with sampling.sampling([layer]):
+        sampled = array(layer(x))
+
+    assert len(np.unique(trained)) == 2
+    assert len(np.unique(sampled.max(axis=(1, 2, 3)))) > 1
+    assert np.all(np.abs(sampled.mean(axis=(1, 2, 3), dtype="float64") - 1) < 1e-6)
 
 
 def test_sample_scale_keeps_the_mean_of_ones_in_every_row():
