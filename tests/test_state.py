@@ -340,6 +340,7 @@ def test_monte_carlo_layer_varies_in_every_kind_of_model(kind, tmp_path):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a TensorFlow strategy")
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, None])
 def test_replicas_of_a_mirrored_strategy_draw_different_masks(seed):
     """In a process of its own: logical devices are fixed when TensorFlow starts."""

@@ -17,6 +17,8 @@ LEVELS = {
     "random": 1,
     "schedules": 1,
     "seeds": 1,
+    "selection": 1,
+    "losses": 1,
     "losses": 1,
     "constraints": 1,
     "layers": 2,
