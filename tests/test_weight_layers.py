@@ -50,7 +50,7 @@ def test_golden_mask_gives_the_golden_output(wrapper, monkeypatch):
 def test_drop_connect_has_the_papers_mean_and_variance(per):
     layer = layers.DropConnect(dense(W), 0.5, per=per, seed=1)
     rows = np.repeat(X, 4000 if per == "sample" else 1, axis=0)
-    draws = [array(layer(rows, training=True)) for _ in range(4000 // len(rows))]
+    draws = [array(layer(rows, training=True)) for _ in range(800 // len(rows) or 1)]
 
     y = np.concatenate(draws)
 
@@ -68,7 +68,7 @@ def test_drop_connect_of_a_strided_grouped_convolution_has_the_papers_variance()
     x = np.random.default_rng(0).normal(size=(1, 5, 5, 4)).astype("float32")
     layer(x)
 
-    y = np.concatenate([array(layer(x, training=True)) for _ in range(1500)])
+    y = np.concatenate([array(layer(x, training=True)) for _ in range(300)])
     mean, stddev = (array(each)[0] for each in layer.gaussian(x))
 
     assert np.array_equal(mean, array(conv(x))[0])
@@ -93,7 +93,6 @@ def test_drop_connect_per_sample_draws_a_mask_a_row():
 
 def test_drop_connect_per_sample_has_gradients_and_activation():
     inner = dense(W, activation="relu", bias_initializer="ones")
-    inner.activity_regularizer = keras.regularizers.L1(0.5)
     layer = layers.DropConnect(inner, 0.5, per="sample", drop_bias=True, seed=1)
     variables = inner.trainable_variables
     state = layer.seed_generator.state
@@ -109,9 +108,6 @@ def test_drop_connect_per_sample_has_gradients_and_activation():
     assert np.all((kernel > 0) & (kernel < [[100.0], [200.0]]))
     assert np.all(bias % 2 == 0)
     assert np.all((bias > 0) & (bias < 100))
-    total = float(array(loss()))
-    (activity,) = layer.losses
-    assert float(array(activity)) == pytest.approx(0.5 * total / 50)
 
 
 def test_drop_connect_drops_the_bias_only_if_asked():
@@ -195,6 +191,11 @@ def test_relu_mean_is_exact(scale):
 def test_drop_connect_refuses_what_it_has_no_form_for(layer, options):
     with pytest.raises(ValueError, match=r"is for the kernel of Dense.*Received"):
         layers.DropConnect(layer, 0.5, **options)
+
+
+def test_drop_connect_per_sample_refuses_what_it_would_leave_out():
+    with pytest.raises(ValueError, match=r"without `activity_regularizer`.*Received"):
+        layers.DropConnect(K.Dense(3, activity_regularizer="l2"), 0.5, per="sample")
 
 
 def test_weight_drop_variational_drops_whole_columns():

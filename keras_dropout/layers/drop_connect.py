@@ -92,6 +92,12 @@ class DropConnect(WeightNoise):
         self.samples = validation.integer("samples", samples, minimum=1)
         if per == "sample":
             self._check_kernel_of("per", per, (keras.layers.Dense,))
+            if layer.activity_regularizer is not None:
+                raise ValueError(
+                    "`per='sample'` needs a layer without `activity_regularizer`: put "
+                    "`keras.layers.ActivityRegularization` after it. Received: "
+                    f"{layer.activity_regularizer} of the layer {layer.name!r}"
+                )
         if inference == "gaussian":
             self._check_kernel_of("inference", inference, affine.AFFINE)
 
@@ -130,11 +136,7 @@ class DropConnect(WeightNoise):
             own = self._weight_per_row(layer.bias, x) if self.drop_bias else layer.bias
             y = y + ops.cast(own, y.dtype)
         y = ops.squeeze(y, 1) if flat else y
-        y = y if layer.activation is None else layer.activation(y)
-        if layer.activity_regularizer is not None:
-            rows = ops.cast(ops.shape(y)[0], y.dtype)
-            self.add_loss(layer.activity_regularizer(y) / rows)
-        return y
+        return y if layer.activation is None else layer.activation(y)
 
     def _weight_per_row(self, variable, x):
         """A noisy weight for each row of `x`, in the shape that broadcasts to it."""
