@@ -32,7 +32,7 @@ def next_key(generator):
     of a TensorFlow distribution strategy or the rank of `torch.distributed`
     mixed into it, so that replicas draw different noise from one state.
     """
-    return _backend.mix_replica(generator.next())
+    return _backend.next_key(generator)
 
 
 def drop_threshold(rate):

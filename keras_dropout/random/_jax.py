@@ -18,9 +18,9 @@ from jax import lax
 from keras_dropout.random.threefry import threefry
 
 
-def mix_replica(words):
-    """JAX programs are written for the whole batch: rows differ by themselves."""
-    return words
+def next_key(generator):
+    """The next state: programs are written for the whole batch, not for a replica."""
+    return generator.next()
 
 
 def plain(rate):

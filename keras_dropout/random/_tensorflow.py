@@ -19,8 +19,9 @@ _REPLICA_STRIDE = 0x9E3779B1
 _PHILOX = 1
 
 
-def mix_replica(words):
-    """Mixes the replica id of a distribution strategy into the seed word."""
+def next_key(generator):
+    """The next state, with the id of a strategy's replica mixed into the seed."""
+    words = generator.next()
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return words

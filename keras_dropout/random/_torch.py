@@ -26,8 +26,13 @@ _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FEW = 4096
 
 
-def mix_replica(words):
-    """The rank is mixed in when the key is hashed, on the host."""
+def next_key(generator):
+    """The next state. The rank is mixed in later, when a generator is seeded."""
+    # As the generator's own `next`, which makes NumPy arrays, at which
+    # `torch.compile` would break the graph.
+    words = generator.state.value.clone()
+    step = torch.tensor([0, 1], dtype=words.dtype, device=words.device)
+    generator.state.assign(words + step)
     return words
 
 
