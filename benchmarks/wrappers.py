@@ -19,7 +19,7 @@ from keras import ops
 import keras_dropout as kd
 
 L = keras.layers
-ROUNDS = 30
+ROUNDS = 60
 CASES = {
     "DropConnect(Dense(1024))": (
         lambda: L.Dense(1024),

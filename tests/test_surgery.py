@@ -240,7 +240,7 @@ def test_embeddings_masks_and_extra_arguments_survive():
 
 
 # Older Keras takes a loaded model of one input for one of a list of inputs.
-@pytest.mark.filterwarnings("ignore:Exception encountered when calling Functional")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @every_model
 def test_the_new_model_trains_saves_and_loads(build, tmp_path):
     model = build(lambda: K.Dropout(0.5))
