@@ -9,6 +9,8 @@ import torch  # noqa: F401, I001
 import keras
 import pytest
 
+from keras_dropout.random import sampling
+
 BACKEND = keras.backend.backend()
 
 # The docstring examples are collected from the package itself, where each of the
@@ -29,6 +31,8 @@ def _same_start(request):
     keras.utils.set_random_seed(1234)
     if isinstance(request.node, pytest.DoctestItem):
         keras.backend.clear_session(free_memory=False)
+    yield
+    assert not sampling.is_active(), "the noise was left switched on"
 
 
 @pytest.fixture(params=["float32", "mixed_float16", "mixed_bfloat16"])

@@ -206,13 +206,22 @@ def test_noise_stays_on_until_the_last_thread_leaves():
     found = noise.find(model)
     layer = found[0].layer
 
-    outer, inner = activation.activated(found), activation.activated(found)
-    outer.__enter__()
-    inner.__enter__()
-    outer.__exit__(None, None, None)
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with activation.activated(found):
+            entered.set()
+            leave.wait()
+
+    other = threading.Thread(target=stay)
+    other.start()
+    entered.wait()
+    with activation.activated(found):
+        pass
 
     assert "call" in vars(layer)
-    inner.__exit__(None, None, None)
+    leave.set()
+    other.join()
     assert "call" not in vars(layer)
 
 
