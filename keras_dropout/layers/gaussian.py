@@ -59,8 +59,8 @@ class GaussianDropout(NoiseLayer):
     def perturb(self, x):
         rate = self.current("rate")
         noise_shape = shapes.resolve(self.noise_shape, ops.shape(x))
-        noise = random.normal(noise_shape, self.key())
-        factor = 1.0 + ops.sqrt(rate / (1.0 - rate)) * noise
+        stddev = ops.sqrt(rate / (1.0 - rate))
+        factor = random.normal(noise_shape, self.key(), mean=1.0, stddev=stddev)
         return x * ops.cast(factor, x.dtype)
 
     def get_config(self):
@@ -106,5 +106,6 @@ class GaussianNoise(NoiseLayer):
         self.stddev = stddev
 
     def perturb(self, x):
-        noise = self.current("stddev") * random.normal(ops.shape(x), self.key())
+        stddev = self.current("stddev")
+        noise = random.normal(ops.shape(x), self.key(), stddev=stddev)
         return x + ops.cast(noise, x.dtype)

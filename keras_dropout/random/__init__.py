@@ -79,12 +79,13 @@ def uniform(shape, key, *, per_row=True):
     return sampling.uniform(arrangement, _backend, shape, key, per_row)
 
 
-def normal(shape, key, *, per_row=True):
-    """Draws float32 standard normal numbers."""
+def normal(shape, key, *, mean=0.0, stddev=1.0, per_row=True):
+    """Draws float32 normal numbers."""
     arrangement = sampling.arrangement()
     if arrangement is None:
-        return _backend.normal(shape, key)
-    return sampling.normal(arrangement, _backend, shape, key, per_row)
+        return _backend.normal(shape, key, mean, stddev)
+    numbers = sampling.normal(arrangement, _backend, shape, key, per_row)
+    return mean + stddev * numbers
 
 
 def select(keep, x, scale=None):

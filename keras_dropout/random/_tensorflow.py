@@ -65,22 +65,41 @@ def uniform(shape, key):
     )
 
 
-def normal(shape, key):
-    """Float32 standard normals; under XLA the quantiles of 2^23 equal steps."""
+def normal(shape, key, mean=0.0, stddev=1.0):
+    """Float32 normals; under XLA the quantiles of 2^23 equally likely steps."""
     shape = tf.convert_to_tensor(shape, tf.int32)
     if _in_xla():
         # The middles of the steps: symmetric about 0, and never at -1 or 1.
         steps = tf.cast(_words(shape, key, 9), tf.float32) + 0.5
-        return tf.math.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
-    return tf.raw_ops.StatelessRandomNormalV2(
-        shape=shape, dtype=tf.float32, **_philox(key)
-    )
+        numbers = tf.math.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
+    else:
+        numbers = tf.raw_ops.StatelessRandomNormalV2(
+            shape=shape, dtype=tf.float32, **_philox(key)
+        )
+    return mean + stddev * numbers
 
 
 def select(keep, x, scale=None):
     """`scale * x` where kept and 0 elsewhere."""
     x = x if scale is None else x * scale
+    if _in_xla() and x.dtype.is_floating:
+        shape = tf.broadcast_dynamic_shape(tf.shape(keep), tf.shape(x))
+        return _masked(keep, tf.broadcast_to(x, shape))
     return tf.where(keep, x, tf.zeros((), x.dtype))
+
+
+def _masked(keep, x):
+    """A selection by masking bits: on a CPU XLA makes a faster loop of it."""
+    integers = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
+
+    @tf.custom_gradient
+    def mask(x):
+        # All bits where kept, none elsewhere.
+        bits = -tf.cast(keep, integers)
+        kept = tf.bitwise.bitwise_and(tf.bitcast(x, integers), bits)
+        return tf.bitcast(kept, x.dtype), lambda upstream: _masked(keep, upstream)
+
+    return mask(x)
 
 
 def _philox(key):

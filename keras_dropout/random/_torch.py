@@ -70,13 +70,16 @@ def uniform(shape, key):
     return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
 
 
-def normal(shape, key):
-    """Float32 standard normals."""
+def normal(shape, key, mean=0.0, stddev=1.0):
+    """Float32 normals; compiled, the quantiles of 2^23 equally likely steps."""
     if torch.compiler.is_compiling():
         # The middles of the steps: symmetric about 0, and never at -1 or 1.
         steps = _compiled_words(shape, key, 9).float() + 0.5
-        return torch.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
-    return torch.randn(shape, generator=_generator(key), device=key.device)
+        return mean + stddev * torch.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
+    numbers = torch.randn(shape, generator=_generator(key), device=key.device)
+    if any(isinstance(n, torch.Tensor) and n.requires_grad for n in (mean, stddev)):
+        return mean + stddev * numbers
+    return numbers.mul_(stddev).add_(mean)
 
 
 def select(keep, x, scale=None):
@@ -91,7 +94,7 @@ def select(keep, x, scale=None):
         or torch.broadcast_shapes(keep.shape, x.shape) != x.shape
     ):
         x = x if scale is None else x * scale
-        return torch.where(keep, x, torch.zeros((), dtype=x.dtype, device=x.device))
+        return torch.where(keep, x, 0.0)
     return _Select.apply(x, keep, scale)
 
 

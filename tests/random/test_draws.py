@@ -104,6 +104,32 @@ def test_draws_under_xla_take_symbolic_shapes_and_live_rates():
         assert near(z, 0, 1)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA on TensorFlow")
+@pytest.mark.parametrize("jit", [False, True])
+def test_selection_has_exact_gradients_of_both_orders(jit):
+    import tensorflow as tf
+
+    keep = np.random.default_rng(0).random((6, 8)) < 0.5
+    x = tf.constant(np.random.default_rng(1).normal(size=8), tf.float32)
+
+    @tf.function(jit_compile=jit)
+    def derivatives(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                # Wider than `x`, so the gradient sums over what was broadcast.
+                y = random.select(tf.constant(keep), x, tf.constant(1.5)) ** 3
+            first = inner.gradient(y, x)
+        return first, outer.gradient(first, x)
+
+    first, second = derivatives(x)
+
+    cubic = 1.5**3 * keep.sum(0)
+    np.testing.assert_allclose(first, 3 * cubic * x**2, rtol=1e-5)
+    np.testing.assert_allclose(second, 6 * cubic * x, rtol=1e-5)
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="transformations of JAX")
 class TestOnJax:
     def test_keys_may_be_mapped(self):
@@ -132,6 +158,21 @@ class TestOnJax:
         assert text.count(" conditional(") == 1
         value, gradient = run(x, np.float32(0.5), k)
         assert value == gradient.sum()
+
+    def test_selection_has_exact_gradients_forward_backward_and_twice(self):
+        import jax
+        from jax.test_util import check_grads
+
+        keep = np.random.default_rng(0).random((6, 8)) < 0.5
+        x = jax.numpy.asarray(np.random.default_rng(1).normal(size=8), "float32")
+
+        def call(x):
+            # Wider than `x`, so the gradient sums over what was broadcast.
+            return random.select(keep, x, 1.5) ** 2
+
+        check_grads(call, (x,), order=2, modes=("fwd", "rev"), rtol=0.01)
+        mapped = jax.vmap(jax.grad(lambda x: call(x).sum()))(x[None].repeat(2, 0))
+        assert np.array_equal(mapped[0], mapped[1])
 
     def test_no_tracer_leaks(self):
         import jax
