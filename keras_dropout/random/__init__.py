@@ -79,13 +79,13 @@ def uniform(shape, key, *, per_row=True):
     return sampling.uniform(arrangement, _backend, shape, key, per_row)
 
 
-def normal(shape, key, *, mean=0.0, stddev=1.0, per_row=True):
-    """Draws float32 normal numbers."""
+def normal(shape, key, *, mean=None, stddev=1.0, per_row=True):
+    """Draws float32 normal numbers; the mean is 0 unless it is given."""
     arrangement = sampling.arrangement()
     if arrangement is None:
         return _backend.normal(shape, key, mean, stddev)
-    numbers = sampling.normal(arrangement, _backend, shape, key, per_row)
-    return mean + stddev * numbers
+    numbers = stddev * sampling.normal(arrangement, _backend, shape, key, per_row)
+    return numbers if mean is None else mean + numbers
 
 
 def select(keep, x, scale=None):

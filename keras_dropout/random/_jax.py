@@ -40,9 +40,10 @@ def uniform(shape, key):
     return _uniform(tuple(shape), key)
 
 
-def normal(shape, key, mean=0.0, stddev=1.0):
+def normal(shape, key, mean=None, stddev=1.0):
     """Float32 normals, the quantiles of 2^23 equally likely steps."""
-    return mean + stddev * _normal(tuple(shape), key)
+    numbers = stddev * _normal(tuple(shape), key)
+    return numbers if mean is None else mean + numbers
 
 
 def select(keep, x, scale=None):

@@ -65,7 +65,7 @@ def uniform(shape, key):
     )
 
 
-def normal(shape, key, mean=0.0, stddev=1.0):
+def normal(shape, key, mean=None, stddev=1.0):
     """Float32 normals; under XLA the quantiles of 2^23 equally likely steps."""
     shape = tf.convert_to_tensor(shape, tf.int32)
     if _in_xla():
@@ -76,7 +76,8 @@ def normal(shape, key, mean=0.0, stddev=1.0):
         numbers = tf.raw_ops.StatelessRandomNormalV2(
             shape=shape, dtype=tf.float32, **_philox(key)
         )
-    return mean + stddev * numbers
+    numbers = stddev * numbers
+    return numbers if mean is None else mean + numbers
 
 
 def select(keep, x, scale=None):

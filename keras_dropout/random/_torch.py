@@ -70,16 +70,17 @@ def uniform(shape, key):
     return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
 
 
-def normal(shape, key, mean=0.0, stddev=1.0):
+def normal(shape, key, mean=None, stddev=1.0):
     """Float32 normals; compiled, the quantiles of 2^23 equally likely steps."""
     if torch.compiler.is_compiling():
         # The middles of the steps: symmetric about 0, and never at -1 or 1.
         steps = _compiled_words(shape, key, 9).float() + 0.5
-        return mean + stddev * torch.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
-    numbers = torch.randn(shape, generator=_generator(key), device=key.device)
-    if any(isinstance(n, torch.Tensor) and n.requires_grad for n in (mean, stddev)):
-        return mean + stddev * numbers
-    return numbers.mul_(stddev).add_(mean)
+        numbers = torch.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
+    else:
+        numbers = torch.randn(shape, generator=_generator(key), device=key.device)
+    learned = isinstance(stddev, torch.Tensor) and stddev.requires_grad
+    numbers = numbers * stddev if learned else numbers.mul_(stddev)
+    return numbers if mean is None else numbers.add_(mean)
 
 
 def select(keep, x, scale=None):
