@@ -203,6 +203,22 @@ def test_state_within_the_wrapped_layer_is_kept():
     assert any("seed" in name for name in moved)
 
 
+def test_a_layer_that_assigns_its_own_weights_leaves_the_raw_ones_alone():
+    class Halving(K.Dense):
+        def call(self, inputs, training=None):
+            self.kernel.assign(0.5 * self.kernel)
+            return super().call(inputs)
+
+    noisy = layers.DropConnect(Halving(4), 0.0, seed=1)
+    noisy.build((None, 5))
+    kernel = array(noisy.layer.kernel).copy()
+
+    y = array(noisy(np.eye(5, dtype="float32"), training=True))
+
+    assert np.array_equal(y, 0.5 * kernel)
+    assert np.array_equal(array(noisy.layer.kernel), kernel)
+
+
 def test_stateful_recurrent_layer_carries_its_state_on():
     layer = K.LSTM(3, stateful=True)
     noisy = layers.WeightDrop(layer, 0.5, seed=1)
