@@ -121,6 +121,6 @@ def test_exports(reader, tmp_path):
     model, x, _ = reader
     model.export(tmp_path / "model", verbose=False)
 
-    served = tf.saved_model.load(str(tmp_path / "model")).serve(x[:4])
+    served = tf.saved_model.load(str(tmp_path / "model"))
 
-    assert array(served) == pytest.approx(array(model(x[:4])), abs=1e-6)
+    assert array(served.serve(x[:4])) == pytest.approx(array(model(x[:4])), abs=1e-6)
