@@ -189,8 +189,6 @@ def test_attention_config_round_trip(cls):
     assert (again.num_heads, again.rate, again.dropout, again.seed) == (2, 0.3, 0.1, 2)
 
 
-# Keras 3.10 warns of its own way to keep the one input of a reloaded model.
-@pytest.mark.filterwarnings("ignore:(?s).*structure of `inputs`")
 @pytest.mark.parametrize("cls", BOTH)
 def test_rate_of_attention_is_live_in_fit(cls, tmp_path):
     inputs = keras.Input((5, 6))

@@ -160,8 +160,6 @@ def test_patch_dropout_stands_in_a_model_with_a_mask():
     assert np.isfinite(model.predict(np.ones((8, 9), "int32"), verbose=0)).all()
 
 
-# Keras 3.10 warns of its own way to keep the one input of a reloaded model.
-@pytest.mark.filterwarnings("ignore:(?s).*structure of `inputs`")
 def test_patch_dropout_averages_only_what_the_mask_leaves_in_a_model(tmp_path):
     """Also in a reloaded model: the layers after it see the thinned mask."""
     ids = keras.Input((9,), dtype="int32")
