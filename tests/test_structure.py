@@ -19,7 +19,6 @@ LEVELS = {
     "seeds": 1,
     "selection": 1,
     "losses": 1,
-    "losses": 1,
     "constraints": 1,
     "layers": 2,
     "uncertainty": 3,
