@@ -65,6 +65,9 @@ def _torch(call, variables, x, mode):
     upstream = torch.from_numpy(x.astype("float32")).to(getattr(torch, x.dtype.name))
     x = upstream.clone().requires_grad_()
     if mode == "compile":
+        # What was compiled before would count against the limit of recompilations,
+        # and a second shape would be compiled for any shape.
+        torch.compiler.reset()
         call = torch.compile(call)
 
     def step():

@@ -21,7 +21,7 @@ import torch
 
 from keras_dropout.random.threefry import threefry
 
-_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 # Below this many elements the call costs more than the loop.
 _FEW = 4096
 
@@ -46,7 +46,9 @@ def plain(rate):
 def keep_mask(shape, threshold, key):
     """True where 16 random bits reach the threshold."""
     if torch.compiler.is_compiling():
-        return _compiled_words(shape, key, 16) >= threshold
+        # The sign of a difference: loops over Booleans are compiled into slow ones.
+        below = (threshold - 1 - _compiled_halves(shape, key)) >> 31
+        return below.to(torch.int8) != 0
     if key.device.type != "cpu":
         # At 65536 the difference leaves 16 bits, and nothing is kept.
         halves = _device_halves(shape, key)
@@ -60,7 +62,8 @@ def keep_mask(shape, threshold, key):
 def uniform(shape, key):
     """Float32 uniforms on [0, 1)."""
     if torch.compiler.is_compiling():
-        return _compiled_words(shape, key, 8).float() * 2.0**-24
+        words, _ = _compiled_words(math.prod(shape), key)
+        return (_shift_right(words, 8).float() * 2.0**-24).reshape(shape)
     if key.device.type != "cpu":
         return torch.rand(shape, generator=_generator(key), device=key.device)
     words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
@@ -68,11 +71,9 @@ def uniform(shape, key):
 
 
 def normal(shape, key, mean=None, stddev=1.0):
-    """Float32 normals; compiled, the quantiles of 2^23 equally likely steps."""
+    """Float32 normals."""
     if torch.compiler.is_compiling():
-        # The middles of the steps: symmetric about 0, and never at -1 or 1.
-        steps = _compiled_words(shape, key, 9).float() + 0.5
-        numbers = torch.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
+        numbers = _compiled_normals(shape, key)
     else:
         numbers = torch.randn(shape, generator=_generator(key), device=key.device)
     learned = isinstance(stddev, torch.Tensor) and stddev.requires_grad
@@ -85,45 +86,47 @@ def select(keep, x, scale=None):
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
         x, scale = x * scale, None
     if (
-        torch.compiler.is_compiling()
-        or x.device.type != "cpu"
+        x.device.type != "cpu"
         or x.numel() < _FEW
         or not x.is_floating_point()
         or torch.broadcast_shapes(keep.shape, x.shape) != x.shape
     ):
         x = x if scale is None else x * scale
         return torch.where(keep, x, 0.0)
-    return _Select.apply(x, keep, scale)
+    # All bits of a byte where kept, none elsewhere.
+    compiling = torch.compiler.is_compiling()
+    bits = keep.to(torch.int8) if compiling else keep.view(torch.int8)
+    return _Select.apply(x, bits.neg(), scale)
 
 
 class _Select(torch.autograd.Function):
     """A selection by masking bits, which keeps one byte an element for later.
 
     On a CPU `torch.where` is a loop with a branch, taken at random: more than ten
-    times slower than the multiplication.
+    times slower than the multiplication. Compiled, it would keep Booleans, which are
+    slow to load.
     """
 
     @staticmethod
-    def forward(x, keep, scale):
+    def forward(x, bits, scale):
         integers = _INTEGERS[x.dtype.itemsize]
-        # All bits where kept, none elsewhere: a byte of ones is widened to ones.
-        bits = keep.view(torch.int8).neg().to(integers)
+        bits = bits.to(integers)
         bits = bits.bitwise_and_ if bits.shape == x.shape else bits.bitwise_and
         kept = bits(x.view(integers)).view(x.dtype)
         return kept if scale is None else kept.mul_(scale)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, keep, ctx.scale = inputs
-        ctx.save_for_backward(keep)
+        _, bits, ctx.scale = inputs
+        ctx.save_for_backward(bits)
 
     @staticmethod
     def backward(ctx, gradient):
-        (keep,) = ctx.saved_tensors
-        return _Select.apply(gradient, keep, ctx.scale), None, None
+        (bits,) = ctx.saved_tensors
+        return _Select.apply(gradient, bits, ctx.scale), None, None
 
     @staticmethod
-    def vmap(info, in_dims, x, keep, scale):
+    def vmap(info, in_dims, x, bits, scale):
         if in_dims[0] is None:
             x = x.expand(info.batch_size, *x.shape)
         else:
@@ -136,7 +139,7 @@ class _Select(torch.autograd.Function):
             tensor = tensor.movedim(axis, 0)
             return tensor.reshape(info.batch_size, *ones, *tensor.shape[1:])
 
-        return _Select.apply(x, lead(keep, in_dims[1]), lead(scale, in_dims[2])), 0
+        return _Select.apply(x, lead(bits, in_dims[1]), lead(scale, in_dims[2])), 0
 
 
 def _cpu_reach(count, threshold, key):
@@ -193,14 +196,34 @@ def _rank():
     return 0
 
 
-def _compiled_words(shape, key, drop):
-    """One random word for each place of the shape, without its lowest bits."""
-    # As int32, whose sums wrap as those of unsigned words do.
-    place = torch.arange(math.prod(shape), dtype=torch.int32, device=key.device)
+def _compiled_halves(shape, key):
+    """Random 16-bit numbers, four from each pair of words, a quarter apart."""
+    count = math.prod(shape)
+    words = _compiled_words(-(-count // 4), key)
+    halves = [half for w in words for half in (w & 0xFFFF, _shift_right(w, 16))]
+    return torch.stack(halves).reshape(-1)[:count].reshape(shape)
+
+
+def _compiled_normals(shape, key):
+    """Normals by the transform of Box and Muller (1958), two from each pair of words.
+
+    The compiler has fast logarithms and cosines, but no fast inverse of `erf`.
+    """
+    count = math.prod(shape)
+    first, second = _compiled_words(-(-count // 2), key)
+    # The middles of 2^24 steps, so that the logarithm is finite.
+    radius = torch.sqrt(-2.0 * torch.log((_shift_right(first, 8) + 0.5) * 2.0**-24))
+    angle = _shift_right(second, 8) * (2.0 * math.pi * 2.0**-24)
+    both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)])
+    return both.reshape(-1)[:count].reshape(shape)
+
+
+def _compiled_words(count, key):
+    """Pairs of random words as int32, whose sums wrap as those of unsigned ones do."""
+    place = torch.arange(count, dtype=torch.int32, device=key.device)
     low = torch.bitwise_and(key, 0xFFFFFFFF)
     key = torch.where(low < 1 << 31, low, low - (1 << 32)).to(torch.int32)
-    words, _ = threefry(key, place, torch.full_like(place, _rank()), _rotate)
-    return _shift_right(words, drop).reshape(shape)
+    return threefry(key, place, torch.full_like(place, _rank()), _rotate)
 
 
 def _shift_right(words, bits):

@@ -30,6 +30,12 @@ def scores(masks, probability):
         found[name] = totals(counts, flat.size // counts.size, probability)
     for lag in LAGS:
         found[f"lag {lag}"] = agreement(flat[:-lag], flat[lag:], probability)
+    # Places that share what is drawn with them, each a part of the mask further on.
+    steps = masks.reshape(len(masks), -1)
+    for parts in (2, 4, 8):
+        lag = steps.shape[1] // parts
+        pair = steps[:, :-lag], steps[:, lag:]
+        found[f"parts of {parts}"] = agreement(*pair, probability)
     found["next row"] = agreement(masks[:, :-1], masks[:, 1:], probability)
     found["next column"] = agreement(masks[..., :-1], masks[..., 1:], probability)
     found["next step"] = agreement(masks[:-1], masks[1:], probability)

@@ -247,3 +247,26 @@ class TestOnTorch:
         assert near(first.float(), 0.75, 0.75 * 0.25)
         assert near((first == second).float(), 0.625, 0.625 * 0.375)
         assert near(third.float(), 0.25, 0.75 * 0.25)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+    def test_a_compiled_selection_is_exact_and_hides_nan(self, dtype):
+        import torch
+
+        one_key = key()
+
+        @torch.compile(fullgraph=True)
+        def noisy(x):
+            return random.select(random.keep_mask((512, 64), 0.3, one_key), x, 1.5)
+
+        x = torch.randn(512, 64, dtype=getattr(torch, dtype), requires_grad=True)
+        kept = noisy(x) != 0
+        poisoned = torch.where(kept, x, torch.nan).detach().requires_grad_()
+
+        assert near(kept.float(), 0.7, 0.3 * 0.7)
+        for given in (x, poisoned):
+            y = noisy(given)
+            gradient = torch.autograd.grad(y.sum(), given)[0]
+
+            assert torch.equal(y, torch.where(kept, x * 1.5, 0.0))
+            assert torch.equal(gradient, torch.where(kept, 1.5, 0.0).to(x.dtype))
