@@ -57,9 +57,9 @@ class GaussianDropout(NoiseLayer):
         self.noise_shape = validation.noise_shape(noise_shape)
 
     def perturb(self, x):
-        rate = self.current("rate")
+        rate = random.plain(self.current("rate"))
         noise_shape = shapes.resolve(self.noise_shape, ops.shape(x))
-        stddev = ops.sqrt(rate / (1.0 - rate))
+        stddev = (rate / (1.0 - rate)) ** 0.5
         factor = random.normal(noise_shape, self.key(), mean=1.0, stddev=stddev)
         return x * ops.cast(factor, x.dtype)
 

@@ -35,9 +35,14 @@ def next_key(generator):
     return _backend.next_key(generator)
 
 
+def plain(number):
+    """A scalar as a Python float where that is faster and known, else as it is."""
+    return _backend.plain(number)
+
+
 def drop_threshold(rate):
     """How many of the 65,536 levels of a 16-bit word mean "dropped"."""
-    rate = _backend.plain(rate)
+    rate = plain(rate)
     if isinstance(rate, float):
         return round(rate * LEVELS)
     return ops.cast(ops.round(ops.cast(rate, "float32") * LEVELS), "int32")

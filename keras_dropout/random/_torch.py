@@ -40,7 +40,8 @@ def plain(rate):
     """A rate as a Python float where that costs nothing, to reckon with it faster."""
     if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
         return rate
-    return rate.item() if rate.device.type == "cpu" and rate.ndim == 0 else rate
+    known = rate.device.type == "cpu" and rate.ndim == 0 and not rate.requires_grad
+    return rate.item() if known else rate
 
 
 def keep_mask(shape, threshold, key):
@@ -72,8 +73,12 @@ def uniform(shape, key):
 
 def normal(shape, key, mean=None, stddev=1.0):
     """Float32 normals."""
+    stddev = plain(stddev)
     if torch.compiler.is_compiling():
         numbers = _compiled_normals(shape, key)
+    elif isinstance(stddev, float):
+        numbers = torch.empty(shape, dtype=torch.float32, device=key.device)
+        return numbers.normal_(mean or 0.0, stddev, generator=_generator(key))
     else:
         numbers = torch.randn(shape, generator=_generator(key), device=key.device)
     learned = isinstance(stddev, torch.Tensor) and stddev.requires_grad
