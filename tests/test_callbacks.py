@@ -84,6 +84,51 @@ def test_goes_on_counting_in_a_resumed_run(tmp_path):
     assert first + fit(resumed, RateScheduler(LINEAR), epochs=1) == TRAJECTORY
 
 
+class Steps:
+    """A schedule that keeps the steps it is asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, step):
+        self.asked.append(step)
+        return 0.5
+
+
+def test_a_step_is_a_batch_also_where_gradients_are_gathered():
+    model, steps = probe_model(), Steps()
+    model.compile(keras.optimizers.SGD(0.0, gradient_accumulation_steps=2), "mae")
+
+    fit(model, RateScheduler(steps), epochs=3)
+    fit(model, RateScheduler(steps), epochs=1)
+
+    assert steps.asked == list(range(12))
+
+
+def test_counts_steps_that_the_optimizer_skips():
+    """The first gradients overflow at the scale of the loss."""
+    model, steps = probe_model(), Steps()
+    optimizer = keras.optimizers.SGD(0.0)
+    scaled = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**127)
+    model.compile(scaled, "mae")
+    x, y = np.full((6, 1), 1e3), np.zeros((6, 1))
+
+    scheduler = RateScheduler(steps)
+    model.fit(x, y, batch_size=2, epochs=3, verbose=0, callbacks=[scheduler])
+
+    assert steps.asked == list(range(9))
+    assert int(keras.ops.convert_to_numpy(optimizer.iterations)) < 9
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="one step on torch")
+def test_counts_all_steps_of_an_execution():
+    model, steps = probe_model(steps_per_execution=2), Steps()
+
+    fit(model, RateScheduler(steps), batches=4)
+
+    assert steps.asked == [0, 2, 4, 6]
+
+
 def test_counts_epochs_from_the_initial_one():
     scheduler = RateScheduler(LINEAR, unit="epoch")
 

@@ -285,6 +285,20 @@ def test_a_seed_generator_can_be_shared_and_serialised():
     assert np.array_equal(array(again(x, training=True)), first)
 
 
+def test_layers_that_share_a_generator_share_it_after_reload(tmp_path):
+    generator = keras.random.SeedGenerator(5)
+    shared = [kd.layers.MCDropout(0.5, seed=generator) for _ in range(2)]
+    model = keras.Sequential([keras.Input((64,)), *shared])
+    x = np.ones((4, 64), "float32")
+    model(x)
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+
+    assert loaded.layers[0].seed_generator is loaded.layers[1].seed_generator
+    assert np.array_equal(array(loaded(x)), array(model(x)))
+
+
 class Subclassed(keras.Model):
     def __init__(self, noise):
         super().__init__()

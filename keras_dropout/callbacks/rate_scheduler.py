@@ -15,8 +15,9 @@ class RateScheduler(keras.callbacks.Callback):
 
     A schedule that is given to a layer itself needs no callback. This one is for
     models that are built already, for one schedule over many layers, and for
-    schedules in epochs. Steps are counted by the optimizer, which is saved with the
-    model, and epochs by `fit`: a resumed run goes on where it stopped.
+    schedules in epochs. A step is a batch, also where the optimizer gathers gradients
+    over several. Steps go on from the optimizer's count, which is saved with the
+    model, and epochs are those of `fit`: a resumed run goes on where it stopped.
 
     Args:
         schedule: A schedule, or any function from the step (an integer from 0) to a
@@ -60,10 +61,12 @@ class RateScheduler(keras.callbacks.Callback):
         self.unit = validation.choice("unit", unit, ("step", "epoch"))
         self.attribute = attribute
         self._targets = []
+        self._begun = 0
         self._steps = 0
         self._assigned = None
 
     def on_train_begin(self, logs=None):
+        self._steps = 0
         self._targets = select(
             self.model,
             self.layers,
@@ -78,12 +81,16 @@ class RateScheduler(keras.callbacks.Callback):
         self._assigned = None
         if self.unit == "epoch":
             self._assign(epoch)
-        elif getattr(self.model, "optimizer", None) is not None:
-            self._steps = int(ops.convert_to_numpy(self.model.optimizer.iterations))
+        # An optimizer of scaled losses does not count the steps that it skips, so our
+        # own count may be ahead of it.
+        self._begun = self._steps = max(self._steps, steps_taken(self.model))
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.unit == "step":
-            self._assign(self._steps + batch)
+            self._assign(self._begun + batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps = self._begun + batch + 1
 
     def _assign(self, step):
         value = self.schedule(step)
@@ -110,3 +117,13 @@ class RateScheduler(keras.callbacks.Callback):
         if isinstance(self.schedule, Schedule):
             for extreme in self.schedule.extremes():
                 getattr(type(layer), self.attribute).check(self.attribute, extreme)
+
+
+def steps_taken(model):
+    """The batches that the optimizer of a model has counted, also in former runs."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return 0
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # Private in Keras: the public count is of updates, which may take several batches.
+    return int(ops.convert_to_numpy(optimizer._iterations))

@@ -182,7 +182,10 @@ class NoiseLayer(keras.layers.Layer):
         config = super().get_config()
         seed = self.seed
         if isinstance(seed, keras.random.SeedGenerator):
-            seed = keras.saving.serialize_keras_object(seed)
+            # By this mark Keras knows in loading that other layers share it. It sets
+            # the mark itself on all but the first.
+            mark = {"shared_object_id": id(seed)}
+            seed = {**keras.saving.serialize_keras_object(seed), **mark}
         live = {}
         for name in live_names(type(self)):
             schedule = self.schedules.get(name)
