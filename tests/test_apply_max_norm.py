@@ -310,8 +310,31 @@ def test_refuses_a_kernel_with_lora():
     model = mlp(dense)
     dense.enable_lora(2)
 
-    with pytest.raises(ValueError, match="lora"):
+    with pytest.raises(ValueError, match=r"LoRA adds .* lora_rank=2"):
         apply_max_norm(model)
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")
+@pytest.mark.filterwarnings("ignore:Layer MaxNormDropout does not have a `quantize`")
+@pytest.mark.parametrize(
+    "mode", ["int8", pytest.param("int4", marks=pytest.mark.newest)]
+)
+def test_leaves_quantized_layers_alone(mode, tmp_path):
+    """Their integers have no norm, and load back into a wrapper all the same."""
+    model = mlp(layers.MaxNormDropout(keras.layers.Dense(4)), keras.layers.Dense(2))
+    model.quantize(mode)
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    model.save(tmp_path / "model.keras")
+
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+
+    assert len(max_norm_report(loaded)) == 0
+    assert loaded.layers[0].max_value == 3.0
+    np.testing.assert_array_equal(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0)
+    )
+    with pytest.raises(ValueError, match="frozen or quantized"):
+        apply_max_norm(loaded)
 
 
 def test_reports_before_and_after():

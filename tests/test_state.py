@@ -1,5 +1,7 @@
 """Rates that are live, seeds that are honest, files that load."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -285,6 +287,28 @@ def test_a_seed_generator_can_be_shared_and_serialised():
     assert np.array_equal(array(again(x, training=True)), first)
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
+    ids=["deepcopy", "pickle"],
+)
+def test_a_copy_draws_the_same_and_goes_its_own_way(copied):
+    ramp = kd.schedules.Linear(0.25, 0.75, steps=4)
+    stack = [kd.layers.Dropout(0.5, seed=1), kd.layers.Dropout(ramp, seed=2)]
+    model = keras.Sequential([keras.Input((64,)), *stack])
+    x = np.ones((4, 64), "float32")
+    model(x, training=True)
+    model.layers[0].rate = 0.375
+
+    twin = copied(model)
+
+    assert [layer.rate for layer in twin.layers] == [0.375, 0.375]
+    assert np.array_equal(array(twin(x, training=True)), array(model(x, training=True)))
+    twin.layers[0].rate = 0.0
+    twin(x, training=True)
+    assert [layer.rate for layer in model.layers] == [0.375, 0.5]
+
+
 def test_layers_that_share_a_generator_share_it_after_reload(tmp_path):
     generator = keras.random.SeedGenerator(5)
     shared = [kd.layers.MCDropout(0.5, seed=generator) for _ in range(2)]
@@ -368,15 +392,17 @@ import keras, keras_dropout as kd
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     layer = kd.layers.Dropout(0.5, seed={seed})
+    ramp = kd.layers.Dropout(kd.schedules.Linear(0.0, 0.5, steps=4))
 draw = tf.function(lambda: layer(tf.ones((8, 64)), training=True))
 for _ in range(3):
     a, b = strategy.experimental_local_results(strategy.run(draw))
     assert not np.array_equal(a, b)
     assert 0.3 < float(tf.reduce_mean(a)) < 1.7
 with strategy.scope():
-    model = keras.Sequential([keras.Input((8,)), layer, keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((8,)), layer, ramp, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
 model.fit(np.ones((32, 8)), np.ones((32, 1)), epochs=2, verbose=0)
+assert ramp.rate == 0.25, "two replicas take one step together"
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -19,10 +19,12 @@ def apply_max_norm(model, max_value=3.0, layers=None):
     that come into unit $j$. Weights over the limit are scaled onto it at once; all
     others stay as they are, bit for bit. The axes are known for each Keras layer: what
     is summed for a `Dense` unit, a filter, a gate, an attention head, an embedding
-    vector. Biases are not limited, and frozen layers are left alone.
+    vector. Biases are not limited, and frozen and quantized layers are left alone.
 
     The limit is saved with the model. It replaces other limits, so that calling this
-    again changes them.
+    again changes them. Training steps that are compiled already know nothing of it:
+    `fit` of `model` itself compiles anew, a larger model around it has to be compiled
+    again, by `compile`, and so have steps of your own.
 
     Args:
         model: A Keras model or layer that is built.
@@ -65,8 +67,9 @@ def apply_max_norm(model, max_value=3.0, layers=None):
     weights = [weight for weight in weights if weight.variable.trainable]
     if not weights:
         raise ValueError(
-            "There is nothing to limit: the layers are frozen, or have no weights that "
-            f"come into a unit. Received: layers={layers!r} of model {model.name!r}"
+            "There is nothing to limit: the layers are frozen or quantized, or have no "
+            "weights that come into a unit. "
+            f"Received: layers={layers!r} of model {model.name!r}"
         )
     handing = [layer for layer in picked if layer.trainable and handed_down(layer)]
     for layer in handing:

@@ -114,8 +114,8 @@ class Incoming:
         if not isinstance(variable, keras.Variable):
             raise ValueError(
                 f"Max-norm needs `{self.name}` of layer {self.layer.name!r} to be a "
-                f"weight of its own (with LoRA enabled it is not). Leave the layer "
-                f"out. Received: {self.name}={variable!r}"
+                f"weight of its own. Leave the layer out. "
+                f"Received: {self.name}={variable!r}"
             )
         return variable
 
@@ -131,7 +131,18 @@ class Incoming:
 
 
 def incoming(layer):
-    """The weights with incoming axes that a layer owns itself, not in sublayers."""
+    """The weights with incoming axes that a layer owns itself, not in sublayers.
+
+    Quantized layers have none: integers neither train nor have the scale of a norm.
+    """
+    if getattr(layer, "lora_enabled", False):
+        raise ValueError(
+            f"LoRA adds a product of two matrices to a weight of layer {layer.name!r}, "
+            f"so that the norm is that of no single weight. Leave the layer out. "
+            f"Received: lora_rank={layer.lora_rank}"
+        )
+    if layer.quantization_mode not in (None, "float8"):
+        return []
     declared = _checked(getattr(layer, "incoming_axes", {}))
     rows = {**_biases, **_row(_table, layer), **declared}
     _refuse_unknown(layer, rows)

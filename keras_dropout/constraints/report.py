@@ -56,7 +56,7 @@ def max_norm_report(model):
     """The incoming norms of a model, weight by weight, and who is at the limit.
 
     It tells which limit would bite before max-norm is applied, and whether it does
-    afterwards.
+    afterwards. Quantized layers, whose integers have no scale, are left out.
 
     Args:
         model: A Keras model or layer that is built.
