@@ -241,6 +241,14 @@ def test_alpha_dropout_does_not_keep_the_mean_of_one_input():
     assert close_to_mean(y, expected, 0.2 * 0.8 * (1.1879436 + 1.2361598) ** 2)
 
 
+@pytest.mark.parametrize("inputs", [None, [np.ones((2, 3))] * 2, {"x": np.ones(3)}])
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_not_one_tensor_is_refused(inputs, training):
+    for layer in (layers.Dropout(0.5), layers.GaussianNoise(1.0)):
+        with pytest.raises(ValueError, match=r"needs one tensor\. Received: a "):
+            layer(inputs, training=training)
+
+
 def test_integer_inputs_are_refused():
     for layer in (layers.Dropout(0.5), layers.GaussianNoise(1.0)):
         for training in (True, False):

@@ -204,3 +204,12 @@ def test_refuses_stairs_that_do_not_fit(boundaries, rates):
 def test_a_layer_refuses_a_rate_anywhere_on_its_schedule():
     with pytest.raises(ValueError, match="below 1"):
         layers.AlphaDropout(schedules.Linear(0.0, 1.0, steps=10))
+
+
+@pytest.mark.parametrize(
+    ("boundaries", "rates", "name"),
+    [(3, [0.1, 0.2], "boundaries"), ([3], 0.1, "rates")],
+)
+def test_piecewise_wants_lists(boundaries, rates, name):
+    with pytest.raises(TypeError, match=f"`{name}`.*a list or tuple"):
+        schedules.Piecewise(boundaries, rates)

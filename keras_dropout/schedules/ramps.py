@@ -159,6 +159,9 @@ class Piecewise(Schedule):
     """
 
     def __init__(self, boundaries, rates):
+        for name, given in (("boundaries", boundaries), ("rates", rates)):
+            if not isinstance(given, (list, tuple)):
+                raise TypeError(invalid(name, "a list or tuple", given))
         self.boundaries = [
             validation.integer("boundaries", each, minimum=1) for each in boundaries
         ]
