@@ -149,7 +149,7 @@ def timed(functions, rounds, limit):
 def table(options):
     """Prints the times and the ratios to `mc_predict`."""
     backend = keras.backend.backend()
-    print(f"keras {keras.__version__} on {backend}, {options.rows} rows")
+    print(f"\nKeras {keras.__version__} on {backend}, {options.rows} rows\n")
     print("| model | T | mc_predict (s) | a / ours | b / ours | c / ours |")
     print("|---|---|---|---|---|---|")
     for name in options.models:

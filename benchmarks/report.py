@@ -3,6 +3,8 @@
 from benchmarks.timing import geometric_mean
 
 SIZES = ("small", "medium", "large")
+COLOURS = {"ours": "#2a9d8f", "keras": "#8c8c8c"}
+COLUMNS = 3
 
 
 def line(cell):
@@ -47,35 +49,49 @@ def _mean(values):
     return f"{geometric_mean(values):.1f}" if values else "-"
 
 
-def plot(cells, path):
-    """Times of the large layers, in multiplications, ours beside Keras's."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+def draw(cells):
+    """A figure of the times of the large layers, ours beside Keras's."""
     import matplotlib.pyplot as plt
 
     large = [c for c in cells if c["size"] == "large"]
     modes = list(dict.fromkeys(c["mode"] for c in large))
     layers = list(dict.fromkeys(c["layer"] for c in large))
+    rows = -(-len(modes) // COLUMNS)
     figure, axes = plt.subplots(
-        1, len(modes), figsize=(2.6 * len(modes) + 1.4, 3.4), sharey=True, squeeze=False
+        rows,
+        min(COLUMNS, len(modes)),
+        figsize=(9, 0.9 + 2.6 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    for ax, mode in zip(axes[0], modes, strict=True):
+    for ax, mode in zip(axes.flat, modes, strict=False):
         for place, layer in enumerate(layers):
             own = [c for c in large if (c["mode"], c["layer"]) == (mode, layer)]
             if not own:
                 continue
-            for shift, who, colour in ((0.2, "ours", "C0"), (-0.2, "keras", "C7")):
+            for shift, (who, colour) in zip((0.2, -0.2), COLOURS.items(), strict=True):
                 ratio = geometric_mean(
                     c["milliseconds"][who] / c["milliseconds"]["multiply"] for c in own
                 )
                 ax.barh(place - shift, ratio, 0.36, color=colour)
-        ax.axvline(1, color="black", linewidth=0.8)
-        ax.set(title=mode, xscale="log", xlabel="multiplications")
+        ax.axvline(1, color=plt.rcParams["axes.edgecolor"], linewidth=0.8)
+        ax.set(title=mode, xscale="log")
         ax.set_yticks(range(len(layers)), layers)
     axes[0][0].invert_yaxis()
-    handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in ("C0", "C7")]
-    figure.legend(handles, ["keras_dropout", "keras.layers"], loc="outside lower right")
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
-    figure.savefig(path)
-    plt.close(figure)
+    for ax in axes.flat[len(modes) :]:
+        ax.set_axis_off()
+    figure.supxlabel("time, in multiplications of the same tensor", fontsize="medium")
+    handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in COLOURS.values()]
+    names = ["keras_dropout", "keras.layers"]
+    figure.legend(handles, names, loc="outside upper right", ncols=2)
+    return figure
+
+
+def plot(cells, path):
+    """Saves the figure, without a window."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    draw(cells).savefig(path)

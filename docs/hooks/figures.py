@@ -4,6 +4,7 @@ A page shows a figure as `![What it shows](figures/NAME.svg)`, whatever its own 
 Each figure is drawn once and saved in the colours of both themes.
 """
 
+import functools
 import importlib
 import io
 import json
@@ -21,6 +22,9 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 DOCS = pathlib.Path(__file__).parents[1]
 IMAGE = re.compile(r"!\[([^]]*)\]\(figures/([\w-]+)\.svg\)")
 REPORT = re.compile(r"<!-- report: (\w+) -->")
+BENCHMARK = re.compile(r"<!-- benchmark: (\w+) -->")
+BENCHMARKS = DOCS / "assets" / "benchmarks"
+BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 # What text and axes are drawn in, and what replaces it in each theme.
 INK = "#123456"
 THEMES = {"light": "#3b4252", "dark": "#d8dee9"}
@@ -28,7 +32,7 @@ THEMES = {"light": "#3b4252", "dark": "#d8dee9"}
 
 def on_files(files, config):
     """Adds two SVG files for each figure."""
-    for folder in (DOCS.parent / "examples", DOCS / "examples"):
+    for folder in (DOCS.parent, DOCS.parent / "examples", DOCS / "examples"):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     for name, draw in sources().items():
@@ -46,7 +50,10 @@ def sources():
     for path in sorted((DOCS / "results").glob("*.json")):
         results = json.loads(path.read_text())
         for name, draw in experiment(path.stem).FIGURES.items():
-            found[name] = lambda draw=draw, results=results: draw(results)
+            found[name] = functools.partial(draw, results)
+    cells = json.loads((BENCHMARKS / "layers.json").read_text())
+    draw = importlib.import_module("benchmarks.report").draw
+    found["benchmark_layers"] = functools.partial(draw, cells)
     masks = importlib.import_module("masks")
     for name, draw in masks.PICTURES.items():
         found[f"mask-{name}"] = draw
@@ -88,7 +95,7 @@ def themed(draw):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Puts figures, in both themes, and the tables of results into a page."""
+    """Puts figures, in both themes, and tables of results into a page."""
 
     def image(match):
         text, name = match[1], match[2]
@@ -102,8 +109,23 @@ def on_page_markdown(markdown, page, config, files):
             shown.append(f"![{text}]({link}#only-{theme}){{ loading=lazy }}")
         return "".join(shown)
 
-    def report(match):
-        results = json.loads((DOCS / "results" / f"{match[1]}.json").read_text())
-        return experiment(match[1]).report(results)
+    for pattern, found in ((REPORT, report), (BENCHMARK, benchmark), (IMAGE, image)):
+        markdown = pattern.sub(found, markdown)
+    return markdown
 
-    return IMAGE.sub(image, REPORT.sub(report, markdown))
+
+def report(match):
+    """The table of an experiment's results, and how they were made."""
+    results = json.loads((DOCS / "results" / f"{match[1]}.json").read_text())
+    made = results["settings"]
+    caption = (
+        f"Keras {made['keras']} on {BACKENDS[made['backend']]}, "
+        f"{made['epochs']} epochs, {made['repeats']} repeats."
+    )
+    return f"{experiment(match[1]).report(results)}\n\n{caption}\n{{ .caption }}"
+
+
+def benchmark(match):
+    """The tables that a benchmark wrote."""
+    tables = (BENCHMARKS / f"{match[1]}.md").read_text().strip()
+    return f'<div class="compact" markdown>\n\n{tables}\n\n</div>'
