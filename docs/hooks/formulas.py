@@ -14,6 +14,11 @@ from mkdocs.exceptions import PluginError
 # What pymdownx.arithmatex leaves in its generic mode.
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+# \overline, whose line a browser stretches only with a mathematical font.
+OVERLINE = re.compile(
+    r'<mover>(<mrow>(?:(?!<mrow>|</mrow>).)*</mrow>)<mo accent="true">&#x02015;</mo>'
+    r"</mover>"
+)
 UNKNOWN = re.compile(r"<m\w+>(\\[A-Za-z]+)")
 
 
@@ -30,6 +35,7 @@ def mathml(latex, display, page):
     result = convert(latex.replace(r"\mathrm{", r"\text{"), display=display)
     # \sim comes out as the letter ~: make it the relation, with the space of one.
     result = result.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
+    result = OVERLINE.sub(r'<mrow class="overline">\1</mrow>', result)
     unknown = UNKNOWN.search(result)
     if unknown:
         message = f"{page.file.src_uri}: {unknown[1]} in the formula {latex!r}"

@@ -9,6 +9,7 @@ import inspect
 import os
 import pathlib
 import re
+import textwrap
 import types
 
 from mkdocs.exceptions import PluginError
@@ -140,20 +141,43 @@ def layer_page(name, notes):
     """Title, formula, picture, what the notes say, then the docstring's sections."""
     missing = [section for section in SECTIONS if section not in notes]
     complain(f"sections missing in docs/gallery/{name}.md", missing)
-    description = inspect.getdoc(getattr(layers, name)).split("\nArgs:")[0]
+    docstring = inspect.getdoc(getattr(layers, name))
+    parts = docstring_parts(docstring)
+    missing = [part for part in ("Examples", "References") if part not in parts]
+    complain(f"sections missing in the docstring of {name}", missing)
+    # mkdocstrings shows these only together with the description, which is on top.
+    shape = parts.get("Input shape")
     return "\n\n".join(
         [
             f"# {name}",
-            description,
+            linked(parts["description"], name),
             f"![What {name} drops](figures/mask-{name}.svg)",
             notes.strip(),
+            "## Papers",
+            parts["References"],
             "## Reference",
             f"::: keras_dropout.layers.{name}\n"
             "    options:\n"
             "      heading_level: 3\n"
             "      members: false\n"
             "      show_docstring_description: false\n",
+            *(["**Input shape:**", shape] if shape else []),
         ]
+    )
+
+
+def linked(text, name):
+    """The text with a link wherever it names another layer."""
+    others = "|".join(layer for layer in LAYERS if layer != name)
+    return re.sub(rf"(?<!\[)`({others})`", r"[`\1`](\1.md)", text)
+
+
+def docstring_parts(docstring):
+    """The description and the sections of a docstring, by title."""
+    description, *rest = re.split(r"^([A-Z][A-Za-z ]+):\n", docstring, flags=re.M)
+    texts = [textwrap.dedent(text).strip() for text in rest[1::2]]
+    return {"description": description.strip()} | dict(
+        zip(rest[::2], texts, strict=True)
     )
 
 

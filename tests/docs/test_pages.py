@@ -27,3 +27,21 @@ def test_shows_python_on_the_pages_that_teach():
     shown = {page.stem for page in PAGES}
 
     assert {"index", "max-norm", "schedules", "uncertainty", "saving", "seeds"} <= shown
+
+
+def test_leads_to_every_layer_from_the_chooser():
+    from keras_dropout import layers
+
+    chooser = (DOCS / "choose.md").read_text("utf-8")
+    pages = {page.stem for page in (DOCS / "gallery").glob("*.md")} - {"index"}
+
+    assert pages <= set(layers.__all__)
+    assert {page for page in pages if f"(gallery/{page}.md)" not in chooser} == set()
+
+
+def test_links_from_the_readme_to_pages_that_exist():
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    targets = re.findall(r"\]\(([^):]+)\)", readme)
+
+    assert "docs/choose.md" in targets
+    assert [path for path in targets if not (DOCS.parent / path).exists()] == []
