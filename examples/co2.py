@@ -19,8 +19,7 @@ STEEPNESS = 3.0
 def build(activation):
     """A deep network whose first units bend at points all over the record.
 
-    Keras's initial biases of zero would let all of them bend in its middle alone, and
-    the seasons at both ends would not be learnt in any reasonable time.
+    Keras's initial biases of zero would let all of them bend in its middle alone.
     """
     spread = {
         "kernel_initializer": keras.initializers.RandomNormal(stddev=STEEPNESS),
@@ -105,4 +104,4 @@ def draw(results):
 FIGURES = {"co2_bands": draw}
 
 if __name__ == "__main__":
-    experiment.main(__doc__, run, report, FIGURES, epochs=(400, 20), repeats=3)
+    experiment.main(__doc__, run, report, FIGURES, epochs=(400, 20), repeats=5)

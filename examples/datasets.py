@@ -47,7 +47,10 @@ def cifar10(args):
 
 
 def sonar(args):
-    """Sonar returns of mines and rocks: 60 energies in [0, 1], and 1 for a mine."""
+    """Sonar returns of mines and rocks: 60 energies in [0, 1], and 1 for a mine.
+
+    The folder's `sonar.csv` is the UCI repository's `sonar.all-data`.
+    """
     if args.data is not None:
         rows = np.loadtxt(args.data / "sonar.csv", delimiter=",", dtype=str)
         x, labels = rows[:, :-1].astype("float32"), rows[:, -1]
@@ -67,7 +70,9 @@ def sonar(args):
 def co2(args):
     """Carbon dioxide at Mauna Loa: standardised `(x, y)`, and `x` to extrapolate to.
 
-    The folder's `gal_co2.npz` holds the data of Gal and Ghahramani (2016).
+    The folder's `gal_co2.npz` holds the data of Gal and Ghahramani (2016), the months
+    as `x_train` and `y_train` and the years beyond as `x_test`. Else the same years
+    of the same record come from OpenML, detrended here.
     """
     if args.data is not None:
         with np.load(args.data / "gal_co2.npz") as file:

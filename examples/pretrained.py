@@ -112,4 +112,4 @@ def report(results):
 FIGURES = {}
 
 if __name__ == "__main__":
-    experiment.main(__doc__, run, report, FIGURES, epochs=(15, 2), repeats=3)
+    experiment.main(__doc__, run, report, FIGURES, epochs=(15, 2), repeats=5)

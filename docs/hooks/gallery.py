@@ -133,14 +133,15 @@ def on_page_markdown(markdown, page, config, files):
     if page.file.src_uri == "gallery/index.md":
         return markdown.replace("<!-- gallery -->", grid())
     if page.file.src_uri.startswith("gallery/"):
-        return layer_page(page.file.name, markdown)
+        return layer_page(page.file.name, markdown, page.meta.get("picture"))
     return markdown
 
 
-def layer_page(name, notes):
+def layer_page(name, notes, caption):
     """Title, formula, picture, what the notes say, then the docstring's sections."""
     missing = [section for section in SECTIONS if section not in notes]
     complain(f"sections missing in docs/gallery/{name}.md", missing)
+    complain("gallery pages without `picture:`", [] if caption else [name])
     docstring = inspect.getdoc(getattr(layers, name))
     parts = docstring_parts(docstring)
     missing = [part for part in ("Examples", "References") if part not in parts]
@@ -152,6 +153,7 @@ def layer_page(name, notes):
             f"# {name}",
             linked(parts["description"], name),
             f"![What {name} drops](figures/mask-{name}.svg)",
+            f"{caption}\n{{ .caption }}",
             notes.strip(),
             "## Papers",
             parts["References"],

@@ -60,7 +60,7 @@ def test_refuses_a_page_without_a_layer(hook, monkeypatch):
 
 def test_refuses_a_page_that_lacks_a_section(hook):
     with pytest.raises(PluginError, match=r"gallery/Dropout\.md: ## When not"):
-        hook("gallery").layer_page("Dropout", "## When to use it\n\n## Differences")
+        hook("gallery").layer_page("Dropout", "## When to use it\n\n## Differences", "A")
 
 
 def test_refuses_a_layer_whose_docstring_names_no_paper(hook, monkeypatch):
@@ -70,7 +70,7 @@ def test_refuses_a_layer_whose_docstring_names_no_paper(hook, monkeypatch):
     monkeypatch.setattr(gallery.layers.Dropout, "__doc__", docstring)
 
     with pytest.raises(PluginError, match="docstring of Dropout: References"):
-        gallery.layer_page("Dropout", notes)
+        gallery.layer_page("Dropout", notes, "A caption")
 
 
 def test_refuses_a_figure_that_nothing_draws(hook):
