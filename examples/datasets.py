@@ -71,8 +71,8 @@ def co2(args):
     """Carbon dioxide at Mauna Loa: standardised `(x, y)`, and `x` to extrapolate to.
 
     The folder's `gal_co2.npz` holds the data of Gal and Ghahramani (2016), the months
-    as `x_train` and `y_train` and the years beyond as `x_test`. Else the same years
-    of the same record come from OpenML, detrended here.
+    as `x_train` and `y_train` and the times beyond as `x_test`. Else the record comes
+    from OpenML, and the line through it is taken out.
     """
     if args.data is not None:
         with np.load(args.data / "gal_co2.npz") as file:

@@ -118,14 +118,19 @@ def report(match):
     """The table of an experiment's results, and how they were made."""
     results = json.loads((DOCS / "results" / f"{match[1]}.json").read_text())
     made = results["settings"]
+    table = compact(experiment(match[1]).report(results))
     caption = (
         f"Keras {made['keras']} on {BACKENDS[made['backend']]}, "
         f"{made['epochs']} epochs, {made['repeats']} repeats."
     )
-    return f"{experiment(match[1]).report(results)}\n\n{caption}\n{{ .caption }}"
+    return f"{table}\n\n{caption}\n{{ .caption }}"
 
 
 def benchmark(match):
     """The tables that a benchmark wrote."""
-    tables = (BENCHMARKS / f"{match[1]}.md").read_text().strip()
+    return compact((BENCHMARKS / f"{match[1]}.md").read_text().strip())
+
+
+def compact(tables):
+    """Tables of figures, which do not wrap."""
     return f'<div class="compact" markdown>\n\n{tables}\n\n</div>'
