@@ -60,7 +60,9 @@ def test_refuses_a_page_without_a_layer(hook, monkeypatch):
 
 def test_refuses_a_page_that_lacks_a_section(hook):
     with pytest.raises(PluginError, match=r"gallery/Dropout\.md: ## When not"):
-        hook("gallery").layer_page("Dropout", "## When to use it\n\n## Differences", "A")
+        hook("gallery").layer_page(
+            "Dropout", "## When to use it\n\n## Differences", "A"
+        )
 
 
 def test_refuses_a_layer_whose_docstring_names_no_paper(hook, monkeypatch):
