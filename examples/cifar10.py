@@ -40,7 +40,7 @@ def build(spatial_rate, dense_rate, max_value=None):
 
 
 def train(arguments, data, epochs, seed):
-    """Trains one model and returns its curves."""
+    """Trains one model; its curves, and the largest incoming norm of any unit."""
     (x, y), test = data
     keras.utils.set_random_seed(seed)
     model = build(*arguments)
@@ -48,20 +48,23 @@ def train(arguments, data, epochs, seed):
     model.fit(x, y, BATCH, epochs, verbose=0, callbacks=[curves])
     error = curves.errors["test"][-1]
     print(f"{arguments}, seed {seed}: test error {error:.1f} %")
-    return curves
+    norm = max(float(row.largest) for row in kd.constraints.max_norm_report(model))
+    return curves, norm
 
 
 def run(args):
     data = cifar10(args)
     if args.quick:
         data = [(x[:600], y[:600]) for x, y in data]
-    losses, errors = {}, {}
+    losses, errors, norms = {}, {}, {}
     for name, arguments in MODELS.items():
         seeds = range(args.repeats)
         runs = [train(arguments, data, args.epochs, seed) for seed in seeds]
-        losses[name] = [curves.losses for curves in runs]
-        errors[name] = [curves.errors["test"][-1] for curves in runs]
-    return {"losses": losses, "errors": errors, "images": len(data[0][0])}
+        losses[name] = [curves.losses for curves, _ in runs]
+        errors[name] = [curves.errors["test"][-1] for curves, _ in runs]
+        norms[name] = [norm for _, norm in runs]
+    results = {"losses": losses, "errors": errors, "norms": norms}
+    return {**results, "images": len(data[0][0])}
 
 
 def draw(results):

@@ -1,8 +1,8 @@
 """Makes the gallery and the API pages out of what the package exports.
 
 A layer's page is what `docs/gallery/NAME.md` says about it, in between its picture and
-its docstring. The build stops where a public name has no docstring, a layer no page or
-no picture, or a page no layer.
+its docstring. The build stops where a public name has no docstring, a layer no page, no
+picture, no example or no paper, or a page no layer.
 """
 
 import inspect

@@ -129,6 +129,20 @@ def test_switches_to_dark_pictures_in_dark_mode(address, browser):
     assert f".{theme[other_scheme]}.svg" in other_sources[0]
 
 
+def test_copies_an_example_without_its_prompts(address, browser):
+    """What is copied runs: no prompts, and no output."""
+    browser.get(address + "gallery/Dropout/")
+    prompt = "//code[contains(., '>>>')]"
+    code = browser.find_element("xpath", prompt)
+    # What Material does around taking the text to copy.
+    script = "arguments[0].setAttribute('data-md-copying', '')"
+    browser.execute_script(script, code)
+    copied = code.get_property("innerText")
+
+    assert copied.startswith("from keras import ops")
+    compile(copied, "copied", "exec")
+
+
 def test_has_a_page_for_every_public_name(site):
     texts = [(site / path / "index.html").read_text("utf-8") for path in pages(site)]
     anchors = {anchor for text in texts for anchor in ANCHOR.findall(text)}
