@@ -124,6 +124,15 @@ def test_bands_open_with_relu_and_not_with_tanh_on_every_seed():
     assert max(ratios["tanh"]) < 1.5
 
 
+def test_tells_strangers_better_than_one_softmax_by_more_than_the_spread():
+    stages = results("pretrained")["stages"]
+    names = "tuned without dropout", "and tuned"
+    softmax, masks = ([run["auroc"] for run in stages[name]] for name in names)
+    spread = max(np.std(softmax, ddof=1), np.std(masks, ddof=1))
+
+    assert np.mean(masks) - np.mean(softmax) > 2 * spread
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_makes_the_table_of_the_page(name, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "examples")
