@@ -144,6 +144,34 @@ def test_gaussian_inference_counts_the_bias_if_it_is_dropped(drop_bias):
     assert array(stddev)[0] ** 2 == pytest.approx(expected, rel=2e-4)
 
 
+def _adapted(inner):
+    """The layer with a low-rank update of 1 on each entry of its kernel."""
+    inner.enable_lora(1)
+    inner.lora_kernel_a.assign(ops.ones(inner.lora_kernel_a.shape))
+    inner.lora_kernel_b.assign(ops.ones(inner.lora_kernel_b.shape))
+    return inner
+
+
+def test_gaussian_inference_takes_lora_for_certain():
+    layer = layers.DropConnect(_adapted(dense(W)), 0.2, inference="gaussian")
+
+    mean, stddev = layer.gaussian(X)
+
+    # 1 is added to each entry: 3 to the mean, and nothing to the variance.
+    assert array(mean).tolist() == [[10.0, 13.0]]
+    assert array(stddev)[0] ** 2 == pytest.approx([9.25, 17.0], rel=2e-4)
+
+
+@pytest.mark.parametrize("drop_bias", [False, True])
+def test_drop_connect_per_sample_drops_nothing_that_lora_adds(drop_bias):
+    inner = _adapted(dense(np.zeros((2, 3)), bias_initializer="ones"))
+    layer = layers.DropConnect(inner, 0.5, per="sample", drop_bias=drop_bias, seed=1)
+
+    y = array(layer(np.repeat(X, 50, axis=0), training=True))
+
+    assert set(y.ravel().tolist()) == ({3.0, 5.0} if drop_bias else {4.0})
+
+
 def test_gaussian_inference_draws_for_other_activations():
     layer = layers.DropConnect(
         dense(W, activation="softmax"), 0.5, inference="gaussian", samples=4000, seed=1

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from keras_dropout.layers.weights import raw
+
 AFFINE = (
     keras.layers.Dense,
     keras.layers.Conv1D,
@@ -18,6 +20,15 @@ def linear(layer, x, kernel):
     if isinstance(layer, keras.layers.Dense):
         return ops.matmul(x, kernel)
     return layer.convolution_op(x, kernel)
+
+
+def adapted(layer, kernel):
+    """The kernel with what LoRA adds to it, where it is enabled."""
+    if not layer.lora_enabled:
+        return kernel
+    product = ops.matmul(raw(layer.lora_kernel_a), raw(layer.lora_kernel_b))
+    share = layer.lora_alpha / layer.lora_rank
+    return kernel + ops.cast(share * product, kernel.dtype)
 
 
 def aligned(layer, bias, x):

@@ -131,12 +131,17 @@ class DropConnect(WeightNoise):
         # A matrix of weights for each row: rows stand on an axis of their own.
         flat = len(x.shape) == 2
         x = ops.expand_dims(x, 1) if flat else x
-        y = ops.matmul(x, self._weight_per_row(layer.kernel, x))
+        noisy = self._weight_per_row(self._kernel(), x)
+        y = ops.matmul(x, affine.adapted(layer, noisy))
         if layer.use_bias:
             own = self._weight_per_row(layer.bias, x) if self.drop_bias else layer.bias
             y = y + ops.cast(own, y.dtype)
         y = ops.squeeze(y, 1) if flat else y
         return y if layer.activation is None else layer.activation(y)
+
+    def _kernel(self):
+        # Not the layer's `kernel`, which under LoRA is that with what was added.
+        return next(v for v in self.noisy_weights() if v.name == "kernel")
 
     def _weight_per_row(self, variable, x):
         """A noisy weight for each row of `x`, in the shape that broadcasts to it."""
@@ -170,9 +175,10 @@ class DropConnect(WeightNoise):
     def gaussian(self, x):
         """Mean and standard deviation of what goes into the activation."""
         layer = self.layer
-        x, kernel = ops.cast(x, "float32"), ops.cast(raw(layer.kernel), "float32")
+        kernel = ops.cast(raw(self._kernel()), "float32")
+        x = ops.cast(x, "float32")
         keep = random.keep_probability(self.current("rate"))
-        mean = affine.linear(layer, x, kernel)
+        mean = affine.linear(layer, x, affine.adapted(layer, kernel))
         squares = affine.linear(layer, ops.square(x), ops.square(kernel))
         if layer.use_bias:
             bias = affine.aligned(layer, ops.cast(raw(layer.bias), "float32"), mean)
