@@ -48,11 +48,15 @@ def value_of_gradient_of(value, surrogate):
 
 
 def mix(keep, x, anchor, keep_probability):
-    """Mixout of `x`: the anchor where not kept, and what keeps the mean at `x`."""
+    """Mixout of `x`: the anchor where not kept, and what keeps the mean at `x`.
+
+    With the mask m and q the probability of keeping it is (m/q) x + (1 - m/q) u,
+    which is x itself to the bit at q = 1, and needs no selection in either direction.
+    """
     dtype = x.dtype
     x, anchor = ops.cast(x, "float32"), ops.cast(anchor, "float32")
-    kept = (x - (1.0 - keep_probability) * anchor) * inverse(keep_probability)
-    return ops.cast(ops.where(keep, kept, anchor), dtype)
+    factor = ops.cast(keep, "float32") * inverse(keep_probability)
+    return ops.cast(factor * x + (1.0 - factor) * anchor, dtype)
 
 
 def where_updated(updated, old, new):
