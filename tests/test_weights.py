@@ -102,9 +102,10 @@ def test_training_is_noisy_and_leaves_the_raw_weights_alone(wrapper, case):
         assert np.array_equal(old, array(new))
 
 
-def test_at_rate_zero_training_is_the_bare_layers_bit_for_bit(case):
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_at_rate_zero_training_is_the_bare_layers_bit_for_bit(wrapper, case):
     layer, x, _ = case
-    noisy = wrapped(layers.DropConnect, case, rate=0.0)
+    noisy = wrapped(wrapper, case, rate=0.0)
     generators = seeds.seed_generators(layer)
     starts = [array(g.state).copy() for g in generators]
 
@@ -306,6 +307,17 @@ def test_refuses_names_that_no_weight_has(wrapper):
     noisy = wrapper(K.Embedding(7, 3), 0.5, weights=("kernel",))
 
     with pytest.raises(ValueError, match=r"weights of 'embedding.*': 'embeddings'"):
+        noisy.build((None, 2))
+
+
+def test_refuses_weights_of_integers():
+    """As a quantised layer has them: they have no noise to scale."""
+    inner = K.Dense(3)
+    inner.build((None, 2))
+    inner.quantize("int8")
+    noisy = layers.DropConnect(inner, 0.5)
+
+    with pytest.raises(ValueError, match=r"float weights of 'dense.*': 'bias'"):
         noisy.build((None, 2))
 
 

@@ -101,15 +101,13 @@ class WeightNoise(NoiseLayer):
     def noisy_weights(self):
         """The weights that the noise is for."""
         names = self.names_to_perturb()
-        weights = [
-            v
-            for v in self.layer.weights
-            if v.name in names and keras.backend.is_float_dtype(v.dtype)
-        ]
+        weights = [v for v in self.layer.weights if v.name in names and _is_float(v)]
         missing = set(names) - {v.name for v in weights}
         if missing:
-            present = ", ".join(sorted({repr(v.name) for v in self.layer.weights}))
-            expected = f"names among the weights of {self.layer.name!r}: {present}"
+            present = ", ".join(
+                sorted({repr(v.name) for v in self.layer.weights if _is_float(v)})
+            )
+            expected = f"names among float weights of {self.layer.name!r}: {present}"
             raise ValueError(invalid("weights", expected, names))
         return weights
 
@@ -171,6 +169,10 @@ class WeightNoise(NoiseLayer):
     def from_config(cls, config):
         layer = keras.saving.deserialize_keras_object(config["layer"])
         return super().from_config({**config, "layer": layer})
+
+
+def _is_float(variable):
+    return keras.backend.is_float_dtype(variable.dtype)
 
 
 def weight_names(value):
