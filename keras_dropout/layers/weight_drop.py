@@ -17,7 +17,8 @@ class WeightDrop(WeightNoise):
 
     and at inference $\tilde U = U$. All rows of a batch share the mask. The wrapped
     layer runs as it is, with its fused implementation where the backend has one:
-    unlike Keras's `recurrent_dropout` this does not switch cuDNN off.
+    unlike Keras's `recurrent_dropout` this does not switch cuDNN off. Wrap a
+    `keras.layers.Bidirectional` as a whole, which drops weights of both directions.
 
     Args:
         layer: A recurrent Keras layer, such as `keras.layers.LSTM`, or any layer or
