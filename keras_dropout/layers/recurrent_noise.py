@@ -1,5 +1,7 @@
 """Recurrent layers with noise within the step: the loop that the noise rides on."""
 
+import itertools
+
 import keras
 from keras import ops
 
@@ -83,12 +85,15 @@ class Step:
     def __init__(self, cell, step, widths):
         self.cell = cell
         self.step = step
-        self.ends = [sum(widths[: i + 1]) for i in range(len(widths) - 1)]
+        ends = [sum(widths[: i + 1]) for i in range(len(widths))]
+        self.spans = list(itertools.pairwise([0, *ends]))
         self.state_size = cell.state_size
 
     def call(self, inputs, states):
         """The output of one step, and the new states."""
-        states = self.step(self.cell, ops.split(inputs, self.ends, axis=-1), states)
+        # Not by `ops.split`, whose sizes `torch.export` takes for unknown.
+        parts = [inputs[:, start:end] for start, end in self.spans]
+        states = self.step(self.cell, parts, states)
         return states[0], states
 
     __call__ = call
