@@ -257,6 +257,24 @@ def test_open_sizes_build():
     assert (y == 0).any()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="of PyTorch")
+@pytest.mark.parametrize("rank", LAYERS)
+def test_torch_compiles_it_as_one_graph(rank):
+    import torch
+
+    layer = LAYERS[rank](0.3, 2, seed=1)
+    x = torch.ones((4, *(6,) * rank, 5))
+    # Without code for the CPU, which takes long to make: what counts is the graph.
+    compiled = torch.compile(
+        lambda x: layer(x, training=True), backend="eager", fullgraph=True
+    )
+
+    first, second = compiled(x), compiled(x)
+
+    assert not torch.equal(first, second)
+    assert float(first.mean()) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_an_input_of_another_rank_is_refused():
     with pytest.raises(ValueError, match="DropBlock1D needs inputs of rank 3"):
         layers.DropBlock1D(0.1, 3)(np.ones((2, 4, 4, 3), "float32"))

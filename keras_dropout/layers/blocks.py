@@ -1,6 +1,5 @@
 """The algebra of DropBlock: what blocks cover, and how many to seed."""
 
-import numpy as np
 from keras import ops
 
 # Newton's method gains digits fast here: six steps leave nothing but the rounding
@@ -26,15 +25,17 @@ def coverage(size, block):
     and so on to the largest, which all positions between share.
 
     Returns:
-        The counts 1 to `block`, and for each the share of positions that have it.
+        The counts, and for each the share of positions that have it.
     """
-    xp = np if isinstance(size, int) else ops
-    counts = np.arange(1, block + 1, dtype="int32")
-    largest = xp.minimum(xp.minimum(block, size), places(size, block))
+    if isinstance(size, int):
+        # In plain Python, which `torch.compile` takes for constants.
+        largest = min(block, size, places(size, block))
+        numbers = [2] * (largest - 1) + [size - 2 * (largest - 1)]
+        return list(range(1, largest + 1)), [number / size for number in numbers]
+    counts = ops.arange(1, block + 1, dtype="int32")
+    largest = ops.minimum(ops.minimum(block, size), places(size, block))
     between = size - 2 * (largest - 1)
-    number = xp.where(counts < largest, 2, xp.where(counts == largest, between, 0))
-    if xp is np:
-        return counts, number / size
+    number = ops.where(counts < largest, 2, ops.where(counts == largest, between, 0))
     return counts, ops.cast(number, "float32") / ops.cast(size, "float32")
 
 
@@ -47,14 +48,11 @@ def seed_rate(rate, sizes, blocks):
     and falling in $u$, so that Newton's method from 0 rises to the root and never
     beyond it.
     """
-    xp = np if all(isinstance(size, int) for size in sizes) else ops
-    counts, shares = np.ones(1), np.ones(1, "float32")
+    counts = shares = ops.ones(1)
     for size, block in zip(sizes, blocks, strict=True):
         axis_counts, axis_shares = coverage(size, block)
-        counts = np.outer(counts, axis_counts).ravel()
-        shares = xp.reshape(xp.outer(shares, axis_shares), (-1,))
-    counts = ops.convert_to_tensor(counts, "float32")
-    shares = ops.cast(ops.convert_to_tensor(shares), "float32")
+        counts = _products(counts, axis_counts)
+        shares = _products(shares, axis_shares)
 
     target = ops.log1p(-ops.minimum(rate, _CERTAIN))
     u = ops.zeros_like(target)
@@ -64,6 +62,10 @@ def seed_rate(rate, sizes, blocks):
         slope = ops.sum(shares * counts * (1.0 - dropped)) / (1.0 - mean)
         u = u + (ops.log1p(-mean) - target) / slope
     return ops.where(rate > _CERTAIN, ops.ones_like(u), -ops.expm1(-u))
+
+
+def _products(numbers, others):
+    return ops.reshape(ops.outer(numbers, ops.cast(others, "float32")), (-1,))
 
 
 def spread(seeds, axis, block):
