@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 import keras_dropout as kd
 from keras_dropout import layers
+from tests.exports import exported
 
 K = keras.layers
 
@@ -150,3 +151,16 @@ def test_all_models_open_in_a_fresh_process(tmp_path):
     assert run.returncode == 0, run.stderr
     for name, y in expected.items():
         assert np.array_equal(np.load(tmp_path / f"{name}.out.npy"), y)
+
+
+@pytest.mark.slow
+@pytest.mark.newest
+@pytest.mark.parametrize("name", MODELS)
+def test_exports(name, tmp_path):
+    model = MODELS[name]()
+    x, _ = digits(model)
+    expected = model.predict(x[:1], verbose=0)
+
+    served = exported(model, tmp_path)
+
+    assert served(x[:1]) == pytest.approx(expected, abs=1e-6)
