@@ -57,14 +57,23 @@ class Arrangement:
 class _Context:
     layers: frozenset
     arrangement: Arrangement | None
+    numbers: dict
     scratch: dict = dataclasses.field(default_factory=dict)
 
 
 @contextlib.contextmanager
-def sampling(layers, arrangement=None):
-    """Switches the noise of `layers` on for the calling thread."""
+def sampling(layers, arrangement=None, numbers=None):
+    """Switches the noise of `layers` on for the calling thread.
+
+    Args:
+        layers: The layers whose noise is on.
+        arrangement: How the rows are arranged, or `None` for rows of one call.
+        numbers: Dictionary of (id of an instance, name) to what `number` gives for
+            them, or `None`.
+    """
     previous = getattr(_thread, "context", None)
-    _thread.context = _Context(frozenset(map(id, layers)), arrangement)
+    on = frozenset(map(id, layers))
+    _thread.context = _Context(on, arrangement, numbers or {})
     try:
         yield
     finally:
@@ -86,6 +95,13 @@ def arrangement():
     """The arrangement of the samples that the calling thread draws, or None."""
     context = getattr(_thread, "context", None)
     return None if context is None else context.arrangement
+
+
+def number(instance, name):
+    """A number that an instance holds, or what the samples are to take for it."""
+    numbers = _thread.context.numbers
+    place = (id(instance), name)
+    return numbers[place] if place in numbers else getattr(instance, name)
 
 
 def scratch():

@@ -13,36 +13,54 @@ from keras_dropout.random import sampling
 
 _lock = threading.Lock()
 _users = {}
+_before = {}
+_NOTHING = object()
 
 
 @contextlib.contextmanager
-def activated(noises, arrangement=None):
-    """Within this context the given noises are on, in this thread."""
+def activated(noises, arrangement=None, numbers=None):
+    """Within this context the given noises are on, in this thread.
+
+    Args:
+        noises: The noises that are on.
+        arrangement: As in `sampling.sampling`.
+        numbers: As in `sampling.sampling`.
+    """
     covered = []
     try:
         for noise in noises:
-            for instance, name, function in noise.overrides:
-                _cover(instance, name, function, noise.layer)
+            for instance, name, cover in noise.overrides:
+                _cover(instance, name, cover, noise.layer)
                 covered.append((instance, name))
-        with sampling.sampling([noise.layer for noise in noises], arrangement):
+        layers = [noise.layer for noise in noises]
+        with sampling.sampling(layers, arrangement, numbers):
             yield
     finally:
         for instance, name in covered:
             _uncover(instance, name)
 
 
-def _cover(instance, name, function, owner):
-    def method(*args, **kwargs):
-        if sampling.is_on(owner):
-            return function(instance, *args, **kwargs)
-        return getattr(type(instance), name)(instance, *args, **kwargs)
-
+def _cover(instance, name, cover, owner):
     place = (id(instance), name)
     with _lock:
         _users[place] = _users.get(place, 0) + 1
         if _users[place] == 1:
+            before = _before[place] = vars(instance).get(name, _NOTHING)
+            if callable(cover):
+                cover = _method(instance, name, cover, owner, before)
             # Into `__dict__`, past Keras's tracking of attributes.
-            instance.__dict__[name] = method
+            instance.__dict__[name] = cover
+
+
+def _method(instance, name, function, owner, before):
+    def method(*args, **kwargs):
+        if sampling.is_on(owner):
+            return function(instance, *args, **kwargs)
+        if before is not _NOTHING:
+            return before(*args, **kwargs)
+        return getattr(type(instance), name)(instance, *args, **kwargs)
+
+    return method
 
 
 def _uncover(instance, name):
@@ -51,4 +69,8 @@ def _uncover(instance, name):
         _users[place] -= 1
         if not _users[place]:
             del _users[place]
-            instance.__dict__.pop(name, None)
+            before = _before.pop(place)
+            if before is _NOTHING:
+                del instance.__dict__[name]
+            else:
+                instance.__dict__[name] = before

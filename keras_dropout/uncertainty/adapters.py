@@ -6,8 +6,6 @@ seed generator, but the numbers come from where ours come from. So the schemes t
 join samples hold for Keras's layers as well.
 """
 
-import math
-
 import keras
 from keras import ops
 
@@ -16,10 +14,9 @@ from keras_dropout.layers import functional, shapes
 from keras_dropout.random import sampling
 
 
-def rate(layer):
-    """How strong the noise of one of Keras's layers is."""
-    names = ("rate", "stddev", "dropout")
-    return next(float(getattr(layer, name)) for name in names if hasattr(layer, name))
+def strength(layer):
+    """The names of the attributes that say how strong the noise of a layer is."""
+    return [name for name in ("rate", "stddev", "dropout") if hasattr(layer, name)]
 
 
 def with_training(layer, *args, **kwargs):
@@ -36,7 +33,8 @@ def _drop(x, rate, noise_shape, generator):
 
 def _dropout(layer, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
-    return _drop(inputs, layer.rate, shape, layer.seed_generator)
+    rate = sampling.number(layer, "rate")
+    return _drop(inputs, rate, shape, layer.seed_generator)
 
 
 def _spatial_dropout(layer, inputs, training=None):
@@ -44,23 +42,26 @@ def _spatial_dropout(layer, inputs, training=None):
     data_format = getattr(layer, "data_format", "channels_last")
     axes = shapes.positions(len(inputs.shape), data_format)
     shape = shapes.shared_over(ops.shape(inputs), axes)
-    return _drop(inputs, layer.rate, shape, layer.seed_generator)
+    rate = sampling.number(layer, "rate")
+    return _drop(inputs, rate, shape, layer.seed_generator)
 
 
 def _alpha_dropout(layer, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
-    key = random.next_key(layer.seed_generator)
-    keep = random.keep_mask(shape, layer.rate, key)
-    return functional.alpha_drop(keep, inputs, layer.rate)
+    rate = sampling.number(layer, "rate")
+    keep = random.keep_mask(shape, rate, random.next_key(layer.seed_generator))
+    return functional.alpha_drop(keep, inputs, rate)
 
 
 def _gaussian_dropout(layer, inputs, training=None):
-    stddev = math.sqrt(layer.rate / (1.0 - layer.rate))
+    rate = sampling.number(layer, "rate")
+    stddev = (rate / (1.0 - rate)) ** 0.5
     return inputs * ops.cast(1.0 + stddev * _normal(layer, inputs), inputs.dtype)
 
 
 def _gaussian_noise(layer, inputs, training=None):
-    return inputs + ops.cast(layer.stddev * _normal(layer, inputs), inputs.dtype)
+    stddev = sampling.number(layer, "stddev")
+    return inputs + ops.cast(stddev * _normal(layer, inputs), inputs.dtype)
 
 
 def _normal(layer, inputs):
@@ -85,8 +86,8 @@ def _attention(
         return_attention_scores=True,
         use_causal_mask=use_causal_mask,
     )
-    shape = ops.shape(weights)
-    weights = _drop(weights, layer.dropout, shape, layer.seed_generator)
+    rate = sampling.number(layer, "dropout")
+    weights = _drop(weights, rate, ops.shape(weights), layer.seed_generator)
     outputs = ops.matmul(weights, inputs[1])
     if mask and mask[0] is not None:
         outputs = ops.where(ops.expand_dims(mask[0], axis=-1), outputs, 0)
@@ -103,11 +104,12 @@ CALLS = {
 }
 
 
-def _cell_mask(cell, step_input, rate, kind):
+def _cell_mask(cell, step_input, name):
     """One mask for all steps of a call; the cell itself is not touched."""
     cached = sampling.scratch()
-    place = (id(cell), kind)
-    if place not in cached and rate > 0:
+    place = (id(cell), name)
+    if place not in cached and getattr(cell, name) > 0:
+        rate = sampling.number(cell, name)
         shape, ones = ops.shape(step_input), ops.ones_like(step_input)
         # Private in Keras: the LSTM and the GRU cell want a mask for each gate.
         count = getattr(cell, "dropout_mask_count", None)
@@ -119,19 +121,19 @@ def _cell_mask(cell, step_input, rate, kind):
 
 
 def _get_dropout_mask(cell, step_input):
-    return _cell_mask(cell, step_input, cell.dropout, "input")
+    return _cell_mask(cell, step_input, "dropout")
 
 
 def _get_recurrent_dropout_mask(cell, step_input):
-    return _cell_mask(cell, step_input, cell.recurrent_dropout, "recurrent")
+    return _cell_mask(cell, step_input, "recurrent_dropout")
 
 
 def _reset_dropout_mask(cell):
-    sampling.scratch().pop((id(cell), "input"), None)
+    sampling.scratch().pop((id(cell), "dropout"), None)
 
 
 def _reset_recurrent_dropout_mask(cell):
-    sampling.scratch().pop((id(cell), "recurrent"), None)
+    sampling.scratch().pop((id(cell), "recurrent_dropout"), None)
 
 
 CELL_METHODS = {

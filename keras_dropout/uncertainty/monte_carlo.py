@@ -116,13 +116,14 @@ class MonteCarlo(keras.Model):
         if not self.model.built:
             self.model(inputs, training=False)
         noises = self._noises()
-        noise.require_rows(noises, self.masks)
+        noise.require_scheme(noises, self.masks)
         sampler = engine(
             self.model, noises, masks=self.masks, told=self.outputs_are, keep=False
         )
         size = self._samples_per_call(inputs, noises)
         calls = -(-self.samples // size)
         summaries = self._all_calls(sampler, inputs, size, calls)
+        noise.require_drawn(self.model, noises, sampler.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
         heads = [
             _finished(summary, kind, measure, float(self.samples), blocks)

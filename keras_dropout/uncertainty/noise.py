@@ -16,17 +16,19 @@ class Noise:
 
     Attributes:
         layer: The layer whose noise it is.
-        overrides: What is put over methods of instances while the noise is on: a
-            tuple of (instance, name of the method, function).
-        rates: The numbers that say how strong it is, which a compiled function
-            may have as constants in it.
+        overrides: What is put over attributes of instances while the noise is on: a
+            tuple of (instance, name, function or value).
+        strength: The attributes that say how strong it is: a tuple of (instance,
+            name).
         always: Whether it is on without being switched on.
+        is_foreign: Whether its layer is of the user's own, and draws by itself.
     """
 
     layer: keras.layers.Layer
-    overrides: tuple[tuple[object, str, Callable], ...] = ()
-    rates: tuple[float, ...] = ()
+    overrides: tuple[tuple[object, str, Callable | int], ...] = ()
+    strength: tuple[tuple[object, str], ...] = ()
     always: bool = False
+    is_foreign: bool = False
 
     @property
     def name(self):
@@ -36,12 +38,9 @@ class Noise:
     @property
     def is_silent(self):
         """Whether it is a noise of strength zero."""
-        rates = self.rates
-        if isinstance(self.layer, NoiseLayer):
-            names = live_names(type(self.layer))
-            names = [name for name in names if name in ("rate", "stddev")]
-            rates = tuple(getattr(self.layer, name) for name in names)
-        return bool(rates) and not any(rates)
+        if self.is_foreign or not self.strength:
+            return False
+        return not any(getattr(*each) for each in self.strength)
 
 
 def find(model):
@@ -100,13 +99,32 @@ def require_some(model, noises):
     )
 
 
+def require_drawn(model, noises, drawn):
+    """Refuses a model that holds noise but passes it over when it is called."""
+    if not drawn:
+        raise ValueError(
+            f"`model` holds noise, {_names(noises)}, but its `call` uses none of it at "
+            "inference, so all samples would be equal. Call such layers whatever "
+            "`training` is, and pass `training` on to them. "
+            f"Received: model={model.name!r}"
+        )
+
+
 def one_sample_per_call(noises):
     """Those whose noise has no row axis, so that a call computes one sample."""
     return [n for n in noises if getattr(n.layer, "one_sample_per_call", False)]
 
 
-def require_rows(noises, masks):
-    """Refuses to stratify noise that has no rows to do it over."""
+def require_scheme(noises, masks):
+    """Refuses noise whose samples cannot be joined as `masks` says."""
+    foreign = [each for each in noises if each.is_foreign]
+    if foreign and masks == "shared":
+        raise ValueError(
+            "masks='shared' needs noise that is drawn through `keras_dropout.random`, "
+            "by our layers or Keras's, but these layers draw by themselves: "
+            f"{_names(foreign)}. Choose other masks, or leave these layers out with "
+            "`layers`"
+        )
     single = one_sample_per_call(noises)
     if single and masks == "stratified":
         raise ValueError(
@@ -137,35 +155,33 @@ def _matches(layer, asked):
 
 def _noise(layer, is_root):
     if isinstance(layer, NoiseLayer):
-        return Noise(layer, always=layer.monte_carlo)
+        names = live_names(type(layer))
+        strength = [(layer, name) for name in names if name in ("rate", "stddev")]
+        return Noise(layer, strength=tuple(strength), always=layer.monte_carlo)
     if isinstance(layer, _augmentations()):
         return None
     if isinstance(layer, keras.layers.RNN):
         return _recurrent(layer)
-    owns_seed = any(
-        isinstance(value, keras.random.SeedGenerator) for value in vars(layer).values()
-    )
-    if not owns_seed or hasattr(layer, "get_dropout_mask"):
+    if not _generators(layer) or hasattr(layer, "get_dropout_mask"):
         # Without a seed of its own it draws nothing; cells belong to their RNN.
         return None
     function = adapters.CALLS.get(type(layer).call)
     if function is not None:
-        rate = adapters.rate(layer)
-        return Noise(layer, ((layer, "call", function),), (rate,)) if rate else None
+        noise = Noise(layer, ((layer, "call", function),), _strength(layer))
+        return None if noise.is_silent else noise
     return _custom(layer, is_root)
 
 
 def _recurrent(layer):
     cells = getattr(layer.cell, "cells", [layer.cell])
     cells = [cell for cell in cells if hasattr(cell, "get_dropout_mask")]
-    rates = [(cell.dropout, cell.recurrent_dropout) for cell in cells]
-    rates = tuple(rate for pair in rates for rate in pair)
-    if not any(rates):
-        return None
+    names = ("dropout", "recurrent_dropout")
+    strength = tuple((cell, name) for cell in cells for name in names)
     overrides = [(layer, "call", adapters.with_training)]
     for cell in cells:
         overrides += [(cell, name, f) for name, f in adapters.CELL_METHODS.items()]
-    return Noise(layer, tuple(overrides), rates)
+    noise = Noise(layer, tuple(overrides), strength)
+    return None if noise.is_silent or not cells else noise
 
 
 def _custom(layer, is_root):
@@ -174,13 +190,28 @@ def _custom(layer, is_root):
     It may draw whatever `training` says, so it counts as noise. `training` is forced
     on only if nothing else can listen to it: no layers inside, no moving statistics.
     """
+    # Private in Keras: on PyTorch, `keras.random.dropout` passes over a generator that
+    # was built without a seed, and draws from torch's global state instead.
+    seeded = tuple((each, "_initial_seed", 0) for each in _generators(layer))
     alone = not is_root and len(seeds.flatten_layers(layer)) == 1
     state = {id(variable) for variable in layer.non_trainable_variables}
     state -= {id(generator.state) for generator in seeds.seed_generators(layer)}
     # Private in Keras: whether `call` takes the argument.
     if alone and not state and layer._call_has_training_arg:
-        return Noise(layer, ((layer, "call", adapters.with_training),))
-    return Noise(layer, always=True)
+        overrides = ((layer, "call", adapters.with_training), *seeded)
+        return Noise(layer, overrides, _strength(layer), is_foreign=True)
+    return Noise(layer, seeded, _strength(layer), always=True, is_foreign=True)
+
+
+def _generators(layer):
+    kept = vars(layer).values()
+    return [each for each in kept if isinstance(each, keras.random.SeedGenerator)]
+
+
+def _strength(layer):
+    names = adapters.strength(layer)
+    numeric = [name for name in names if isinstance(getattr(layer, name), (int, float))]
+    return tuple((layer, name) for name in numeric)
 
 
 def _augmentations():
@@ -194,6 +225,29 @@ def _augmentations():
     return tuple(cls for cls in found if isinstance(cls, type))
 
 
-def strength(noises):
-    """Which noises a compiled function has in it, with what it holds as constants."""
-    return tuple((id(noise.layer), *noise.rates) for noise in noises)
+def numbers(noises):
+    """The attributes of Keras's layers that a compiled function is told each time.
+
+    Our layers keep theirs in variables.
+    """
+    told = [each for each in noises if each.overrides and not each.is_foreign]
+    return [attribute for each in told for attribute in each.strength]
+
+
+def constants(noises):
+    """What a compiled function has in it of these noises.
+
+    That is which they are; where Keras's layers have an end of the range, at which
+    Keras does something else; and the numbers of layers that draw by themselves.
+    """
+    ends = [each if each in (0, 1) else None for each in _values(numbers(noises))]
+    foreign = [each.strength for each in noises if each.is_foreign]
+    return (
+        tuple(id(each.layer) for each in noises),
+        tuple(ends),
+        repr([_values(strength) for strength in foreign]),
+    )
+
+
+def _values(attributes):
+    return [getattr(*each) for each in attributes]

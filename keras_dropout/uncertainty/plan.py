@@ -63,14 +63,16 @@ class Plan:
         values = dict(zip(self._entered, entered, strict=True))
         _run(self._before, values)
         features = [values[slot] for slot in self._crossing]
-        return features, [get_keras_mask(feature) for feature in features]
+        masks = [get_keras_mask(feature) for feature in features]
+        # A column without elements tells the number of rows, which layers may have
+        # folded with other axes in all of the features.
+        rows = ops.shape(entered[0])[0]
+        return [*features, ops.zeros((rows, 0), "bool")], masks
 
     def rows(self, features):
         """How many rows the data has, seen from what the prefix gave."""
-        if self.is_whole:
-            return ops.shape(keras.tree.flatten(features)[0])[0]
-        pairs = zip(self._crossing, features, strict=True)
-        return next(ops.shape(x)[0] for slot, x in pairs if self._is_rowwise[slot])
+        told = keras.tree.flatten(features)[0] if self.is_whole else features[-1]
+        return ops.shape(told)[0]
 
     def suffix(self, features, masks, samples):
         """From what the prefix gave to the model's outputs, for several samples.
@@ -84,7 +86,8 @@ class Plan:
             tiled = keras.tree.map_structure(lambda x: _tile(x, samples), features)
             return self._model()(tiled, training=False)
         values = {}
-        for slot, feature, mask in zip(self._crossing, features, masks, strict=True):
+        crossing = zip(self._crossing, features[:-1], masks, strict=True)
+        for slot, feature, mask in crossing:
             if self._is_rowwise[slot]:
                 feature = _tile(feature, samples)
                 mask = None if mask is None else _tile(mask, samples)

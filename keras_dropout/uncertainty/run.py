@@ -52,7 +52,7 @@ class _Member:
         self.fixed = _fixed_batch_size([model]) is not None
         self.single = noise.one_sample_per_call(self.noises)
         self.pairs_calls = settings.masks == "antithetic" and self._takes_one()
-        noise.require_rows(self.noises, settings.masks)
+        noise.require_scheme(self.noises, settings.masks)
         self.engine = engine(
             model,
             self.noises,
@@ -68,7 +68,11 @@ class _Member:
         prepared = self.engine.prefix(batch)
         for call, first in enumerate(range(0, wanted, size)):
             kept = first + np.arange(size) < wanted
-            yield self.engine.chunk(prepared, self._words(number, call), kept, first)
+            words = self._words(number, call)
+            heads = self.engine.chunk(prepared, words, kept, first)
+            if not self.is_silent:
+                noise.require_drawn(self.model, self.noises, self.engine.active)
+            yield heads
 
     def _samples_per_call(self, rows, samples):
         if self._takes_one():
@@ -164,7 +168,8 @@ def _one_behind(calls):
 
 def _collect(members, settings, batches):
     """A `Prediction` for each head, in the structure of the model's outputs."""
-    active = tuple(dict.fromkeys(n.name for m in members for n in m.noises))
+    active = (name for member in members for name in member.engine.active)
+    active = tuple(dict.fromkeys(active))
     first = members[0].engine
     predictions = []
     for place, kind in enumerate(first.kinds):

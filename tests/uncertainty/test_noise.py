@@ -132,6 +132,80 @@ def _always(model):
     return any(each.always for each in noise.find(model))
 
 
+class Inert(keras.Model):
+    """Passes its first noise over at inference, as much code from guides does."""
+
+    def __init__(self, also=None):
+        super().__init__()
+        self.drop, self.also, self.dense = L.Dropout(0.5), also, L.Dense(2)
+
+    def call(self, x, training=False):
+        if training:
+            x = self.drop(x, training=True)
+        if self.also is not None:
+            x = self.also(x)
+        return self.dense(x)
+
+
+def test_a_model_that_passes_its_noise_over_is_refused():
+    with pytest.raises(ValueError, match="its `call` uses none of it at inference"):
+        kd.mc_predict(Inert(), models.x_of(3, 6), samples=3)
+    server = kd.MonteCarlo(Inert(), 3)
+    with pytest.raises(ValueError, match="its `call` uses none of it at inference"):
+        server(models.x_of(3, 6))
+
+
+def test_noise_that_a_model_passes_over_is_not_reported_as_active():
+    model = Inert(also=kd.layers.GaussianNoise(0.5, name="reached"))
+
+    prediction = kd.mc_predict(model, models.x_of(3, 6), samples=3)
+
+    assert [name.split("/")[-1] for name in prediction.active] == ["reached"]
+
+
+class KerasDropout(L.Layer):
+    """Draws by itself, from a generator that was given no seed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        return keras.random.dropout(x, 0.5, seed=self.seed_generator)
+
+
+@pytest.mark.parametrize("layer", [KerasDropout, lambda: OwnDropout(0.5)])
+def test_a_seed_repeats_noise_of_a_users_own(layer):
+    model, x = _sequence(layer()), models.x_of(6, 5, 4)
+    drawn = models.attributes(model)
+
+    one, same, other = (
+        kd.mc_predict(model, x, samples=4, seed=seed).mean for seed in (1, 1, 2)
+    )
+
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert models.attributes(model) == drawn
+
+
+def test_noise_of_a_users_own_cannot_be_shared():
+    model, x = _sequence(OwnNoise()), models.x_of(3, 5, 4)
+    with pytest.raises(ValueError, match=r"draw by themselves: '.*own_noise"):
+        kd.mc_predict(model, x, samples=4, masks="shared")
+
+
+def test_a_method_that_a_user_put_on_an_instance_stays():
+    layer = L.Dropout(0.5)
+    model = keras.Sequential([keras.Input((6,)), layer])
+    layer.call = mine = lambda x, training=False: 3.0 * x
+
+    kd.mc_predict(model, models.x_of(3, 6), samples=3)
+
+    assert layer.call is mine
+
+
 def test_only_noise_acts_and_batch_normalisation_stays_in_inference():
     model = keras.Sequential(
         [keras.Input((6,)), L.BatchNormalization(), L.Dropout(1e-5), L.Dense(2)]

@@ -14,6 +14,7 @@ from keras_dropout.uncertainty.plan import Plan
 from tests.uncertainty import models
 
 L = keras.layers
+BACKEND = keras.backend.backend()
 
 
 def _plan(model):
@@ -120,6 +121,31 @@ def test_an_output_before_all_noise_has_no_variance_at_all():
     np.testing.assert_allclose(prediction["sure"].mean, expected, rtol=1e-5, atol=1e-6)
 
 
+def _folded():
+    i = keras.Input((4, 3))
+    h = L.Dense(2)(L.Dropout(0.5)(ops.reshape(L.Dense(3)(i), (-1, 3))))
+    return keras.Model(i, ops.reshape(h, (-1, 4, 2)))
+
+
+def test_rows_that_a_model_folds_with_other_axes_come_back():
+    model, x = _folded(), models.x_of(5, 4, 3)
+
+    prediction = kd.mc_predict(model, x, samples=400, seed=0)
+
+    expected = model.predict(x, verbose=0)
+    error = np.maximum(prediction.standard_error, 1e-6)
+    assert prediction.mean.shape == (5, 4, 2)
+    # The last layer is linear in the noise.
+    assert (np.abs(prediction.mean - expected) < 5 * error).all()
+
+
+def test_outputs_without_a_row_for_each_row_are_refused():
+    i = keras.Input((4, 3))
+    model = keras.Model(i, ops.reshape(L.Dropout(0.5)(i), (-1, 3)))
+    with pytest.raises(ValueError, match="one row for each row of `x`"):
+        kd.mc_predict(model, models.x_of(5, 4, 3), samples=3)
+
+
 def test_reading_a_model_adds_no_nodes_to_its_layers():
     model = _skip()
     nodes = [len(layer._inbound_nodes) for layer in model.layers]
@@ -163,6 +189,62 @@ def test_weights_are_constants_of_no_compiled_function():
     after = kd.mc_predict(model, x, samples=2, seed=0)
 
     np.testing.assert_allclose(after.mean, model.predict(x, verbose=0), atol=1e-3)
+
+
+def test_variables_that_replace_others_act_in_the_next_call():
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8), L.Dropout(0.5)])
+    x = models.x_of(4, 6)
+    before = kd.mc_predict(model, x, samples=4, seed=0).mean
+
+    layer = model.layers[0]
+    layer.enable_lora(1)
+    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+
+    after = kd.mc_predict(model, x, samples=4, seed=0).mean
+    assert not np.allclose(after, before)
+    fresh = keras.Sequential([keras.Input((6,)), L.Dense(8), L.Dropout(0.5)])
+    fresh.layers[0].set_weights([layer.kernel, layer.bias])
+    expected = kd.mc_predict(fresh, x, samples=4, seed=0).mean
+    np.testing.assert_allclose(after, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch compiles nothing here")
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (L.Dropout(0.5), "rate"),
+        (L.SpatialDropout1D(0.5), "rate"),
+        (L.AlphaDropout(0.5), "rate"),
+        (L.GaussianDropout(0.5), "rate"),
+        (L.GaussianNoise(0.5), "stddev"),
+        (L.GRU(4, dropout=0.5, return_sequences=True), "cell.dropout"),
+        (kd.layers.Dropout(0.5), "rate"),
+    ],
+    ids=lambda each: getattr(each, "name", None),
+)
+def test_a_new_rate_compiles_nothing(layer, name):
+    traced = []
+
+    class Traced(L.Layer):
+        def call(self, x):
+            traced.append(x.shape)
+            return x
+
+    model = keras.Sequential([keras.Input((5, 4)), layer, Traced(), L.Dense(1)])
+    *path, name = name.split(".")
+    owner = getattr(layer, path[0]) if path else layer
+    x = np.repeat(models.x_of(1, 5, 4), 200, axis=0)
+
+    def spread():
+        found = kd.mc_predict(model, x, samples=10, seed=0, batch_size=200)
+        return found.variance.mean()
+
+    high = spread()
+    traced.clear()
+    setattr(owner, name, 0.05)
+
+    assert spread() < 0.5 * high
+    assert not traced
 
 
 @pytest.mark.parametrize("dropout", [L.Dropout, kd.layers.Dropout])
