@@ -131,6 +131,12 @@ def _fixed_batch_size(models):
 def _batch(members, settings, batch, rows, number):
     """The finished statistics of one batch, an array dictionary for each head."""
     sampled = [_sampled(member, settings, batch, rows, number) for member in members]
+    most = max(totals[0].count for totals in sampled)
+    for member, totals in zip(members, sampled, strict=True):
+        if member.is_silent:
+            # It drew one sample, which stands for as many as the others drew.
+            for total in totals:
+                total.repeat(most if most > 1 else settings.samples)
     return [
         finished([heads[place] for heads in sampled], measure)
         for place, measure in enumerate(members[0].engine.measures)
@@ -150,9 +156,6 @@ def _sampled(member, settings, batch, rows, number):
             total.add(head)
         if settings.tol and all(total.is_within(settings.tol) for total in totals):
             break
-    if member.is_silent:
-        for total in totals:
-            total.repeat(settings.samples)
     return totals
 
 

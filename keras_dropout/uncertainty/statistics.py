@@ -113,7 +113,7 @@ def error_variance(summary):
 
 
 def pool(summaries, kind):
-    """The summary of models that count alike, their samples taken together.
+    """The summary of several models, each of which counts as much as the others.
 
     It gains `error`, the squared standard error of the mean, the models being given
     (or, with one sample of each, being the samples), and `variance`. The mean square
@@ -123,10 +123,10 @@ def pool(summaries, kind):
     since its mean is nearly exact.
     """
     errors = [error_variance(summary) for summary in summaries]
-    joined = ("blocks", "block_m2")
+    alike = sum(summary["count"] for summary in summaries) / len(summaries)
     pooled = None
     for summary in summaries:
-        plain = {name: x for name, x in summary.items() if name not in joined}
+        plain = _as_of(summary, alike)
         pooled = plain if pooled is None else merge(pooled, plain, kind, np)
     error = sum(errors) / len(errors) ** 2
     if all(summary["count"] == 1 for summary in summaries):
@@ -139,6 +139,17 @@ def pool(summaries, kind):
         **pooled,
         "error": error,
         "variance": mean_square + error if known else mean_square,
+    }
+
+
+def _as_of(summary, count):
+    """What a summary would be for so many samples of the same kind, without blocks."""
+    times = count / summary["count"]
+    sums = ("count", "m2", "information_m2", "votes")
+    return {
+        name: x * times if name in sums else x
+        for name, x in summary.items()
+        if name not in ("blocks", "block_m2")
     }
 
 

@@ -37,6 +37,11 @@ class Total:
             else statistics.merge(self.summary, head, self.measure, np)
         )
 
+    @property
+    def count(self):
+        """How many samples there are."""
+        return round(self.summary["count"])
+
     def repeat(self, samples):
         """Counts the one sample of a model without noise so many times."""
         for name in ("count", "votes"):

@@ -230,6 +230,26 @@ def test_sampling_stops_once_the_mean_is_known_well_enough():
     assert prediction.standard_error.max() <= 0.02
 
 
+def test_models_that_need_different_numbers_of_samples_count_alike():
+    sure = keras.Sequential([keras.Input((4,)), L.Dense(1, bias_initializer="ones")])
+    sure.set_weights([np.zeros((4, 1)), np.ones(1)])
+    noisy = keras.Sequential(
+        [keras.Input((4,)), L.Dropout(0.5), L.Dense(1, kernel_initializer="ones")]
+    )
+    x = np.full((3, 4), 0.01, "float32")
+
+    prediction = kd.mc_predict(
+        [sure, noisy], x, samples=4000, tol=0.05, max_rows=64, seed=0
+    )
+
+    # Of four units, each 0.02 or nothing.
+    assert prediction.count[0] < 100
+    error = np.sqrt(4 * 0.01**2 / 10)
+    np.testing.assert_allclose(prediction.mean, (1 + 0.04) / 2, atol=5 * error / 2)
+    # The models lie 0.48 from their mean.
+    np.testing.assert_allclose(prediction.variance, 0.48**2, rtol=0.1)
+
+
 def test_a_nan_in_the_input_stays_in_its_row():
     # Without ReLU, which TensorFlow takes NaN to 0 in.
     model = keras.Sequential(
@@ -305,13 +325,11 @@ def test_few_sizes_are_ever_compiled():
     assert traced == [4, 8, 16, 32]
 
 
-def test_old_rates_are_forgotten(monkeypatch):
+def test_old_choices_are_forgotten(monkeypatch):
     monkeypatch.setattr(engine, "_KEPT", 2)
-    layer = L.Dropout(0.1)
-    model = keras.Sequential([keras.Input((3,)), layer])
+    model = models.mlp()
 
-    for rate in (0.1, 0.2, 0.3):
-        layer.rate = rate
-        kd.mc_predict(model, models.x_of(2, 3), samples=2)
+    for kind in ("auto", "values", "logits"):
+        kd.mc_predict(model, models.x_of(2, 6), samples=2, outputs=kind)
 
     assert len(engine._engines[model]) == 2
