@@ -11,6 +11,7 @@ from keras_dropout.uncertainty.engine import engine
 from keras_dropout.uncertainty.prediction import Prediction
 from keras_dropout.uncertainty.progress import Progress
 from keras_dropout.uncertainty.total import Total, finished
+from keras_dropout.uncertainty.weights import held
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,10 @@ def run(models, settings, x, batch_size, steps, verbose):
     members, done = None, []
     for number, (batch, rows) in enumerate(inputs.batches(x, batch_size, steps)):
         if members is None:
-            members = _members(models, settings, batch)
-        done.append(_batch(members, settings, batch, rows, number))
+            for model in models:
+                _build(model, batch)
+            members = held(models, _members, models, settings)
+        done.append(held(models, _batch, members, settings, batch, rows, number))
         progress.update(number + 1)
     progress.finish()
     return _collect(members, settings, done)
@@ -100,9 +103,7 @@ def samples_per_call(samples, rows, max_rows, masks):
     return -(-samples // (calls * step)) * step
 
 
-def _members(models, settings, batch):
-    for model in models:
-        _build(model, batch)
+def _members(models, settings):
     made = [_Member(model, place, settings) for place, model in enumerate(models)]
     if len(made) == 1:
         noise.require_some(made[0].model, made[0].noises)
