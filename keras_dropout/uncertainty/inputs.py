@@ -25,8 +25,8 @@ def batches(x, batch_size, steps):
     largest = 0
     for batch in source:
         rows = _rows(batch)
-        size = min(1 << (rows - 1).bit_length(), batch_size)
-        size = max(rows, min(size, largest) if largest else size)
+        size = min(1 << (rows - 1).bit_length(), largest or batch_size)
+        size = max(rows, size)
         if largest and not _is_source(x):
             size = max(size, largest)
         largest = max(largest, size)
@@ -89,8 +89,9 @@ def _array(x):
     """A NumPy array of a dtype that models take."""
     if isinstance(x, (str, bytes)) or x is None:
         raise TypeError(invalid("x", "arrays, or a source of batches of them", x))
-    x = keras.ops.convert_to_numpy(x)
-    if x.dtype == object:
+    # A torch tensor that wants its gradient gives no array.
+    x = keras.ops.convert_to_numpy(x.detach() if hasattr(x, "detach") else x)
+    if x.dtype.kind not in "biufcV":
         raise TypeError(
             "`x` must hold arrays of numbers whose rows have one shape. "
             f"Received: an array of dtype {x.dtype}"

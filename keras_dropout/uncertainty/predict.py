@@ -48,7 +48,8 @@ def mc_predict(
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each call.
         masks: `"independent"`; `"shared"`, one noise for all rows of a sample, which
             is so one function, whatever the batch; `"antithetic"` (an even number of
-            samples) or `"stratified"`, means with less variance.
+            samples) or `"stratified"`, means with less variance. Layers of your own
+            that draw by themselves stay independent.
         layers: Which noise is on: `None` for all, or names, types, instances or
             predicates of layers, or a list of these. Layers with `monte_carlo=True`
             are always on. Layers that augment data never are.
@@ -61,7 +62,7 @@ def mc_predict(
         tol: Float, stops a batch once the largest standard error of its means is
             below it, or `None`. `samples` is then the most to draw.
         max_rows: Integer, how many rows times samples to compute in one call.
-        steps: Integer, how many batches to take, or `None` for all.
+        steps: Integer of at least 1, how many batches to take, or `None` for all.
         verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
             long.
 
@@ -70,9 +71,9 @@ def mc_predict(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: The model has no noise, or all of it has rate 0; `layers` asks for
-            what is not there; `x` is empty or does not fit the model; an argument is
-            out of its range.
+        ValueError: The model has no noise, or all of it has rate 0, or its `call`
+            passes it over; `layers` asks for what is not there; `x` is empty or does
+            not fit the model; an argument is out of its range.
 
     With one `seed`, the result repeats for the same `batch_size` and `max_rows`. Shared
     masks do not depend on these: sample $t$ is the same function in every call.
@@ -122,6 +123,8 @@ def mc_predict(
                 "`tol` may stop rows at different numbers of samples, so they cannot "
                 "be returned as one array. Drop `tol` or `return_samples`"
             )
+    if steps is not None:
+        steps = validation.integer("steps", steps, minimum=1)
     settings = Settings(
         samples=samples,
         seed=_seed(seed),

@@ -10,6 +10,7 @@ _OF_CLASSES = (
     "entropy",
     "expected_entropy",
     "mutual_information",
+    "mutual_information_corrected",
     "mutual_information_error",
     "variation_ratio",
     "disagreement",

@@ -6,7 +6,7 @@ import pytest
 
 import keras_dropout as kd
 from keras_dropout.random.sampling import SCHEMES
-from keras_dropout.uncertainty import engine
+from keras_dropout.uncertainty import engine, inputs
 from tests.uncertainty import models
 
 L = keras.layers
@@ -110,6 +110,25 @@ def test_every_source_gives_what_the_array_gives():
             predict(source).mean, expected, atol=1e-6, err_msg=name
         )
     assert len(predict(iter([x, x, x]), steps=2)) == 14
+
+
+def test_batches_of_a_source_are_filled_up_to_few_sizes():
+    x = models.x_of(40, 6)
+    source = iter([x, x[:37], x[:9], x[:1], x])
+
+    found = [(len(batch), rows) for batch, rows in inputs.batches(source, 32, None)]
+
+    assert found == [(40, 40), (40, 37), (16, 9), (1, 1), (40, 40)]
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="other tensors know no gradient")
+def test_a_tensor_that_wants_its_gradient_is_an_array_too():
+    model, x = models.mlp(), models.x_of(4, 6)
+    tensor = keras.ops.convert_to_tensor(x).requires_grad_()
+
+    expected, found = (kd.mc_predict(model, each, 3, seed=0) for each in (x, tensor))
+
+    np.testing.assert_array_equal(found.mean, expected.mean)
 
 
 def test_inputs_may_be_lists_and_dictionaries():
@@ -289,6 +308,8 @@ def test_a_model_that_was_never_built_is_built_as_predict_would():
         ({"tol": 0.1, "return_samples": True}, ValueError, "Drop `tol`"),
         ({"outputs": "classes"}, ValueError, "'auto' or 'values'"),
         ({"outputs": ["values"] * 2}, ValueError, "each of the 1 outputs"),
+        ({"steps": 0}, ValueError, "steps=0"),
+        ({"steps": 1.5}, TypeError, "steps=1.5"),
         ({"verbose": "loud"}, ValueError, "verbose='loud'"),
         ({"x": np.zeros((0, 6))}, ValueError, "at least one row"),
         (
@@ -297,6 +318,7 @@ def test_a_model_that_was_never_built_is_built_as_predict_would():
             "same number of rows",
         ),
         ({"x": np.zeros((2, 7))}, ValueError, "incompatible with the layer"),
+        ({"x": np.array([["a", "b"]])}, TypeError, "arrays of numbers"),
         ({"x": iter([])}, ValueError, "no batches"),
         ({"model": "model"}, TypeError, "a Keras model or a list"),
     ],
