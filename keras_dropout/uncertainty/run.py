@@ -132,6 +132,7 @@ def _fixed_batch_size(models):
 def _batch(members, settings, batch, rows, number):
     """The finished statistics of one batch, an array dictionary for each head."""
     sampled = [_sampled(member, settings, batch, rows, number) for member in members]
+    _require_alike(sampled)
     most = max(totals[0].count for totals in sampled)
     for member, totals in zip(members, sampled, strict=True):
         if member.is_silent:
@@ -142,6 +143,19 @@ def _batch(members, settings, batch, rows, number):
         finished([heads[place] for heads in sampled], measure)
         for place, measure in enumerate(members[0].engine.measures)
     ]
+
+
+def _require_alike(sampled):
+    """Refuses to pool outputs that are not of one kind and shape."""
+    heads = [
+        [(total.measure, total.summary["mean"].shape[1:]) for total in totals]
+        for totals in sampled
+    ]
+    if any(each != heads[0] for each in heads):
+        raise ValueError(
+            "Models that are pooled must have outputs of one kind, which `outputs` can "
+            f"say, and of one shape. Received: kinds and shapes {heads}"
+        )
 
 
 def _sampled(member, settings, batch, rows, number):

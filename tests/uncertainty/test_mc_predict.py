@@ -222,6 +222,14 @@ def test_models_are_pooled():
     )
 
 
+@pytest.mark.parametrize("units", [1, 3])
+def test_models_of_different_outputs_are_not_pooled(units):
+    other = keras.Sequential([keras.Input((6,)), L.Dropout(0.5), L.Dense(units)])
+    outputs = "auto" if units == 3 else "values"
+    with pytest.raises(ValueError, match="must have outputs of one kind"):
+        kd.mc_predict([models.mlp(), other], models.x_of(5, 6), outputs=outputs)
+
+
 def test_an_ensemble_needs_no_noise():
     x = models.x_of(5, 6)
     members = [
