@@ -11,6 +11,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
+from tests.exports import exported
 from tests.test_contract import array
 
 BACKEND = keras.backend.backend()
@@ -461,3 +462,17 @@ def test_keras_mask_reaches_the_next_layer():
     cut = model(padded[:, :3])
 
     assert np.allclose(array(model(padded)), array(cut), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.newest
+@pytest.mark.parametrize("name", ["MCDropout", "GaussianNoise", "DropPath"])
+def test_a_monte_carlo_layer_varies_when_exported(name, tmp_path):
+    layer = getattr(kd.layers, name)(0.5, seed=1, monte_carlo=True)
+    served = exported(keras.Sequential([keras.Input((64,)), layer]), tmp_path)
+
+    answers = [served(np.ones((1, 64), "float32")) for _ in range(12)]
+
+    # `DropPath` decides once for the row, so it may repeat itself: 11 times with a
+    # probability of 2^-11 if it varies.
+    assert any(not np.array_equal(answers[0], each) for each in answers[1:])

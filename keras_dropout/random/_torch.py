@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 import torch
+from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from keras_dropout.random.threefry import threefry
 
@@ -32,7 +33,12 @@ def next_key(generator):
     # `torch.compile` would break the graph.
     words = generator.state.value.clone()
     step = torch.tensor([0, 1], dtype=words.dtype, device=words.device)
-    generator.state.assign(words + step)
+    # Private in Keras: whether assigning writes to a scope and leaves the state.
+    if torch.compiler.is_exporting() and not in_stateless_scope():
+        # `assign` switches gradients off, which an exported graph may not do.
+        generator.state.value.copy_(words + step)
+    else:
+        generator.state.assign(words + step)
     return words
 
 
