@@ -88,12 +88,17 @@ def measure(layer, size, rate, dtype, mode, budget):
     times = take_turns(contenders, budget=budget)
     cell = {"mode": f"{BACKEND} {mode}", "layer": layer, "size": size}
     cell |= {"rate": rate, "dtype": dtype, "elements": int(np.prod(shape))}
-    cell["milliseconds"] = {name: 1e3 * times.median(name) for name in contenders}
-    cell["gain"] = times.ratio("keras", to="ours")
-    cell["cost"] = times.ratio("ours", to="multiply")
+    cell["milliseconds"] = {n: _rounded(1e3 * times.median(n)) for n in contenders}
+    cell["gain"] = [_rounded(q) for q in times.ratio("keras", to="ours")]
+    cell["cost"] = [_rounded(q) for q in times.ratio("ours", to="multiply")]
     if "torch" in contenders:
-        cell["gain_torch"] = times.ratio("torch", to="ours")
+        cell["gain_torch"] = [_rounded(q) for q in times.ratio("torch", to="ours")]
     return cell
+
+
+def _rounded(number):
+    """Four digits: more would be noise."""
+    return float(f"{number:.4g}")
 
 
 def measure_backend(arguments):
@@ -141,7 +146,8 @@ def main():
             print(report.line(cell), flush=True)
         if process.wait():
             raise SystemExit(f"The measurement on {backend} failed.")
-    (arguments.output / "layers.json").write_text(json.dumps(found, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(cell) for cell in found)
+    (arguments.output / "layers.json").write_text(f"[\n{lines}\n]\n")
     table = report.table(found)
     (arguments.output / "layers.md").write_text(table)
     report.plot(found, arguments.output / "layers.svg")
