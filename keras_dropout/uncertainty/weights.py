@@ -11,6 +11,8 @@ import keras
 
 # Seconds to wait for weights that another thread has taken.
 _PATIENCE = 60.0
+# What JAX raises for an array whose memory was given away, by where it finds out.
+_GONE = (RuntimeError, ValueError)
 
 
 def held(models, function, *arguments):
@@ -31,7 +33,7 @@ def held(models, function, *arguments):
     try:
         with scope:
             return function(*arguments)
-    except (RuntimeError, ValueError):
+    except _GONE:
         if not any(value.is_deleted() for value in values):
             raise
     with keras.StatelessScope(zip(variables, _copies(variables), strict=True)):
@@ -53,7 +55,7 @@ def _copies(variables):
         if all(value is not None for value in values):
             try:
                 return jax.block_until_ready([value.copy() for value in values])
-            except RuntimeError:
+            except _GONE:
                 # Taken between the two lines above.
                 pass
         time.sleep(0.001)
