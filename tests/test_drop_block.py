@@ -257,6 +257,7 @@ def test_open_sizes_build():
     assert (y == 0).any()
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="of PyTorch")
 @pytest.mark.parametrize("rank", LAYERS)
 def test_torch_compiles_it_as_one_graph(rank):
