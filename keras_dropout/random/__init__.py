@@ -21,7 +21,12 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     )
 _backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
 
-# Masks are decided by comparing 16 random bits with a threshold.
+# Masks are decided by comparing 16 random bits with a threshold. Where bits are dear, a
+# byte is compared, and another only in the one case of 256 in which the first equals
+# the threshold's. So eight places share the other, each an eighth of the mask from the
+# next. With f the share of ties that drop, their decisions correlate by
+# f (1 - f) / (65536 p q): less than 0.00005 for rates from 0.1 to 0.9, and less than
+# 0.0007 for others.
 LEVELS = 65536
 
 

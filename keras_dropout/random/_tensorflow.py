@@ -138,13 +138,7 @@ def _reach(shape, threshold, key):
 
 
 def _bytes_reach(shape, threshold, key):
-    """True where a random byte, with another after it, reaches the threshold.
-
-    The second byte counts only where the first equals the threshold's, one time in
-    256, so eight places share it, each an eighth of the tensor from the next. With f
-    the share of ties that drop, their decisions correlate by f (1 - f) / (65536 p q):
-    less than 0.00005 for rates from 0.1 to 0.9, and less than 0.0007 for others.
-    """
+    """True where a random byte reaches the threshold, with a second one for ties."""
     count = _count(shape)
     words = _philox_words([9, (count + 31) // 32], key)
     drawn = tf.reshape(tf.bitcast(words, tf.uint8), [9, -1])

@@ -154,14 +154,7 @@ class _Select(torch.autograd.Function):
 
 
 def _cpu_reach(count, threshold, key):
-    """True where 16 random bits reach the threshold, from NumPy, which is fast at it.
-
-    Of many, a byte is compared, and another only in the one case of 256 in which the
-    first equals the threshold's. So eight places share it, each an eighth of all from
-    the next. With f the share of ties that drop, their decisions correlate by
-    f (1 - f) / (65536 p q): less than 0.00005 for rates from 0.1 to 0.9, and less than
-    0.0007 for others.
-    """
+    """True where random bits reach the threshold, from NumPy, which is fast at it."""
     if count < _FEW or not 256 <= threshold < 65280:
         return _cpu_words(count, key, np.uint16) >= threshold
     high, low = divmod(threshold, 256)
