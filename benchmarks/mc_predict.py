@@ -114,7 +114,6 @@ def ways(model, x, samples, options):
             model,
             x,
             samples,
-            batch_size=batch_size,
             verbose=0,
             masks=options.masks,
             max_rows=options.max_rows,
@@ -165,7 +164,7 @@ def table(options):
 def peak(options):
     """Prints this process's peak memory after one prediction, in MiB."""
     model, x = MODELS[options.models[0]](options.rows)
-    kd.mc_predict(model, x, options.samples[0], batch_size=options.batch_size)
+    kd.mc_predict(model, x, options.samples[0])
     # Linux counts in KiB.
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 

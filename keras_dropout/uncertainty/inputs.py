@@ -17,7 +17,7 @@ def batches(x, batch_size, steps):
     copies of its last row, so that few sizes ever need to be compiled; `rows` counts
     those that are real.
     """
-    if _is_source(x):
+    if is_source(x):
         source = _from_source(x, steps)
     else:
         source = _from_arrays(x, batch_size)
@@ -25,9 +25,9 @@ def batches(x, batch_size, steps):
     largest = 0
     for batch in source:
         rows = _rows(batch)
-        size = min(1 << (rows - 1).bit_length(), largest or batch_size)
+        size = min(1 << (rows - 1).bit_length(), largest or batch_size or rows)
         size = max(rows, size)
-        if largest and not _is_source(x):
+        if largest and not is_source(x):
             size = max(size, largest)
         largest = max(largest, size)
         yield _map(_fill, batch, size), rows
@@ -39,7 +39,7 @@ def batches(x, batch_size, steps):
 
 def count(x, batch_size, steps):
     """How many batches will come, or None if nobody knows."""
-    if not _is_source(x):
+    if not is_source(x):
         found = -(-_rows(x) // batch_size)
     elif hasattr(x, "num_batches"):
         found = x.num_batches
@@ -53,8 +53,8 @@ def count(x, batch_size, steps):
     return min(found, steps)
 
 
-def _is_source(x):
-    """Whether `x` gives batches by itself."""
+def is_source(x):
+    """Whether `x` gives batches by itself, rather than being arrays."""
     if isinstance(x, keras.utils.PyDataset):
         return True
     if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape"):
@@ -79,10 +79,15 @@ def _from_source(x, steps):
 
 
 def _from_arrays(x, batch_size):
-    arrays = keras.tree.map_structure(_array, x)
-    total = _rows(arrays)
-    for start in range(0, total, batch_size):
-        yield _map(operator.getitem, arrays, slice(start, start + batch_size))
+    for start in range(0, _rows(x), batch_size):
+        yield _map(operator.getitem, x, slice(start, start + batch_size))
+
+
+def arrays(x):
+    """`x` as a structure of NumPy arrays, each with at least one row."""
+    x = keras.tree.map_structure(_array, x)
+    _rows(x)
+    return x
 
 
 def _array(x):

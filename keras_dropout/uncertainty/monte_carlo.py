@@ -8,11 +8,9 @@ from keras_dropout import random, seeds, validation
 from keras_dropout.layers.base import registered
 from keras_dropout.layers.state import NoiseState
 from keras_dropout.random import counter, sampling
-from keras_dropout.uncertainty import noise, statistics
+from keras_dropout.uncertainty import noise, sizes, statistics
 from keras_dropout.uncertainty.engine import engine
 from keras_dropout.uncertainty.outputs import check
-from keras_dropout.uncertainty.predict import MAX_ROWS
-from keras_dropout.uncertainty.run import samples_per_call
 
 # For batches of unknown size, as in an exported model.
 _ROWS = 32
@@ -69,6 +67,9 @@ class MonteCarlo(keras.Model):
           Approximation](https://arxiv.org/abs/1506.02142)
     """
 
+    # `noise.find` asks for it, as it cannot import this class.
+    is_sampler = True
+
     def __init__(
         self,
         model,
@@ -92,9 +93,9 @@ class MonteCarlo(keras.Model):
             raise ValueError(validation.invalid("samples", expected, samples))
         self.layers_on = _names(layers)
         self.outputs_are = check(outputs)
-        self.max_rows = validation.integer(
-            "max_rows", MAX_ROWS if max_rows is None else max_rows, minimum=1
-        )
+        if max_rows is not None:
+            max_rows = validation.integer("max_rows", max_rows, minimum=1)
+        self.max_rows = max_rows
         self.seed = validation.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         # As in our layers: what Keras would not save, past its tracking.
@@ -120,7 +121,7 @@ class MonteCarlo(keras.Model):
         sampler = engine(
             self.model, noises, masks=self.masks, told=self.outputs_are, keep=False
         )
-        size = self._samples_per_call(inputs, noises)
+        size = self._samples_per_call(inputs, noises, sampler.plan)
         calls = -(-self.samples // size)
         summaries = self._all_calls(sampler, inputs, size, calls)
         noise.require_drawn(self.model, noises, sampler.active)
@@ -133,12 +134,13 @@ class MonteCarlo(keras.Model):
         ]
         return keras.tree.pack_sequence_as(sampler.structure, heads)
 
-    def _samples_per_call(self, inputs, noises):
+    def _samples_per_call(self, inputs, noises, plan):
         if noise.one_sample_per_call(noises):
             return 1
         rows = keras.tree.flatten(inputs)[0].shape[0]
         rows = rows if isinstance(rows, int) else _ROWS
-        return samples_per_call(self.samples, rows, self.max_rows, self.masks)
+        most = self.max_rows or sizes.max_rows(plan, inputs)
+        return sizes.samples_per_call(self.samples, rows, most, self.masks)
 
     def _all_calls(self, sampler, inputs, size, calls):
         """The summaries of all samples, in a loop that the backend compiles."""

@@ -1,6 +1,7 @@
 """Finds the noise in a model: what is random in it, and how it is switched on."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -44,8 +45,19 @@ class Noise:
 
 
 def find(model):
-    """All noise in `model`, in the order of its layers."""
+    """All noise in `model`, in the order of its layers.
+
+    Raises:
+        ValueError: There is a `MonteCarlo` in it, which samples by itself.
+    """
     layers = seeds.flatten_layers(model)
+    for layer in layers:
+        if getattr(layer, "is_sampler", False):
+            raise ValueError(
+                "`model` must not be or hold a `MonteCarlo`, whose answers are those "
+                "of many samples already. Pass the model within, as in "
+                f"`mc_predict(server.model, x)`. Received: {layer.name!r}"
+            )
     found = [_noise(layer, layer is model) for layer in layers]
     return [noise for noise in found if noise is not None]
 
@@ -214,6 +226,7 @@ def _strength(layer):
     return tuple((layer, name) for name in numeric)
 
 
+@functools.cache
 def _augmentations():
     """Keras's layers that change data at random; they are no part of a model's noise.
 

@@ -11,6 +11,7 @@ plan falls back to running the model whole.
 """
 
 import dataclasses
+import math
 import weakref
 from collections.abc import Callable
 
@@ -74,6 +75,27 @@ class Plan:
         told = keras.tree.flatten(features)[0] if self.is_whole else features[-1]
         return ops.shape(told)[0]
 
+    def widths(self, longest):
+        """Elements of the widest tensor of a row, in the prefix and in the suffix.
+
+        Args:
+            longest: What to take for sizes that the model leaves open.
+
+        Returns:
+            Two integers, or `None` for a model that runs whole.
+        """
+        if self.is_whole:
+            return None
+
+        def widest(slots):
+            shapes = (self._shapes[slot][1:] for slot in slots)
+            open_ends = ([longest if n is None else n for n in each] for each in shapes)
+            return max(map(math.prod, open_ends), default=1)
+
+        before = {slot for step in self._before for slot in step.writes}
+        after = {slot for step in self._after for slot in step.writes}
+        return widest(before | set(self._entered)), widest(after | set(self._crossing))
+
     def suffix(self, features, masks, samples):
         """From what the prefix gave to the model's outputs, for several samples.
 
@@ -122,6 +144,7 @@ class Plan:
             for slot, shape in reader.shapes.items()
         }
         self.has_prefix = bool(self._before)
+        self._shapes = reader.shapes
 
     def _is_noisy(self, operation):
         if not isinstance(operation, keras.layers.Layer):

@@ -8,15 +8,12 @@ from keras_dropout.random import sampling
 from keras_dropout.uncertainty.outputs import check
 from keras_dropout.uncertainty.run import Settings, run
 
-# Rows in one call of the suffix: more would leave the processor's cache.
-MAX_ROWS = 1024
-
 
 def mc_predict(
     model,
     x,
     samples=50,
-    batch_size=32,
+    batch_size=None,
     seed=None,
     *,
     masks="independent",
@@ -44,7 +41,8 @@ def mc_predict(
             counts.
         samples: Integer of at least 2, the number $T$ of samples (for each model of a
             list, where 1 will do).
-        batch_size: Integer, rows of `x` at a time, where `x` is arrays.
+        batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
+            32 to 256, as the width of the model allows.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each call.
         masks: `"independent"`; `"shared"`, one noise for all rows of a sample, which
             is so one function, whatever the batch; `"antithetic"` (an even number of
@@ -61,7 +59,8 @@ def mc_predict(
         return_samples: Boolean. Whether to keep all samples, for quantiles.
         tol: Float, stops a batch once the largest standard error of its means is
             below it, or `None`. `samples` is then the most to draw.
-        max_rows: Integer, how many rows times samples to compute in one call.
+        max_rows: Integer, how many rows times samples to compute in one call. `None`
+            takes up to 4096, so that the widest tensor fits a processor's cache.
         steps: Integer of at least 1, how many batches to take, or `None` for all.
         verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
             long.
@@ -75,8 +74,9 @@ def mc_predict(
             passes it over; `layers` asks for what is not there; `x` is empty or does
             not fit the model; an argument is out of its range.
 
-    With one `seed`, the result repeats for the same `batch_size` and `max_rows`. Shared
-    masks do not depend on these: sample $t$ is the same function in every call.
+    With one `seed`, the result repeats for the same number of rows, `batch_size` and
+    `max_rows`. Shared masks do not depend on these: sample $t$ is the same function in
+    every call.
 
     Examples:
         >>> import keras, numpy as np
@@ -109,13 +109,14 @@ def mc_predict(
             expected = "a Keras model or a list of Keras models"
             raise TypeError(validation.invalid("model", expected, each))
     samples = validation.integer("samples", samples, minimum=2 if single else 1)
-    batch_size = validation.integer("batch_size", batch_size, minimum=1)
+    if batch_size is not None:
+        batch_size = validation.integer("batch_size", batch_size, minimum=1)
     validation.choice("masks", masks, sampling.SCHEMES)
     if masks == "antithetic" and samples % 2:
         expected = "an even number for masks='antithetic', which come in pairs"
         raise ValueError(validation.invalid("samples", expected, samples))
-    max_rows = MAX_ROWS if max_rows is None else max_rows
-    max_rows = validation.integer("max_rows", max_rows, minimum=1)
+    if max_rows is not None:
+        max_rows = validation.integer("max_rows", max_rows, minimum=1)
     if tol is not None:
         tol = validation.positive("tol", tol)
         if return_samples:

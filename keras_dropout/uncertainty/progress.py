@@ -11,27 +11,29 @@ _PATIENCE = 3.0
 
 
 class Progress:
-    """Keras's progress bar over batches.
+    """Keras's progress bar over the samples of all batches.
 
     Args:
-        total: Integer, or `None` if unknown.
+        batches: Integer, or `None` if unknown.
+        samples: Integer, how many samples there are of each batch.
         verbose: 0, 1 or `"auto"`.
     """
 
-    def __init__(self, total, verbose):
+    def __init__(self, batches, samples, verbose):
         self.verbose = validation.choice("verbose", verbose, (0, 1, "auto"))
-        self.total = total
+        self.total = None if batches is None else batches * samples
+        self.samples = samples
         self.started = time.monotonic()
         self.done = 0
         self.bar = None
 
-    def update(self, done):
-        """Tells that so many batches are done."""
-        self.done = done
+    def update(self, batches, samples=0):
+        """Tells that so many batches are done, and so many samples of the next."""
+        self.done = batches * self.samples + samples
         waited = time.monotonic() - self.started
         if self.verbose == 1 or (self.verbose == "auto" and waited > _PATIENCE):
-            self.bar = self.bar or keras.utils.Progbar(self.total, unit_name="batch")
-            self.bar.update(done, finalize=False)
+            self.bar = self.bar or keras.utils.Progbar(self.total, unit_name="sample")
+            self.bar.update(self.done, finalize=False)
 
     def finish(self):
         """Ends the bar's line."""

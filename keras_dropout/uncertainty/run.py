@@ -1,12 +1,13 @@
 """Runs batches x chunks of samples through the engines, and collects the result."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_dropout.uncertainty import inputs, noise
+from keras_dropout.uncertainty import inputs, noise, sizes
 from keras_dropout.uncertainty.engine import engine
 from keras_dropout.uncertainty.prediction import Prediction
 from keras_dropout.uncertainty.progress import Progress
@@ -25,23 +26,34 @@ class Settings:
     outputs: Any
     keep: bool
     tol: float | None
-    max_rows: int
+    max_rows: int | None
 
 
 def run(models, settings, x, batch_size, steps, verbose):
     """Predicts on all batches of `x` and returns one result for them together."""
-    batch_size = _fixed_batch_size(models) or batch_size
-    progress = Progress(inputs.count(x, batch_size, steps), verbose)
     members, done = None, []
+    if not inputs.is_source(x):
+        x = inputs.arrays(x)
+        members = _prepared(models, settings, x)
+        plans = [member.engine.plan for member in members]
+        batch_size = batch_size or sizes.batch_size(plans, x)
+        batch_size = _fixed_batch_size(models) or batch_size
+    count = inputs.count(x, batch_size, steps)
+    progress = Progress(count, len(models) * settings.samples, verbose)
     for number, (batch, rows) in enumerate(inputs.batches(x, batch_size, steps)):
-        if members is None:
-            for model in models:
-                _build(model, batch)
-            members = held(models, _members, models, settings)
-        done.append(held(models, _batch, members, settings, batch, rows, number))
+        members = members or _prepared(models, settings, batch)
+        tell = functools.partial(progress.update, number)
+        done.append(held(models, _batch, members, settings, batch, rows, number, tell))
         progress.update(number + 1)
     progress.finish()
     return _collect(members, settings, done)
+
+
+def _prepared(models, settings, batch):
+    """The members that are pooled, their models built."""
+    for model in models:
+        _build(model, batch)
+    return held(models, _members, models, settings)
 
 
 class _Member:
@@ -67,7 +79,7 @@ class _Member:
     def calls(self, batch, number):
         """Yields the summaries of samples, a list of heads each call."""
         wanted = 1 if self.is_silent else self.settings.samples
-        size = self._samples_per_call(len(keras.tree.flatten(batch)[0]), wanted)
+        size = self._samples_per_call(batch, wanted)
         prepared = self.engine.prefix(batch)
         for call, first in enumerate(range(0, wanted, size)):
             kept = first + np.arange(size) < wanted
@@ -77,12 +89,12 @@ class _Member:
                 noise.require_drawn(self.model, self.noises, self.engine.active)
             yield heads
 
-    def _samples_per_call(self, rows, samples):
+    def _samples_per_call(self, batch, samples):
         if self._takes_one():
             return 1
-        return samples_per_call(
-            samples, rows, self.settings.max_rows, self.settings.masks
-        )
+        settings, rows = self.settings, len(keras.tree.flatten(batch)[0])
+        most = settings.max_rows or sizes.max_rows(self.engine.plan, batch)
+        return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)
 
     def _words(self, number, call):
         words = [self.settings.seed, self.number]
@@ -93,14 +105,6 @@ class _Member:
 
     def _takes_one(self):
         return bool(self.single or self.fixed)
-
-
-def samples_per_call(samples, rows, max_rows, masks):
-    """How many samples to compute in one call: as many in each as in the others."""
-    step = 2 if masks == "antithetic" else 1
-    most = max(step, max_rows // rows // step * step)
-    calls = -(-samples // most)
-    return -(-samples // (calls * step)) * step
 
 
 def _members(models, settings):
@@ -129,9 +133,11 @@ def _fixed_batch_size(models):
     return None
 
 
-def _batch(members, settings, batch, rows, number):
+def _batch(members, settings, batch, rows, number, tell):
     """The finished statistics of one batch, an array dictionary for each head."""
-    sampled = [_sampled(member, settings, batch, rows, number) for member in members]
+    sampled = [
+        _sampled(member, settings, batch, rows, number, tell) for member in members
+    ]
     _require_alike(sampled)
     most = max(totals[0].count for totals in sampled)
     for member, totals in zip(members, sampled, strict=True):
@@ -158,8 +164,9 @@ def _require_alike(sampled):
         )
 
 
-def _sampled(member, settings, batch, rows, number):
+def _sampled(member, settings, batch, rows, number, tell):
     """All samples of one member for one batch: a `Total` for each head."""
+    before = member.number * settings.samples
     totals = None
     for heads in _one_behind(member.calls(batch, number)):
         if totals is None:
@@ -169,6 +176,7 @@ def _sampled(member, settings, batch, rows, number):
             ]
         for total, head in zip(totals, heads, strict=True):
             total.add(head)
+        tell(before + totals[0].drawn)
         if settings.tol and all(total.is_within(settings.tol) for total in totals):
             break
     return totals

@@ -13,10 +13,12 @@ class Total:
         self.measure, self.rows, self.pairs_calls = measure, rows, pairs_calls
         self.summary = self.mask = self.partner = None
         self.samples = []
+        self.drawn = 0
 
     def add(self, head):
         """Adds the summary of one call."""
         head = {name: keras.ops.convert_to_numpy(value) for name, value in head.items()}
+        self.drawn += round(float(head["count"]))
         self.mask = head.pop("mask", None)
         kept = head.pop("samples", None)
         if kept is not None:
@@ -53,7 +55,8 @@ class Total:
         """Whether the mean is known well enough, from ten samples on."""
         if self.summary is None or self.summary["count"] < 10:
             return False
-        return bool(np.max(statistics.error_variance(self.summary)) <= tol**2)
+        # No sample ever makes a row of NaN better known.
+        return not np.any(statistics.error_variance(self.summary) > tol**2)
 
 
 def finished(totals, measure):

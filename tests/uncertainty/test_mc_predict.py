@@ -257,6 +257,37 @@ def test_sampling_stops_once_the_mean_is_known_well_enough():
     assert prediction.standard_error.max() <= 0.02
 
 
+def test_a_row_of_nan_does_not_keep_the_others_from_stopping():
+    model, x = models.mlp(rate=0.1), models.x_of(4, 6)
+    x[1] = np.nan
+
+    prediction = kd.mc_predict(model, x, samples=4000, seed=0, tol=0.02, batch_size=4)
+
+    assert prediction.count[0] < 4000
+
+
+def test_the_progress_bar_counts_samples(capsys):
+    kd.mc_predict(
+        models.mlp(), models.x_of(4, 6), samples=6, batch_size=2, max_rows=4, verbose=1
+    )
+
+    shown = capsys.readouterr().out
+    assert " 2/12" in shown
+    assert "12/12" in shown
+
+
+def test_a_model_that_samples_by_itself_is_not_sampled_again():
+    server = kd.MonteCarlo(models.mlp(), samples=3)
+
+    with pytest.raises(ValueError, match=r"mc_predict\(server.model, x\)"):
+        kd.mc_predict(server, models.x_of(4, 6))
+    nested = keras.Sequential([keras.Input((6,)), L.Dropout(0.5), L.Dense(6)])
+    i = keras.Input((6,))
+    whole = keras.Model(i, server(nested(i))["mean"])
+    with pytest.raises(ValueError, match="must not be or hold a `MonteCarlo`"):
+        kd.mc_predict(whole, models.x_of(4, 6))
+
+
 def test_models_that_need_different_numbers_of_samples_count_alike():
     sure = keras.Sequential([keras.Input((4,)), L.Dense(1, bias_initializer="ones")])
     sure.set_weights([np.zeros((4, 1)), np.ones(1)])

@@ -1,0 +1,71 @@
+"""How much to compute at a time: enough to keep a processor busy, and no more.
+
+Sizes are found from the widest tensor that a part of the model makes for one row, so a
+small network is sampled in calls of thousands of rows and a wide one in calls of few.
+"""
+
+import math
+
+import keras
+
+# Bytes of the widest tensor in a call of the suffix: more would leave the cache.
+_CACHE = 4 << 20
+# Bytes of the widest tensor in a call of the prefix.
+_MEMORY = 64 << 20
+_MOST_ROWS = 4096
+# The batch that Keras predicts with, which is so one that fits; and the largest.
+_BATCH, _LARGEST_BATCH = 32, 256
+# Models that run whole are wider within than they show: than their inputs, by about
+# so many times.
+_WIDER = 8
+# With a tolerance, look at the error this often.
+_LOOK = 32
+
+
+def max_rows(plan, inputs):
+    """How many rows, of all samples together, to compute in one call."""
+    _, suffix = _widths(plan, inputs)
+    rows = 1 << (max(1, _CACHE // suffix) - 1).bit_length()
+    return min(rows, _MOST_ROWS)
+
+
+def batch_size(plans, inputs):
+    """How many rows of `inputs` to take at a time, a multiple of 32."""
+    most = _LARGEST_BATCH
+    for plan in plans:
+        prefix, _ = _widths(plan, inputs)
+        most = min(most, max_rows(plan, inputs), _MEMORY // prefix)
+    most = max(most // _BATCH * _BATCH, _BATCH)
+    rows = len(keras.tree.flatten(inputs)[0])
+    # As many in each batch as in the others.
+    each = -(-rows // -(-rows // most))
+    return -(-each // _BATCH) * _BATCH
+
+
+def samples_per_call(samples, rows, most, masks, tol=None):
+    """How many samples to compute in one call: as many in each as in the others.
+
+    Args:
+        samples: How many there are in all.
+        rows: Rows of each sample.
+        most: How many rows of all samples to compute at most.
+        masks: The scheme that joins the samples.
+        tol: Whether, or from what error on, to stop early.
+    """
+    step = 2 if masks == "antithetic" else 1
+    most = most // rows if tol is None else min(most // rows, _LOOK)
+    most = max(step, most // step * step)
+    calls = -(-samples // most)
+    return -(-samples // (calls * step)) * step
+
+
+def _widths(plan, inputs):
+    """Bytes of the widest tensors of one row, in the prefix and in the suffix."""
+    shapes = [each.shape[1:] for each in keras.tree.flatten(inputs)]
+    # Symbolic inputs do not know all of their sizes.
+    shapes = [[size or 1 for size in shape] for shape in shapes]
+    # What the model leaves open, such as the number of steps, is open in its inputs.
+    longest = max((size for shape in shapes for size in shape), default=1)
+    whole = _WIDER * max(map(math.prod, shapes))
+    widths = plan.widths(longest) or (whole, whole)
+    return tuple(4 * max(1, width) for width in widths)
