@@ -15,6 +15,7 @@ number of samples.
 """
 
 import argparse
+import math
 import resource
 import statistics
 import subprocess
@@ -127,6 +128,22 @@ def ways(model, x, samples, options):
     }
 
 
+def quick(functions, former, times, patience):
+    """Those that will be done soon, as `former` took so much for fewer samples.
+
+    Args:
+        functions: Functions by name.
+        former: Seconds by name, empty if there are none.
+        times: How many times as many samples are wanted now.
+        patience: Seconds.
+    """
+    return {
+        name: function
+        for name, function in functions.items()
+        if not former or former.get(name, math.inf) * times <= patience
+    }
+
+
 def timed(functions, rounds, limit):
     """Median seconds of each function, timed in turn; slow ones once."""
     times = {}
@@ -153,18 +170,23 @@ def table(options):
     print("|---|---|---|---|---|---|")
     for name in options.models:
         model, x = MODELS[name](options.rows)
+        took, before = {}, 1
         for samples in options.samples:
             functions = ways(model, x, samples, options)
-            took = timed(functions, options.rounds, options.limit)
+            functions = quick(functions, took, samples / before, options.patience)
+            took, before = timed(functions, options.rounds, options.limit), samples
             ours = took["mc_predict"]
-            ratios = " | ".join(f"{took[way] / ours:.1f}" for way in "abc")
-            print(f"| {name} | {samples} | {ours:.4f} | {ratios} |", flush=True)
+            ratios = [
+                f"{took[w] / ours:.1f}" if w in took else "too long" for w in "abc"
+            ]
+            row = " | ".join([name, str(samples), f"{ours:.4f}", *ratios])
+            print(f"| {row} |", flush=True)
 
 
 def peak(options):
     """Prints this process's peak memory after one prediction, in MiB."""
     model, x = MODELS[options.models[0]](options.rows)
-    kd.mc_predict(model, x, options.samples[0])
+    kd.mc_predict(model, x, options.samples[0], verbose=0)
     # Linux counts in KiB.
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
@@ -193,6 +215,9 @@ def main():
     parser.add_argument("--masks", default="independent")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=5.0, help="seconds")
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="seconds; slower ways are left out"
+    )
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

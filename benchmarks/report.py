@@ -22,12 +22,13 @@ def table(cells):
     """A Markdown table: a row for each mode and layer.
 
     How many times faster than Keras by size and over all (geometric means over rates
-    and dtypes), the worst cell with its quartiles, and how many multiplications the
-    large ones cost.
+    and dtypes), what a mere multiplication would reach over all, the worst cell with
+    its quartiles, and how many multiplications the large ones cost.
     """
     lines = [
-        "| | | small | medium | large | all | worst cell | large, in multiplications |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| | | small | medium | large | all | at most | worst cell | large, in "
+        "multiplications |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for mode, layer in dict.fromkeys((c["mode"], c["layer"]) for c in cells):
         own = [c for c in cells if (c["mode"], c["layer"]) == (mode, layer)]
@@ -35,6 +36,8 @@ def table(cells):
         for size in SIZES:
             row.append(_mean([c["gain"][0] for c in own if c["size"] == size]))
         row.append(f"**{_mean([c['gain'][0] for c in own])}**")
+        took = [c["milliseconds"] for c in own]
+        row.append(_mean([each["keras"] / each["multiply"] for each in took]))
         middle, low, high = min((c["gain"] for c in own), key=lambda gain: gain[0])
         row.append(f"{middle:.2f} [{low:.2f}, {high:.2f}]")
         row.append(_mean([c["cost"][0] for c in own if c["size"] == "large"]))

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_dropout.uncertainty import plan
+from keras_dropout.uncertainty import graph
 from keras_dropout.validation import invalid
 
 KINDS = ("values", "probabilities", "logits", "binary", "gaussian")
@@ -60,7 +60,7 @@ def heads(model, outputs, results):
     flat = keras.tree.flatten(results)
     if outputs == "gaussian" and len(flat) == 2:
         mean, log_variance = (ops.cast(each, "float32") for each in flat)
-        return Head("gaussian", mean, ops.exp(log_variance), plan.mask_of(flat[0]))
+        return Head("gaussian", mean, ops.exp(log_variance), graph.mask_of(flat[0]))
     if isinstance(outputs, str):
         kinds = [outputs] * len(flat)
     else:
@@ -68,7 +68,7 @@ def heads(model, outputs, results):
         if len(kinds) != len(flat):
             expected = f"a kind for each of the {len(flat)} outputs of the model"
             raise ValueError(invalid("outputs", expected, outputs))
-    layers = plan.output_layers(model) or [None] * len(flat)
+    layers = graph.output_layers(model) or [None] * len(flat)
     told = [
         _read_kind(layer) if kind == "auto" else kind
         for kind, layer in zip(kinds, layers, strict=True)
@@ -87,7 +87,7 @@ def _read_kind(layer):
 
 
 def _head(kind, result):
-    mask = plan.mask_of(result)
+    mask = graph.mask_of(result)
     values = ops.cast(result, "float32")
     if kind == "logits":
         return Head(kind, ops.softmax(values, axis=-1), mask=mask)

@@ -21,21 +21,23 @@ class Progress:
 
     def __init__(self, batches, samples, verbose):
         self.verbose = validation.choice("verbose", verbose, (0, 1, "auto"))
-        self.total = None if batches is None else batches * samples
         self.samples = samples
         self.started = time.monotonic()
         self.done = 0
-        self.bar = None
+        # From the start, as it reckons how long the rest will take.
+        total = None if batches is None else batches * samples
+        self.bar = keras.utils.Progbar(total, unit_name="sample")
+        self.is_shown = False
 
     def update(self, batches, samples=0):
         """Tells that so many batches are done, and so many samples of the next."""
         self.done = batches * self.samples + samples
         waited = time.monotonic() - self.started
         if self.verbose == 1 or (self.verbose == "auto" and waited > _PATIENCE):
-            self.bar = self.bar or keras.utils.Progbar(self.total, unit_name="sample")
+            self.is_shown = True
             self.bar.update(self.done, finalize=False)
 
     def finish(self):
         """Ends the bar's line."""
-        if self.bar is not None:
+        if self.is_shown:
             self.bar.update(self.done, finalize=True)

@@ -168,7 +168,7 @@ def _sampled(member, settings, batch, rows, number, tell):
     """All samples of one member for one batch: a `Total` for each head."""
     before = member.number * settings.samples
     totals = None
-    for heads in _one_behind(member.calls(batch, number)):
+    for heads in member.calls(batch, number):
         if totals is None:
             totals = [
                 Total(measure, rows, member.pairs_calls)
@@ -180,16 +180,6 @@ def _sampled(member, settings, batch, rows, number, tell):
         if settings.tol and all(total.is_within(settings.tol) for total in totals):
             break
     return totals
-
-
-def _one_behind(calls):
-    """The same, each only once the next is under way, for a backend that runs ahead."""
-    waiting = None
-    for call in calls:
-        if waiting is not None:
-            yield waiting
-        waiting = call
-    yield waiting
 
 
 def _collect(members, settings, batches):

@@ -25,8 +25,9 @@ _LOOK = 32
 def max_rows(plan, inputs):
     """How many rows, of all samples together, to compute in one call."""
     _, suffix = _widths(plan, inputs)
-    rows = 1 << (max(1, _CACHE // suffix) - 1).bit_length()
-    return min(rows, _MOST_ROWS)
+    rows = min(1 << (max(1, _CACHE // suffix) - 1).bit_length(), _MOST_ROWS)
+    # Numbers of samples are round, so a power of 2 times 5 leaves nothing over.
+    return max(1, rows * 5 // 4)
 
 
 def batch_size(plans, inputs):
@@ -43,20 +44,23 @@ def batch_size(plans, inputs):
 
 
 def samples_per_call(samples, rows, most, masks, tol=None):
-    """How many samples to compute in one call: as many in each as in the others.
+    """How many samples to compute in one call, so that few are computed in vain.
+
+    Each call computes as many as the others, as another number would be compiled anew.
 
     Args:
         samples: How many there are in all.
         rows: Rows of each sample.
         most: How many rows of all samples to compute at most.
         masks: The scheme that joins the samples.
-        tol: Whether, or from what error on, to stop early.
+        tol: The error from which on to stop, or `None`.
     """
     step = 2 if masks == "antithetic" else 1
     most = most // rows if tol is None else min(most // rows, _LOOK)
-    most = max(step, most // step * step)
-    calls = -(-samples // most)
-    return -(-samples // (calls * step)) * step
+    most = min(most, samples + step - 1) // step * step
+    sizes = range(max(step, most // 2 // step * step), max(step, most) + 1, step)
+    # A call as such takes about as long as a few of the rows in it.
+    return min(sizes, key=lambda size: -(-samples // size) * (size + most / 32))
 
 
 def _widths(plan, inputs):

@@ -170,7 +170,7 @@ def test_a_sampled_model_can_be_forgotten(make):
 def test_a_graph_that_cannot_be_read_runs_whole(monkeypatch):
     model, x = models.mlp(), models.x_of(4, 6)
     monkeypatch.setattr(
-        "keras_dropout.uncertainty.plan._Reader.read",
+        "keras_dropout.uncertainty.graph.Reader.read",
         lambda *_: (_ for _ in ()).throw(AttributeError("no nodes")),
     )
 
