@@ -159,16 +159,16 @@ class NoiseLayer(keras.layers.Layer):
 
     def check_inputs(self, inputs):
         """Refuses inputs that noise has no meaning for."""
-        if inputs is None or keras.tree.is_nested(inputs):
+        if inputs is None or isinstance(inputs, (list, tuple, dict)):
             raise ValueError(
                 f"{type(self).__name__} needs one tensor. Received: a "
                 f"{type(inputs).__name__} in layer {self.name!r}"
             )
         self.check_floats(inputs)
 
-    def check_floats(self, inputs):
+    def check_floats(self, *inputs):
         """Refuses tensors that are not of floats."""
-        for x in keras.tree.flatten(inputs):
+        for x in inputs:
             dtype = keras.backend.standardize_dtype(x.dtype)
             if not keras.backend.is_float_dtype(dtype):
                 raise ValueError(

@@ -9,7 +9,7 @@ class JoinLayer(NoiseLayer):
     """Base of the layers that are called on a list of two tensors of one shape."""
 
     def check_inputs(self, inputs):
-        self.check_floats(inputs)
+        self.check_floats(*keras.tree.flatten(inputs))
         received = [tuple(x.shape) for x in keras.tree.flatten(inputs)]
         if len(received) != 2 or not _fit(*received):
             raise ValueError(

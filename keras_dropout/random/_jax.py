@@ -17,6 +17,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
 
@@ -80,14 +81,12 @@ batching.defbroadcasting(_masked)
 # Compiled as one call each, so that eager layers do not pay for each operation.
 @functools.partial(jax.jit, static_argnums=0)
 def _keep_mask(shape, threshold, key):
-    # XLA would fuse the draw into all that reads the mask, and so draw again in the
-    # backward pass. The branches of a conditional stay apart: the mask is drawn
-    # once, kept as one byte an element, and at rate 0 not drawn at all.
-    return lax.cond(
-        threshold > 0,
-        lambda: (_words(shape, key) >> 16).astype(jnp.int32) >= threshold,
-        lambda: jnp.ones(shape, bool),
-    )
+    def draw():
+        return (_words(shape, key) >> 16).astype(jnp.int32) >= threshold
+
+    if is_cheap_to_fuse(shape):
+        return draw()
+    return lax.cond(threshold > 0, draw, lambda: jnp.ones(shape, bool))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -14,6 +14,7 @@ import math
 
 import tensorflow as tf
 
+from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
 # Odd, and with its top bit set: no two replica ids below 2^32 give one product,
@@ -47,8 +48,8 @@ def keep_mask(shape, threshold, key):
     count = _count(shape)
     if not in_xla and isinstance(count, int) and count < _FEW:
         return _halves_reach(shape, threshold, key)
-    # In XLA, the branches of a conditional stay apart: else it would fuse the draw
-    # into all that reads the mask, and so draw again in the backward pass.
+    if in_xla and isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape):
+        return _words_reach(shape, threshold, key)
     return tf.cond(
         (threshold > 0) & (threshold < 65536),
         lambda: (_words_reach if in_xla else _reach)(shape, threshold, key),

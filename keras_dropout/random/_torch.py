@@ -14,6 +14,7 @@ probability of keeping is within 2^-17 of the one asked for. A seed has 2^32 key
 a draw, and repeats after them.
 """
 
+import inspect
 import math
 
 import numpy as np
@@ -31,14 +32,16 @@ def next_key(generator):
     """The next state. The rank is mixed in later, when a generator is seeded."""
     # As the generator's own `next`, which makes NumPy arrays, at which
     # `torch.compile` would break the graph.
-    words = generator.state.value.clone()
+    state = generator.state
+    words = state.value.clone()
     step = torch.tensor([0, 1], dtype=words.dtype, device=words.device)
     # Private in Keras: whether assigning writes to a scope and leaves the state.
-    if torch.compiler.is_exporting() and not in_stateless_scope():
-        # `assign` switches gradients off, which an exported graph may not do.
-        generator.state.value.copy_(words + step)
+    if in_stateless_scope():
+        state.assign(words + step)
     else:
-        generator.state.assign(words + step)
+        # `assign` takes longer, and switches gradients off, which an exported graph
+        # may not do.
+        state.value.add_(step)
     return words
 
 
@@ -120,11 +123,7 @@ class _Select(torch.autograd.Function):
 
     @staticmethod
     def forward(x, bits, scale):
-        integers = _INTEGERS[x.dtype.itemsize]
-        bits = bits.to(integers)
-        bits = bits.bitwise_and_ if bits.shape == x.shape else bits.bitwise_and
-        kept = bits(x.view(integers)).view(x.dtype)
-        return kept if scale is None else kept.mul_(scale)
+        return _selected(x, bits, scale)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -134,7 +133,9 @@ class _Select(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (bits,) = ctx.saved_tensors
-        return _Select.apply(gradient, bits, ctx.scale), None, None
+        # `apply` costs more than it does, and is for gradients of gradients.
+        select = _Select.apply if torch.is_grad_enabled() else _selected
+        return select(gradient, bits, ctx.scale), None, None
 
     @staticmethod
     def vmap(info, in_dims, x, bits, scale):
@@ -151,6 +152,18 @@ class _Select(torch.autograd.Function):
             return tensor.reshape(info.batch_size, *ones, *tensor.shape[1:])
 
         return _Select.apply(x, lead(bits, in_dims[1]), lead(scale, in_dims[2])), 0
+
+
+# PyTorch asks for it in each call; Python would find it out anew each time.
+_Select.forward.__signature__ = inspect.signature(_Select.forward)
+
+
+def _selected(x, bits, scale):
+    integers = _INTEGERS[x.dtype.itemsize]
+    bits = bits.to(integers)
+    mask = bits.bitwise_and_ if bits.shape == x.shape else bits.bitwise_and
+    kept = mask(x.view(integers)).view(x.dtype)
+    return kept if scale is None else kept.mul_(scale)
 
 
 def _cpu_reach(count, threshold, key):

@@ -7,6 +7,7 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout import random
+from keras_dropout.random.fusion import is_cheap_to_fuse
 from tests.bounds import near
 
 BACKEND = keras.backend.backend()
@@ -84,6 +85,41 @@ def test_selection_is_exact_and_stops_nan_and_infinity(shape, dtype):
     expected = np.where(keep, expected, 0)
     assert keras.backend.standardize_dtype(found.dtype) == dtype
     assert np.array_equal(ops.convert_to_numpy(ops.cast(found, "float32")), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fused"),
+    [
+        ((8, 1, 1, 16), True),
+        ((8, 1), True),
+        ((8, 1, 128), False),
+        ((8, 16), False),
+        ((1, 16), False),
+        ((8,), False),
+        ((), False),
+    ],
+)
+def test_xla_fuses_short_masks_that_are_shared(shape, fused):
+    assert is_cheap_to_fuse(shape) is fused
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="XLA")
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+def test_fused_and_kept_apart_xla_draws_one_mask(rate):
+    def draw(rate, key):
+        return [random.keep_mask(shape, rate, key) for shape in ((8, 1, 16), (8, 16))]
+
+    rate = ops.convert_to_tensor(rate, "float32")
+    if BACKEND == "jax":
+        import jax
+
+        fused, apart = jax.jit(draw)(rate, key())
+    else:
+        import tensorflow as tf
+
+        fused, apart = tf.function(draw, jit_compile=True)(rate, key())
+
+    np.testing.assert_array_equal(np.asarray(fused)[:, 0], np.asarray(apart))
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA on TensorFlow")
