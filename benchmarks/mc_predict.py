@@ -192,16 +192,24 @@ def peak(options):
 
 
 def memory(options):
-    """Prints the peak memory for the first and the last number of samples."""
+    """Prints the peak memory for the first and the last number of samples.
+
+    Each is the median of three processes: what an allocator keeps differs by a few per
+    cent from run to run.
+    """
     for name in options.models:
         found = []
         for samples in (options.samples[0], options.samples[-1]):
             command = [sys.executable, __file__, "--peak", "--models", name]
             command += ["--samples", str(samples), "--rows", str(options.rows)]
-            result = subprocess.run(command, capture_output=True, text=True, check=True)
-            found.append(int(result.stdout.split()[-1]))
+            peaks = [
+                subprocess.run(command, capture_output=True, text=True, check=True)
+                for _ in range(3)
+            ]
+            found.append(statistics.median(int(p.stdout.split()[-1]) for p in peaks))
         print(
-            f"{name}: {found[0]} MiB, {found[1]} MiB, {found[1] / found[0]:.3f} times"
+            f"{name}: {found[0]} MiB, {found[1]} MiB, {found[1] / found[0]:.3f} times",
+            flush=True,
         )
 
 
