@@ -100,11 +100,11 @@ def test_finds_a_layer_by_search(address, browser):
     field.click()
     field.send_keys("DropBlock2D")
 
-    def links():
-        found = browser.find_elements("css selector", ".md-search-result__link")
-        return [link.get_attribute("href") for link in found]
-
-    assert wait_until(links)[0].startswith(address + "gallery/DropBlock2D/")
+    # In one go: the page may exchange the links while they are read.
+    links = """return [...document.querySelectorAll(".md-search-result__link")]
+        .map(link => link.href)"""
+    found = wait_until(lambda: browser.execute_script(links))
+    assert found[0].startswith(address + "gallery/DropBlock2D/")
 
 
 def test_switches_to_dark_pictures_in_dark_mode(address, browser):
