@@ -6,7 +6,8 @@ a. a loop of `model(x, training=True)`, which also corrupts batch normalisation;
 b. a loop of `predict` on a clone whose dropout is always on;
 c. one `predict` on that clone with all rows repeated for all samples.
 
-All of them end in mean and variance. Run it for each backend:
+All of them end in mean and variance. `mc_predict` chooses its batches itself, c takes
+1,024 rows at a time, a and b take `--batch-size`. Run it for each backend:
 
     KERAS_BACKEND=jax python benchmarks/mc_predict.py --samples 10 50 500
 

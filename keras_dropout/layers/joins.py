@@ -9,8 +9,9 @@ class JoinLayer(NoiseLayer):
     """Base of the layers that are called on a list of two tensors of one shape."""
 
     def check_inputs(self, inputs):
-        self.check_floats(*keras.tree.flatten(inputs))
-        received = [tuple(x.shape) for x in keras.tree.flatten(inputs)]
+        tensors = keras.tree.flatten(inputs)
+        self.check_floats(*tensors)
+        received = [tuple(x.shape) for x in tensors]
         if len(received) != 2 or not _fit(*received):
             raise ValueError(
                 f"{type(self).__name__} needs a list of two inputs of one shape. "

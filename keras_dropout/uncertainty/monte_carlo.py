@@ -31,7 +31,8 @@ class MonteCarlo(keras.Model):
         masks: As in `mc_predict`; `"shared"` holds within one call.
         layers: Names of the layers whose noise is on, or `None` for all.
         outputs: As in `mc_predict`.
-        max_rows: Integer, how many rows times samples to compute at once.
+        max_rows: Integer, how many rows times samples to compute at once, or `None`, as
+            in `mc_predict`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `name`, `dtype`, `trainable`.
 

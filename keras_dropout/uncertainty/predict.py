@@ -60,7 +60,7 @@ def mc_predict(
         tol: Float, stops a batch once the largest standard error of its means is
             below it, or `None`. `samples` is then the most to draw.
         max_rows: Integer, how many rows times samples to compute in one call. `None`
-            takes up to 4096, so that the widest tensor fits a processor's cache.
+            takes up to 5120, so that the widest tensor fits a processor's cache.
         steps: Integer of at least 1, how many batches to take, or `None` for all.
         verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
             long.

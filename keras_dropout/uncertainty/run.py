@@ -36,8 +36,9 @@ def run(models, settings, x, batch_size, steps, verbose):
         x = inputs.arrays(x)
         members = _prepared(models, settings, x)
         plans = [member.engine.plan for member in members]
-        batch_size = batch_size or sizes.batch_size(plans, x)
-        batch_size = _fixed_batch_size(models) or batch_size
+        batch_size = (
+            _fixed_batch_size(models) or batch_size or sizes.batch_size(plans, x)
+        )
     count = inputs.count(x, batch_size, steps)
     progress = Progress(count, len(models) * settings.samples, verbose)
     for number, (batch, rows) in enumerate(inputs.batches(x, batch_size, steps)):

@@ -25,6 +25,10 @@ _LOOK = 32
 def max_rows(plan, inputs):
     """How many rows, of all samples together, to compute in one call."""
     _, suffix = _widths(plan, inputs)
+    return _rows_of(suffix)
+
+
+def _rows_of(suffix):
     rows = min(1 << (max(1, _CACHE // suffix) - 1).bit_length(), _MOST_ROWS)
     # Numbers of samples are round, so a power of 2 times 5 leaves nothing over.
     return max(1, rows * 5 // 4)
@@ -34,8 +38,8 @@ def batch_size(plans, inputs):
     """How many rows of `inputs` to take at a time, a multiple of 32."""
     most = _LARGEST_BATCH
     for plan in plans:
-        prefix, _ = _widths(plan, inputs)
-        most = min(most, max_rows(plan, inputs), _MEMORY // prefix)
+        prefix, suffix = _widths(plan, inputs)
+        most = min(most, _rows_of(suffix), _MEMORY // prefix)
     most = max(most // _BATCH * _BATCH, _BATCH)
     rows = len(keras.tree.flatten(inputs)[0])
     # As many in each batch as in the others.
