@@ -9,15 +9,12 @@ Writes `layers.json`, `layers.md` and `layers.svg` to the folder `--output`.
 
 import argparse
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
-from benchmarks import report
+from benchmarks import processes, report
 from benchmarks.timing import take_turns
 
-BACKENDS = ("tensorflow", "jax", "torch")
 FLAT = {"small": (32, 64), "medium": (128, 1024), "large": (256, 8192)}
 SHAPES = {
     "Dropout": FLAT,
@@ -117,7 +114,7 @@ def measure_backend(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--backend", choices=BACKENDS, action="append")
+    parser.add_argument("--backend", choices=processes.BACKENDS, action="append")
     parser.add_argument("--mode", action="append", help="of one backend, as `jit`")
     parser.add_argument("--budget", type=float, default=0.5, help="seconds a cell")
     parser.add_argument("--threads", type=int, help="of PyTorch; default: its own")
@@ -130,22 +127,14 @@ def main():
         measure_backend(arguments)
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
-    # Keras has one backend a process.
-    passed = [a for a in sys.argv[1:] if a != "--backend" and a not in BACKENDS]
+    backends = arguments.backend or processes.BACKENDS
+    passed = [a for a in sys.argv[1:] if a != "--backend" and a not in backends]
     found = []
-    for backend in arguments.backend or BACKENDS:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.layers", "--measure", *passed],
-            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in process.stdout:
-            cell = json.loads(line)
-            found.append(cell)
-            print(report.line(cell), flush=True)
-        if process.wait():
-            raise SystemExit(f"The measurement on {backend} failed.")
+    for cell in processes.measure(
+        "benchmarks.layers", ["--measure", *passed], backends
+    ):
+        found.append(cell)
+        print(report.line(cell), flush=True)
     lines = ",\n".join(json.dumps(cell) for cell in found)
     (arguments.output / "layers.json").write_text(f"[\n{lines}\n]\n")
     table = report.table(found)

@@ -10,7 +10,7 @@ MODES = {
 }
 
 
-def training_step(call, variables, x, mode):
+def training_step(call, variables, x, mode, given=()):
     """A function that runs `call` on `x` and its gradient, and waits for both.
 
     Args:
@@ -18,52 +18,78 @@ def training_step(call, variables, x, mode):
         variables: The Keras variables that `call` reads or changes.
         x: NumPy array, the input. The gradient that comes back is `x` again.
         mode: One of `MODES` of the backend.
+        given: More arrays, to call `call(x, *given)`, without a gradient.
     """
     return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[BACKEND](
-        call, variables, x, mode
+        call, variables, x, mode, given
     )
 
 
-def _tensorflow(call, variables, x, mode):
+def drawing(draw, variables, mode):
+    """A function that runs `draw`, of nothing, and waits for what it gives."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(draw, jit_compile=mode == "jit")
+    if BACKEND == "jax":
+        import jax
+
+        step = jax.jit(lambda state: _stateless(draw, variables, state))
+        state = [v.value for v in variables]
+        return lambda: jax.block_until_ready(step(state))
+    import torch
+
+    if mode == "compile":
+        torch.compiler.reset()
+        return torch.compile(draw)
+    return draw
+
+
+def _stateless(call, variables, state):
+    """What `call` gives, and the new state of the variables."""
+    mapping = list(zip(variables, state, strict=True))
+    with keras.StatelessScope(mapping) as scope:
+        y = call()
+    return y, [scope.get_current_value(v) for v in variables]
+
+
+def _tensorflow(call, variables, x, mode, given):
     import tensorflow as tf
 
-    x = tf.constant(x)
+    x, given = tf.constant(x), [tf.constant(each) for each in given]
 
     @tf.function(jit_compile=mode == "jit")
-    def step(x, upstream):
+    def step(x, upstream, given):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = call(x)
+            y = call(x, *given)
         return y, tape.gradient(y, x, upstream)
 
-    return lambda: step(x, x)
+    return lambda: step(x, x, given)
 
 
-def _jax(call, variables, x, mode):
+def _jax(call, variables, x, mode, given):
     import jax
 
-    x = jax.numpy.asarray(x)
-
-    def stateless(x, state):
-        mapping = list(zip(variables, state, strict=True))
-        with keras.StatelessScope(mapping) as scope:
-            y = call(x)
-        return y, [scope.get_current_value(v) for v in variables]
+    x, given = jax.numpy.asarray(x), [jax.numpy.asarray(each) for each in given]
 
     @jax.jit
-    def step(x, upstream, state):
-        y, pull, state = jax.vjp(lambda x: stateless(x, state), x, has_aux=True)
-        return y, pull(upstream)[0], state
+    def step(x, upstream, state, given):
+        def forward(x):
+            return _stateless(lambda: call(x, *given), variables, state)
+
+        y, pull, new = jax.vjp(forward, x, has_aux=True)
+        return y, pull(upstream)[0], new
 
     state = [v.value for v in variables]
-    return lambda: jax.block_until_ready(step(x, x, state))
+    return lambda: jax.block_until_ready(step(x, x, state, given))
 
 
-def _torch(call, variables, x, mode):
+def _torch(call, variables, x, mode, given):
     import torch
 
     upstream = torch.from_numpy(x.astype("float32")).to(getattr(torch, x.dtype.name))
-    x = upstream.clone().requires_grad_()
+    x, given = upstream.clone().requires_grad_(), [torch.from_numpy(g) for g in given]
     if mode == "compile":
         # What was compiled before would count against the limit of recompilations,
         # and a second shape would be compiled for any shape.
@@ -71,7 +97,7 @@ def _torch(call, variables, x, mode):
         call = torch.compile(call)
 
     def step():
-        y = call(x)
+        y = call(x, *given)
         return y, torch.autograd.grad(y, x, upstream)
 
     return step

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dropout import random, validation
+from keras_dropout.layers import direct_call
 from keras_dropout.layers.state import NoiseState
 from keras_dropout.random import sampling
 from keras_dropout.registration import registered as registered
@@ -114,6 +115,13 @@ class NoiseLayer(keras.layers.Layer):
         """Whether this call adds noise."""
         return bool(training) or self.monte_carlo or sampling.is_on(self)
 
+    def __call__(self, *args, **kwargs):
+        plain = type(self).call is NoiseLayer.call
+        if plain and direct_call.is_enough(self, args, kwargs):
+            # What Keras's own `__call__` calls in its midst.
+            return super(keras.layers.Layer, self).__call__(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
     def call(self, inputs, training=False):
         self.check_inputs(inputs)
         if not self.is_noisy(training):
@@ -143,7 +151,7 @@ class NoiseLayer(keras.layers.Layer):
         """A live value as a float32 tensor, as it stands in this step."""
         schedule = self.schedules.get(name)
         if schedule is None:
-            return ops.convert_to_tensor(self.noise_state[name])
+            return self.noise_state[name].value
         step = ops.convert_to_tensor(self.noise_state["step"])
         return ops.cast(schedule(step), "float32")
 

@@ -30,7 +30,7 @@ class BernoulliLayer(NoiseLayer):
 
     def keep_mask(self, x):
         """The mask for one call on `x`, and the factor for what is kept."""
-        rate = self.current("rate")
+        rate = random.plain(self.current("rate"))
         keep = random.keep_mask(self.mask_shape(ops.shape(x)), rate, self.key())
         return keep, functional.inverse(random.keep_probability(rate))
 

@@ -104,7 +104,7 @@ def select(keep, x, scale=None):
     A selection, not a product: NaN or infinity that is not kept does not come
     through, forward or backward.
     """
-    x = ops.convert_to_tensor(x)
+    keep, x = ops.convert_to_tensor(keep), ops.convert_to_tensor(x)
     if scale is not None and not isinstance(scale, float):
         scale = ops.cast(scale, x.dtype)
-    return _backend.select(ops.convert_to_tensor(keep), x, scale)
+    return _backend.select(keep, x, scale)

@@ -33,7 +33,8 @@ def next_key(generator):
     # As the generator's own `next`, which makes NumPy arrays, at which
     # `torch.compile` would break the graph.
     state = generator.state
-    words = state.value.clone()
+    value = state.value
+    words = value.clone()
     step = torch.tensor([0, 1], dtype=words.dtype, device=words.device)
     # Private in Keras: whether assigning writes to a scope and leaves the state.
     if in_stateless_scope():
@@ -41,7 +42,7 @@ def next_key(generator):
     else:
         # `assign` takes longer, and switches gradients off, which an exported graph
         # may not do.
-        state.value.add_(step)
+        value.add_(step)
     return words
 
 
@@ -49,7 +50,7 @@ def plain(rate):
     """A rate as a Python float where that costs nothing, to reckon with it faster."""
     if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
         return rate
-    known = rate.device.type == "cpu" and rate.ndim == 0 and not rate.requires_grad
+    known = rate.is_cpu and rate.ndim == 0 and not rate.requires_grad
     return rate.item() if known else rate
 
 
@@ -59,7 +60,7 @@ def keep_mask(shape, threshold, key):
         # The sign of a difference: loops over Booleans are compiled into slow ones.
         below = (threshold - 1 - _compiled_halves(shape, key)) >> 31
         return below.to(torch.int8) != 0
-    if key.device.type != "cpu":
+    if not key.is_cpu:
         # At 65536 the difference leaves 16 bits, and nothing is kept.
         halves = _device_halves(shape, key)
         return (halves >= threshold - 32768) & (threshold < 65536)
@@ -74,7 +75,7 @@ def uniform(shape, key):
     if torch.compiler.is_compiling():
         words, _ = _compiled_words(math.prod(shape), key)
         return (_shift_right(words, 8).float() * 2.0**-24).reshape(shape)
-    if key.device.type != "cpu":
+    if not key.is_cpu:
         return torch.rand(shape, generator=_generator(key), device=key.device)
     words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
     return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
@@ -100,45 +101,51 @@ def select(keep, x, scale=None):
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
         x, scale = x * scale, None
     if (
-        x.device.type != "cpu"
+        not x.is_cpu
         or x.numel() < _FEW
         or not x.is_floating_point()
-        or torch.broadcast_shapes(keep.shape, x.shape) != x.shape
+        or not _widens_to(keep.shape, x.shape)
     ):
         x = x if scale is None else x * scale
         return torch.where(keep, x, 0.0)
-    # All bits of a byte where kept, none elsewhere.
+    # Bytes, since compiled loops over Booleans are slow ones.
     compiling = torch.compiler.is_compiling()
-    bits = keep.to(torch.int8) if compiling else keep.view(torch.int8)
-    return _Select.apply(x, bits.neg(), scale)
+    ones = keep.to(torch.int8) if compiling else keep.view(torch.int8)
+    return _Select.apply(x, ones, scale)
+
+
+def _widens_to(shape, other):
+    """Whether broadcasting gives `other`. PyTorch's own test may outlast the mask."""
+    return shape == other or torch.broadcast_shapes(shape, other) == other
 
 
 class _Select(torch.autograd.Function):
-    """A selection by masking bits, which keeps one byte an element for later.
+    """A selection by integers, which keeps one byte an element for later.
 
-    On a CPU `torch.where` is a loop with a branch, taken at random: more than ten
-    times slower than the multiplication. Compiled, it would keep Booleans, which are
-    slow to load.
+    The bits of a number, read as an integer and multiplied by 1 or 0, are those of the
+    number or of zero, whatever they stand for, NaN too. On a CPU `torch.where` is a
+    loop with a branch, taken at random: more than ten times slower than the
+    multiplication. Compiled, it would keep Booleans, which are slow to load.
     """
 
     @staticmethod
-    def forward(x, bits, scale):
-        return _selected(x, bits, scale)
+    def forward(x, ones, scale):
+        return _selected(x, ones, scale)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, bits, ctx.scale = inputs
-        ctx.save_for_backward(bits)
+        _, ones, ctx.scale = inputs
+        ctx.save_for_backward(ones)
 
     @staticmethod
     def backward(ctx, gradient):
-        (bits,) = ctx.saved_tensors
+        (ones,) = ctx.saved_tensors
         # `apply` costs more than it does, and is for gradients of gradients.
         select = _Select.apply if torch.is_grad_enabled() else _selected
-        return select(gradient, bits, ctx.scale), None, None
+        return select(gradient, ones, ctx.scale), None, None
 
     @staticmethod
-    def vmap(info, in_dims, x, bits, scale):
+    def vmap(info, in_dims, x, ones, scale):
         if in_dims[0] is None:
             x = x.expand(info.batch_size, *x.shape)
         else:
@@ -147,22 +154,22 @@ class _Select(torch.autograd.Function):
         def lead(tensor, axis):
             if axis is None:
                 return tensor
-            ones = (1,) * (x.ndim - tensor.ndim)
+            between = (1,) * (x.ndim - tensor.ndim)
             tensor = tensor.movedim(axis, 0)
-            return tensor.reshape(info.batch_size, *ones, *tensor.shape[1:])
+            return tensor.reshape(info.batch_size, *between, *tensor.shape[1:])
 
-        return _Select.apply(x, lead(bits, in_dims[1]), lead(scale, in_dims[2])), 0
+        return _Select.apply(x, lead(ones, in_dims[1]), lead(scale, in_dims[2])), 0
 
 
 # PyTorch asks for it in each call; Python would find it out anew each time.
 _Select.forward.__signature__ = inspect.signature(_Select.forward)
 
 
-def _selected(x, bits, scale):
+def _selected(x, ones, scale):
     integers = _INTEGERS[x.dtype.itemsize]
-    bits = bits.to(integers)
-    mask = bits.bitwise_and_ if bits.shape == x.shape else bits.bitwise_and
-    kept = mask(x.view(integers)).view(x.dtype)
+    ones = ones.to(integers)
+    times = ones.mul_ if ones.shape == x.shape else ones.mul
+    kept = times(x.view(integers)).view(x.dtype)
     return kept if scale is None else kept.mul_(scale)
 
 
