@@ -5,6 +5,9 @@
 The parts, each a step of its own: a mere multiplication; the same in a Keras layer;
 drawing the mask and nothing else; selecting by a mask that is there. Beside them our
 whole `Dropout` and Keras's. Writes `parts.md` to the folder `--output`.
+
+`torch.compile` makes one loop of mask and selection, so they have no times of their
+own there.
 """
 
 import argparse
@@ -14,7 +17,7 @@ import sys
 
 from benchmarks import processes
 from benchmarks.layers import FLAT
-from benchmarks.timing import take_turns
+from benchmarks.timing import geometric_mean, take_turns
 
 RATE = 0.3
 COLUMNS = {
@@ -24,6 +27,12 @@ COLUMNS = {
     "select": "selection",
     "ours": "our `Dropout`",
     "keras": "Keras's",
+}
+BOUNDS = {
+    "ours": "faster than Keras",
+    "select": "were the mask free",
+    "call": "a layer that multiplies",
+    "multiply": "a multiplication",
 }
 
 
@@ -61,26 +70,49 @@ def measure(size, mode, budget):
     contenders = {
         "multiply": training_step(lambda x: x * 1.5, [], x, mode),
         "call": whole(Multiply()),
-        "draw": drawing(draw, layer.variables, mode),
-        "select": training_step(select, [], x, mode, [keep]),
         "ours": whole(layer),
         "keras": whole(keras.layers.Dropout(RATE, seed=1)),
     }
+    if mode != "compile":
+        contenders["draw"] = drawing(draw, layer.variables, mode)
+        contenders["select"] = training_step(select, [], x, mode, [keep])
     times = take_turns(contenders, budget=budget)
     taken = {name: 1e3 * times.median(name) for name in contenders}
     return {"mode": f"{BACKEND} {mode}", "size": size, "milliseconds": taken}
 
 
 def table(cells):
-    """A Markdown table in milliseconds, a row for each mode and size."""
-    lines = [
-        f"| | | {' | '.join(COLUMNS.values())} |",
-        f"|---|---|{'--:|' * len(COLUMNS)}",
+    """Milliseconds, a row for each mode and size, and the ratios over all sizes."""
+    cells = list(cells)
+    rows = [
+        [c["mode"], c["size"], *(_digits(c["milliseconds"].get(p)) for p in COLUMNS)]
+        for c in cells
     ]
-    for cell in cells:
-        times = " | ".join(f"{cell['milliseconds'][name]:.3g}" for name in COLUMNS)
-        lines.append(f"| {cell['mode']} | {cell['size']} | {times} |")
-    return "\n".join(lines) + "\n"
+    times = _markdown(["", "", *COLUMNS.values()], rows)
+    rows = []
+    for mode in dict.fromkeys(c["mode"] for c in cells):
+        own = [c["milliseconds"] for c in cells if c["mode"] == mode]
+        row = [mode]
+        for part in BOUNDS:
+            known = all(part in each for each in own)
+            ratios = [each["keras"] / each[part] for each in own] if known else []
+            row.append(_digits(geometric_mean(ratios) if known else None))
+        rows.append(row)
+    return f"{times}\n{_markdown(['', *BOUNDS.values()], rows)}"
+
+
+def _markdown(head, rows):
+    texts = sum(not name for name in head)
+    line = "---|" * texts + "--:|" * (len(head) - texts)
+    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"| {' | '.join(head)} |\n|{line}\n{body}\n"
+
+
+def _digits(number):
+    """Three digits, as a plain decimal."""
+    if number is None:
+        return "-"
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def main():

@@ -1,0 +1,47 @@
+"""The benchmarks run, and their tables say what was measured."""
+
+import keras
+import pytest
+
+from benchmarks import layers, parts, report
+from benchmarks.steps import MODES
+from benchmarks.timing import take_turns
+
+BACKEND = keras.backend.backend()
+# What is compiled by PyTorch takes long to compile.
+MODE = MODES[BACKEND][0]
+
+
+def test_all_take_as_many_turns_in_changing_order():
+    order = []
+    contenders = {name: (lambda name=name: order.append(name)) for name in "abc"}
+
+    times = take_turns(contenders, budget=0.0, least=20)
+
+    assert {name: len(taken) for name, taken in times.seconds.items()} == dict.fromkeys(
+        "abc", 20
+    )
+    # Each of them twice before the rounds.
+    rounds = [tuple(order[i : i + 3]) for i in range(6, len(order), 3)]
+    assert all(sorted(each) == ["a", "b", "c"] for each in rounds)
+    assert len(set(rounds)) > 3
+
+
+@pytest.mark.parametrize("dtype", layers.DTYPES)
+def test_a_layer_is_measured_beside_keras(dtype):
+    cell = layers.measure("Dropout", "small", 0.3, dtype, MODE, 0.0)
+
+    assert cell["elements"] == 32 * 64
+    assert {"multiply", "keras", "ours"} <= cell["milliseconds"].keys()
+    assert min(cell["milliseconds"].values()) > 0
+    assert f"`Dropout` | {cell['gain'][0]:.1f} |" in report.table([cell])
+
+
+def test_the_parts_are_measured_beside_the_whole():
+    cell = parts.measure("small", MODE, 0.0)
+
+    assert cell["milliseconds"].keys() == parts.COLUMNS.keys()
+    times, bounds = parts.table([cell]).split("\n\n")
+    assert len(times.splitlines()) == len(bounds.splitlines()) == 3
+    ratio = cell["milliseconds"]["keras"] / cell["milliseconds"]["ours"]
+    assert f"| {ratio:.3g} |" in bounds
