@@ -26,7 +26,7 @@ class Times:
         return tuple(float(q) for q in np.quantile(ratios, (0.5, 0.25, 0.75)))
 
 
-def take_turns(contenders, *, budget=1.0, least=7, most=60):
+def take_turns(contenders, *, budget=1.0, least=7, most=400):
     """Times functions by turns, after one call each to compile and one to warm up.
 
     Args:

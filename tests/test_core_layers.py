@@ -193,12 +193,10 @@ def test_alpha_dropout_golden():
     x = ops.convert_to_tensor([1.0, 1.0])
     keep = ops.array([True, False])
 
-    slope, intercept = functional.alpha_affine(0.2)
-    fifth = functional.alpha_drop(keep, x, 0.2)
+    fifth = functional.alpha_drop(keep, x, 0.8)
     half = functional.alpha_drop(keep, x, 0.5)
 
-    assert slope == pytest.approx(0.8789036, abs=1e-7)
-    assert intercept == pytest.approx(0.3090400, abs=1e-7)
+    assert functional.alpha_slope(0.8) == pytest.approx(0.8789036, abs=1e-7)
     assert array(fifth) == pytest.approx([1.1879436, -1.2361598], abs=1e-6)
     assert array(half) == pytest.approx([1.6655988, -0.7791939], abs=1e-6)
 
@@ -216,7 +214,7 @@ def test_alpha_dropout_golden():
 def test_alpha_dropout_has_the_derived_moments(
     cls, mean, variance, expected_mean, expected_variance
 ):
-    slope = functional.alpha_affine(0.1)[0]
+    slope = functional.alpha_slope(0.9)
     exact_mean = slope * 0.9 * mean
     spread = variance + 0.1 * (functional.SELU_SATURATION - mean) ** 2
     exact_variance = slope**2 * 0.9 * spread
@@ -235,10 +233,19 @@ def test_alpha_dropout_does_not_keep_the_mean_of_one_input():
     """A test that expects E[y] = x would be wrong: it is a(qx + pA) + b."""
     y = array(layers.AlphaDropout(0.2, seed=1)(np.ones((500, 500)), training=True))
 
-    slope, intercept = functional.alpha_affine(0.2)
-    expected = slope * (0.8 + 0.2 * functional.SELU_SATURATION) + intercept
+    # The intercept b is -0.2 a A.
+    expected = functional.alpha_slope(0.8) * 0.8
     assert abs(expected - 1) > 0.2
     assert close_to_mean(y, expected, 0.2 * 0.8 * (1.1879436 + 1.2361598) ** 2)
+
+
+def test_alpha_dropout_that_keeps_nothing_gives_the_mean():
+    """The rate is below 1, but not by as much as masks can realise."""
+    layer = layers.AlphaDropout(1.0 - 2**-20, seed=1)
+
+    y = array(layer(np.ones((50, 50), "float32"), training=True))
+
+    assert np.array_equal(y, np.zeros((50, 50)))
 
 
 @pytest.mark.parametrize("inputs", [None, [np.ones((2, 3))] * 2, {"x": np.ones(3)}])

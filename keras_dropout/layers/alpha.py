@@ -16,9 +16,9 @@ class _AlphaLayer(BernoulliLayer):
     )
 
     def perturb(self, x):
-        rate = self.current("rate")
+        rate = random.plain(self.current("rate"))
         keep = random.keep_mask(self.mask_shape(ops.shape(x)), rate, self.key())
-        return functional.alpha_drop(keep, x, 1.0 - random.keep_probability(rate))
+        return functional.alpha_drop(keep, x, random.keep_probability(rate))
 
 
 @registered

@@ -25,19 +25,25 @@ def inverse(probability):
     return ops.divide_no_nan(1.0, probability)
 
 
-def alpha_affine(rate):
-    r"""The slope and intercept that give alpha dropout mean 0 and variance 1.
+def alpha_slope(keep_probability):
+    r"""The slope that gives alpha dropout a variance of 1.
 
-    $$a = \left(q (1 + p A^2)\right)^{-1/2}, \qquad b = -a p A, \qquad q = 1 - p$$
+    $$a = \left(q (1 + p A^2)\right)^{-1/2}, \qquad p = 1 - q$$
+
+    It is 0 where nothing is kept, since no slope gives a constant a variance.
     """
-    slope = ((1.0 - rate) * (1.0 + rate * SELU_SATURATION**2)) ** -0.5
-    return slope, -slope * rate * SELU_SATURATION
+    square = SELU_SATURATION**2
+    variance = keep_probability * ((1.0 + square) - square * keep_probability)
+    return inverse(variance) ** 0.5
 
 
-def alpha_drop(keep, x, rate):
-    """Alpha dropout of `x`: SELU's saturation where dropped, then the affine map."""
-    slope, intercept = alpha_affine(rate)
-    dropped = slope * SELU_SATURATION + intercept
+def alpha_drop(keep, x, keep_probability):
+    r"""Alpha dropout of `x`: SELU's saturation where dropped, then the affine map.
+
+    With the intercept $b = -a p A$ what is dropped becomes $a A + b = a q A$.
+    """
+    slope = alpha_slope(keep_probability)
+    dropped = slope * (SELU_SATURATION * keep_probability)
     # The kept are slope * x + intercept, written as what they have over the dropped.
     return where_kept(keep, x - SELU_SATURATION, slope) + ops.cast(dropped, x.dtype)
 

@@ -100,16 +100,18 @@ def select(keep, x, scale=None):
     """`scale * x` where kept and 0 elsewhere."""
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
         x, scale = x * scale, None
+    compiling = torch.compiler.is_compiling()
     if (
         not x.is_cpu
         or x.numel() < _FEW
         or not x.is_floating_point()
         or not _widens_to(keep.shape, x.shape)
+        # Compiled, integers of 16 bits are slow, and a shared mask is easy to predict.
+        or (compiling and x.dtype.itemsize == 2 and keep.shape != x.shape)
     ):
         x = x if scale is None else x * scale
         return torch.where(keep, x, 0.0)
     # Bytes, since compiled loops over Booleans are slow ones.
-    compiling = torch.compiler.is_compiling()
     ones = keep.to(torch.int8) if compiling else keep.view(torch.int8)
     return _Select.apply(x, ones, scale)
 
@@ -166,6 +168,9 @@ _Select.forward.__signature__ = inspect.signature(_Select.forward)
 
 
 def _selected(x, ones, scale):
+    if torch.compiler.is_compiling() and x.dtype.itemsize == 2:
+        # As float32, which the compiled loop is in anyway.
+        return _selected(x.float(), ones, scale).to(x.dtype)
     integers = _INTEGERS[x.dtype.itemsize]
     ones = ones.to(integers)
     times = ones.mul_ if ones.shape == x.shape else ones.mul

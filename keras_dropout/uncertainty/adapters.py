@@ -50,7 +50,7 @@ def _alpha_dropout(layer, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
     rate = sampling.number(layer, "rate")
     keep = random.keep_mask(shape, rate, random.next_key(layer.seed_generator))
-    return functional.alpha_drop(keep, inputs, rate)
+    return functional.alpha_drop(keep, inputs, random.keep_probability(rate))
 
 
 def _gaussian_dropout(layer, inputs, training=None):
