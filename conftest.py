@@ -26,6 +26,19 @@ def pytest_report_header():
 
 
 @pytest.fixture(autouse=True)
+def _compiled_soon(request):
+    """Most tests run once what they compile, so the compiler need not try hard.
+
+    It does for slow tests, for what they run in processes of their own, and for users.
+    """
+    if BACKEND == "jax":
+        import jax
+
+        slow = request.node.get_closest_marker("slow") is not None
+        jax.config.update("jax_disable_most_optimizations", not slow)
+
+
+@pytest.fixture(autouse=True)
 def _same_start(request):
     """Every test starts from the same seeds, and examples count names from zero."""
     keras.utils.set_random_seed(1234)

@@ -109,8 +109,13 @@ def _multiplied(keep, x, scale):
     def multiply(x):
         factor = tf.cast(keep, x.dtype)
         factor = factor if scale is None else factor * scale
-        # What is kept for later is the mask of bytes, not the factor.
-        gradient = functools.partial(_multiplied, keep, scale=scale)
+
+        def gradient(upstream):
+            # Not before it is needed: finding the factor made twice, the optimizer of
+            # graphs would keep it in place of the mask, of one byte an element.
+            with tf.control_dependencies([upstream]):
+                return _multiplied(keep, upstream, scale)
+
         return tf.raw_ops.MulNoNan(x=x, y=factor), gradient
 
     return multiply(x)

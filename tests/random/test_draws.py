@@ -140,6 +140,27 @@ def test_draws_under_xla_take_symbolic_shapes_and_live_rates():
         assert near(z, 0, 1)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="graphs of TensorFlow")
+def test_graphs_keep_the_mask_and_not_a_factor_of_floats():
+    """Two equal casts would be merged, and their result kept for the backward pass."""
+    import tensorflow as tf
+
+    @tf.function
+    def step(x, keep, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = random.select(keep, x, 1.25)
+        return tape.gradient(y, x, upstream)
+
+    floats, bools = tf.TensorSpec((8, 16)), tf.TensorSpec((8, 16), tf.bool)
+    graph = step.get_concrete_function(floats, bools, floats).graph
+    casts = [op for op in graph.get_operations() if op.type == "Cast"]
+
+    forward, backward = casts
+    assert [op.name for op in backward.control_inputs] == ["upstream"]
+    assert not forward.control_inputs
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA on TensorFlow")
 @pytest.mark.parametrize("jit", [False, True])
 def test_selection_has_exact_gradients_of_both_orders(jit):
