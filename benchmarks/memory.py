@@ -5,17 +5,18 @@
 A stack of dense layers, each with dropout after it, is fitted to one batch, in a
 process of its own for each contender. What a step takes above the same process before
 it, in tensors of the batch: the stack keeps outputs, weights and gradients, and dropout
-adds what it keeps for the backward pass.
+adds what it keeps for the backward pass. Writes `memory.md` to the folder `--output`.
 """
 
 import argparse
 import json
+import pathlib
 import resource
 import statistics
 
 from benchmarks import processes
 
-SHAPE = (2048, 2048)
+SHAPE = (32768, 512)
 DEPTH = 6
 CONTENDERS = ("none", "keras", "ours")
 
@@ -26,7 +27,6 @@ def measure(contender):
     import numpy as np
 
     import keras_dropout
-    from benchmarks.steps import BACKEND
 
     sources = {"none": None, "keras": keras.layers, "ours": keras_dropout.layers}
     source = sources[contender]
@@ -43,7 +43,7 @@ def measure(contender):
     model.train_on_batch(x[:8], y[:8])
     before = _peak()
     model.train_on_batch(x, y)
-    return {"backend": BACKEND, "tensors": (_peak() - before) / x.nbytes}
+    return {"tensors": (_peak() - before) / x.nbytes}
 
 
 def _peak():
@@ -51,16 +51,34 @@ def _peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def table(taken):
+    """A Markdown table of the tensors of a step, and of what each dropout adds."""
+    lines = [
+        "| | without | Keras's | ours | each of Keras's adds | each of ours adds |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for backend, tensors in taken.items():
+        row = [f"{tensors[name]:.1f}" for name in CONTENDERS]
+        for name in CONTENDERS[1:]:
+            row.append(f"{(tensors[name] - tensors['none']) / DEPTH:.1f}")
+        lines.append(f"| {backend} | {' | '.join(row)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--output", type=pathlib.Path, default=pathlib.Path("docs/assets/benchmarks")
+    )
     parser.add_argument("--measure", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))
         return
-    for backend in processes.BACKENDS:
-        taken = {}
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    taken = {backend: {} for backend in processes.BACKENDS}
+    for backend in taken:
         for contender in CONTENDERS:
             passed = ["--measure", contender]
             found = [
@@ -68,12 +86,9 @@ def main():
                 for _ in range(arguments.repeats)
                 for cell in processes.measure("benchmarks.memory", passed, [backend])
             ]
-            taken[contender] = round(statistics.median(found), 1)
-        each = {
-            name: round((taken[name] - taken["none"]) / DEPTH, 2)
-            for name in CONTENDERS[1:]
-        }
-        print(json.dumps({backend: taken, "a dropout adds": each}), flush=True)
+            taken[backend][contender] = statistics.median(found)
+    (arguments.output / "memory.md").write_text(table(taken))
+    print(table(taken))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def run(backend, arguments, path=()):
     paths = os.pathsep.join(map(str, (*path, ROOT)))
     variables = {"KERAS_BACKEND": backend, "PYTHONPATH": paths, "MPLBACKEND": "Agg"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments],
+        [sys.executable, "-m", "pytest", "-n", "2", *arguments],
         cwd=ROOT,
         env={**os.environ, **threads, **variables},
         stdout=subprocess.PIPE,

@@ -8,8 +8,7 @@ import pytest
 
 import keras_dropout
 
-# In one worker, for the site to be built once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.slow
 
 ANCHOR = re.compile(r'id="(keras_dropout[\w.]*)"')
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
