@@ -1,6 +1,6 @@
 """Compares every layer that has a twin in Keras, forward and backward.
 
-    python -m benchmarks.layers                   all, on each backend (an hour)
+    python -m benchmarks.layers                   all, on each backend (half an hour)
     python -m benchmarks.layers --quick           the heart of it (some minutes)
     python -m benchmarks.layers --backend jax     one backend
 
