@@ -118,10 +118,11 @@ def test_activity_is_regularized():
     layer = kd.layers.Dropout(0.0, activity_regularizer=keras.regularizers.L1(1.0))
     x = ops.ones((4, 8))
     layer(x, training=True)
+    (first,) = map(float, layer.losses)
 
-    layer(x, training=True)
+    layer(2 * x, training=True)
 
-    assert layer.losses
+    assert float(layer.losses[-1]) == 2 * first > 0
 
 
 def test_a_subclass_with_weights_goes_through_keras(monkeypatch):
