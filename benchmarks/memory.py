@@ -14,7 +14,7 @@ import pathlib
 import resource
 import statistics
 
-from benchmarks import processes
+from benchmarks import processes, report
 
 SHAPE = (32768, 512)
 DEPTH = 6
@@ -53,16 +53,14 @@ def _peak():
 
 def table(taken):
     """A Markdown table of the tensors of a step, and of what each dropout adds."""
-    lines = [
-        "| | without | Keras's | ours | each of Keras's adds | each of ours adds |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
+    adds = ["each of Keras's adds", "each of ours adds"]
+    rows = []
     for backend, tensors in taken.items():
-        row = [f"{tensors[name]:.1f}" for name in CONTENDERS]
+        row = [backend, *(f"{tensors[name]:.1f}" for name in CONTENDERS)]
         for name in CONTENDERS[1:]:
             row.append(f"{(tensors[name] - tensors['none']) / DEPTH:.1f}")
-        lines.append(f"| {backend} | {' | '.join(row)} |")
-    return "\n".join(lines) + "\n"
+        rows.append(row)
+    return report.markdown(["", "without", "Keras's", "ours", *adds], rows)
 
 
 def main():

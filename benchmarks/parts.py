@@ -15,7 +15,7 @@ import json
 import pathlib
 import sys
 
-from benchmarks import processes
+from benchmarks import processes, report
 from benchmarks.layers import FLAT
 from benchmarks.timing import geometric_mean, take_turns
 
@@ -88,7 +88,7 @@ def table(cells):
         [c["mode"], c["size"], *(_digits(c["milliseconds"].get(p)) for p in COLUMNS)]
         for c in cells
     ]
-    times = _markdown(["", "", *COLUMNS.values()], rows)
+    times = report.markdown(["", "", *COLUMNS.values()], rows)
     rows = []
     for mode in dict.fromkeys(c["mode"] for c in cells):
         own = [c["milliseconds"] for c in cells if c["mode"] == mode]
@@ -98,14 +98,7 @@ def table(cells):
             ratios = [each["keras"] / each[part] for each in own] if known else []
             row.append(_digits(geometric_mean(ratios) if known else None))
         rows.append(row)
-    return f"{times}\n{_markdown(['', *BOUNDS.values()], rows)}"
-
-
-def _markdown(head, rows):
-    texts = sum(not name for name in head)
-    line = "---|" * texts + "--:|" * (len(head) - texts)
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"| {' | '.join(head)} |\n|{line}\n{body}\n"
+    return f"{times}\n{report.markdown(['', *BOUNDS.values()], rows)}"
 
 
 def _digits(number):

@@ -25,11 +25,8 @@ def table(cells):
     and dtypes), what a mere multiplication would reach over all, the worst cell with
     its quartiles, and how many multiplications the large ones cost.
     """
-    lines = [
-        "| | | small | medium | large | all | at most | worst cell | large, in "
-        "multiplications |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    head = ["", "", *SIZES, "all", "at most", "worst cell", "large, in multiplications"]
+    rows = []
     for mode, layer in dict.fromkeys((c["mode"], c["layer"]) for c in cells):
         own = [c for c in cells if (c["mode"], c["layer"]) == (mode, layer)]
         row = [mode, f"`{layer}`"]
@@ -41,11 +38,20 @@ def table(cells):
         middle, low, high = min((c["gain"] for c in own), key=lambda gain: gain[0])
         row.append(f"{middle:.2f} [{low:.2f}, {high:.2f}]")
         row.append(_mean([c["cost"][0] for c in own if c["size"] == "large"]))
-        lines.append("| " + " | ".join(row) + " |")
+        rows.append(row)
+    text = markdown(head, rows)
     unseeded = [c["gain_torch"][0] for c in cells if "gain_torch" in c]
     if unseeded:
-        lines += ["", f"`Dropout` over `F.dropout` of PyTorch: {_mean(unseeded)}."]
-    return "\n".join(lines) + "\n"
+        text += f"\n`Dropout` over `F.dropout` of PyTorch: {_mean(unseeded)}.\n"
+    return text
+
+
+def markdown(head, rows):
+    """A table in Markdown; columns of numbers have a name, those of texts have none."""
+    texts = sum(not name for name in head)
+    line = "---|" * texts + "--:|" * (len(head) - texts)
+    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"| {' | '.join(head)} |\n|{line}\n{body}\n"
 
 
 def _mean(values):
