@@ -9,7 +9,7 @@ import torch  # noqa: F401, I001
 import keras
 import pytest
 
-from keras_dropout.random import sampling
+from keras_dropout.random import context
 
 BACKEND = keras.backend.backend()
 
@@ -45,7 +45,7 @@ def _same_start(request):
     if isinstance(request.node, pytest.DoctestItem):
         keras.backend.clear_session(free_memory=False)
     yield
-    assert not sampling.is_active(), "the noise was left switched on"
+    assert not context.is_active(), "the noise was left switched on"
 
 
 @pytest.fixture(params=["float32", "mixed_float16", "mixed_bfloat16"])

@@ -1,11 +1,12 @@
 """Noise as part of the model: dropouts, max-norm and honest uncertainty for Keras."""
 
-from keras_dropout import callbacks, constraints, layers, losses, schedules
+from keras_dropout import callbacks, constraints, layers, losses, plots, schedules
+from keras_dropout._registration import custom_objects
 from keras_dropout._version import __version__
-from keras_dropout.registration import custom_objects
-from keras_dropout.seeds import reseed
+from keras_dropout.random.seeding import reseed
+from keras_dropout.sampling import MonteCarlo, mc_predict
 from keras_dropout.surgery import insert_dropout, replace_dropout, strip_dropout
-from keras_dropout.uncertainty import MonteCarlo, Prediction, mc_predict
+from keras_dropout.uncertainty import Prediction
 
 __all__ = [
     "MonteCarlo",
@@ -18,6 +19,7 @@ __all__ = [
     "layers",
     "losses",
     "mc_predict",
+    "plots",
     "replace_dropout",
     "reseed",
     "schedules",

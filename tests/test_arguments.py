@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dropout import layers, validation
+from keras_dropout import _validation, layers
 
 ANYTHING = st.one_of(
     st.none(),
@@ -27,24 +27,24 @@ def is_number(value):
 def test_a_rate_is_a_real_number_in_the_unit_interval(value):
     if not is_number(value):
         with pytest.raises(TypeError, match=r"`rate`.*Received: rate="):
-            validation.probability("rate", value)
+            _validation.probability("rate", value)
     elif not 0 <= value <= 1:
         with pytest.raises(ValueError, match=r"`rate`.*Received: rate="):
-            validation.probability("rate", value)
+            _validation.probability("rate", value)
     else:
-        assert validation.probability("rate", value) == value
+        assert _validation.probability("rate", value) == value
 
 
 @given(ANYTHING)
 def test_a_deviation_is_finite_and_not_negative(value):
     if not is_number(value):
         with pytest.raises(TypeError, match="Received"):
-            validation.non_negative("stddev", value)
+            _validation.non_negative("stddev", value)
     elif not 0 <= value < math.inf:
         with pytest.raises(ValueError, match="Received"):
-            validation.non_negative("stddev", value)
+            _validation.non_negative("stddev", value)
     else:
-        assert validation.non_negative("stddev", value) == value
+        assert _validation.non_negative("stddev", value) == value
 
 
 @given(
@@ -60,10 +60,10 @@ def test_a_noise_shape_holds_positive_integers_and_none(value):
     )
     if fits:
         expected = None if value is None else tuple(value)
-        assert validation.noise_shape(value) == expected
+        assert _validation.noise_shape(value) == expected
     else:
         with pytest.raises(ValueError, match="`noise_shape`"):
-            validation.noise_shape(value)
+            _validation.noise_shape(value)
 
 
 @pytest.mark.parametrize("rate", [-0.5, 1.5, float("nan"), float("inf"), -1e-9])

@@ -7,7 +7,7 @@ from keras import ops
 from scipy import stats
 
 from keras_dropout import layers, random
-from keras_dropout.layers import functional
+from keras_dropout.layers._base import formulas
 from tests.test_contract import array
 
 SIGMAS = 5
@@ -62,9 +62,9 @@ def test_dropout_has_the_asked_rate_mean_and_variance(rate, dtype):
 def test_dropout_golden():
     x = ops.convert_to_tensor([1.0, 2.0, 3.0, 4.0])
 
-    half = functional.where_kept(ops.array([True, False, True, True]), x, 2.0)
-    fifth = functional.where_kept(ops.array([True, True, False, True]), x, 1.25)
-    original = functional.where_kept(ops.array([True, False, True, True]), x)
+    half = formulas.where_kept(ops.array([True, False, True, True]), x, 2.0)
+    fifth = formulas.where_kept(ops.array([True, True, False, True]), x, 1.25)
+    original = formulas.where_kept(ops.array([True, False, True, True]), x)
 
     assert array(half).tolist() == [2, 0, 6, 8]
     assert array(fifth).tolist() == [1.25, 2.5, 0, 5]
@@ -162,8 +162,8 @@ def test_channel_masks_have_the_asked_rate(layer):
 def test_spatial_dropout_golden():
     x = ops.convert_to_tensor([[[1.0, 2.0], [3.0, 4.0]]])
 
-    channels = functional.where_kept(ops.array([[[True, False]]]), x, 2.0)
-    locked = functional.where_kept(ops.array([[[False, True]]]), x, 2.0)
+    channels = formulas.where_kept(ops.array([[[True, False]]]), x, 2.0)
+    locked = formulas.where_kept(ops.array([[[False, True]]]), x, 2.0)
 
     assert array(channels).tolist() == [[[2, 0], [6, 0]]]
     assert array(locked).tolist() == [[[0, 4], [0, 8]]]
@@ -193,10 +193,10 @@ def test_alpha_dropout_golden():
     x = ops.convert_to_tensor([1.0, 1.0])
     keep = ops.array([True, False])
 
-    fifth = functional.alpha_drop(keep, x, 0.8)
-    half = functional.alpha_drop(keep, x, 0.5)
+    fifth = formulas.alpha_drop(keep, x, 0.8)
+    half = formulas.alpha_drop(keep, x, 0.5)
 
-    assert functional.alpha_slope(0.8) == pytest.approx(0.8789036, abs=1e-7)
+    assert formulas.alpha_slope(0.8) == pytest.approx(0.8789036, abs=1e-7)
     assert array(fifth) == pytest.approx([1.1879436, -1.2361598], abs=1e-6)
     assert array(half) == pytest.approx([1.6655988, -0.7791939], abs=1e-6)
 
@@ -214,9 +214,9 @@ def test_alpha_dropout_golden():
 def test_alpha_dropout_has_the_derived_moments(
     cls, mean, variance, expected_mean, expected_variance
 ):
-    slope = functional.alpha_slope(0.9)
+    slope = formulas.alpha_slope(0.9)
     exact_mean = slope * 0.9 * mean
-    spread = variance + 0.1 * (functional.SELU_SATURATION - mean) ** 2
+    spread = variance + 0.1 * (formulas.SELU_SATURATION - mean) ** 2
     exact_variance = slope**2 * 0.9 * spread
     x = np.random.default_rng(1).normal(mean, variance**0.5, (2000, 200))
 
@@ -234,7 +234,7 @@ def test_alpha_dropout_does_not_keep_the_mean_of_one_input():
     y = array(layers.AlphaDropout(0.2, seed=1)(np.ones((500, 500)), training=True))
 
     # The intercept b is -0.2 a A.
-    expected = functional.alpha_slope(0.8) * 0.8
+    expected = formulas.alpha_slope(0.8) * 0.8
     assert abs(expected - 1) > 0.2
     assert close_to_mean(y, expected, 0.2 * 0.8 * (1.1879436 + 1.2361598) ** 2)
 

@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers import blocks
-from keras_dropout.random import sampling
+from keras_dropout.layers.regions import _blocks
+from keras_dropout.random import context
 from tests.bounds import near
 from tests.test_contract import array
 
@@ -41,7 +41,7 @@ def cover(sizes, block):
 
 
 def seed_rate(rate, sizes, block):
-    return float(blocks.seed_rate(ops.array(rate, "float32"), sizes, block))
+    return float(_blocks.seed_rate(ops.array(rate, "float32"), sizes, block))
 
 
 @pytest.mark.parametrize(("sizes", "block"), MAPS)
@@ -89,7 +89,7 @@ def test_golden_line():
     """Length 5, block 3: one seed, in the middle of its three places."""
     seeds = ops.array([[[False], [True], [False]]])
 
-    dropped = array(blocks.drop(seeds, (1,), (5,), (3,)))[0, :, 0]
+    dropped = array(_blocks.drop(seeds, (1,), (5,), (3,)))[0, :, 0]
 
     assert dropped.tolist() == [False, True, True, True, False]
     keep = ~dropped
@@ -102,7 +102,7 @@ def test_golden_map():
     seeds = np.zeros((1, 3, 3, 1), bool)
     seeds[0, 0, 0] = seeds[0, 2, 1] = True
 
-    dropped = array(blocks.drop(ops.array(seeds), (1, 2), (4, 4), (2, 2)))[0, ..., 0]
+    dropped = array(_blocks.drop(ops.array(seeds), (1, 2), (4, 4), (2, 2)))[0, ..., 0]
 
     assert dropped.astype(int).tolist() == [
         [1, 1, 0, 0],
@@ -117,7 +117,7 @@ def test_a_seed_spreads_over_its_block(block):
     seeds = np.zeros((1, 12 - block + 1), bool)
     seeds[0, 2] = True
 
-    dropped = array(blocks.spread(ops.array(seeds), 1, block))[0]
+    dropped = array(_blocks.spread(ops.array(seeds), 1, block))[0]
 
     assert np.flatnonzero(dropped).tolist() == list(range(2, 2 + block))
     assert dropped.size == 12
@@ -171,7 +171,7 @@ def test_batch_scale_is_one_number_but_each_row_has_its_own_while_sampling():
     x = np.ones((16, 8, 8, 3), "float32")
 
     trained = array(layer(x, training=True))
-    with sampling.sampling([layer]):
+    with context.sampling([layer]):
         sampled = array(layer(x))
 
     assert len(np.unique(trained)) == 2

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers import functional
+from keras_dropout.layers._base import formulas
 from tests.bounds import near
 
 K = keras.layers
@@ -101,8 +101,8 @@ def test_inference_is_keras_loop_bit_for_bit(name):
 def test_zoneout_golden():
     old, new = ops.convert_to_tensor([1.0, 2.0]), ops.convert_to_tensor([5.0, 6.0])
 
-    trained = functional.where_updated(ops.convert_to_tensor([0.0, 1.0]), old, new)
-    inferred = functional.blend(0.1, old, new)
+    trained = formulas.where_updated(ops.convert_to_tensor([0.0, 1.0]), old, new)
+    inferred = formulas.blend(0.1, old, new)
 
     assert array(trained).tolist() == [1.0, 6.0]
     assert array(inferred) == pytest.approx([4.6, 5.6])

@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers, schedules
-from keras_dropout.layers.masked import BernoulliLayer
-from keras_dropout.random import sampling
+from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.random import context
 
 BACKEND = keras.backend.backend()
 SCHEDULE = schedules.Linear(0.125, 0.625, steps=4)
@@ -131,7 +131,7 @@ def test_sampling_does_not_advance_the_schedule():
     layer = RateProbe(SCHEDULE)
     layer(np.ones((1, 1)), training=True)
 
-    with sampling.sampling([layer]):
+    with context.sampling([layer]):
         sampled = [float(layer(np.ones((1, 1)))[0, 0]) for _ in range(3)]
 
     assert sampled == [0.25] * 3

@@ -12,20 +12,22 @@ import keras_dropout as kd
 PACKAGE = pathlib.Path(kd.__file__).parent
 # Lower numbers may not import higher ones.
 LEVELS = {
-    "registration": 0,
-    "validation": 0,
-    "random": 1,
-    "schedules": 1,
-    "seeds": 1,
-    "selection": 1,
-    "losses": 1,
-    "constraints": 1,
-    "layers": 2,
-    "uncertainty": 3,
-    "surgery": 3,
-    "callbacks": 3,
-    "metrics": 3,
-    "plots": 3,
+    "_validation": 0,
+    "_registration": 0,
+    "_keras": 0,
+    "_model": 1,
+    "random": 2,
+    "schedules": 2,
+    "losses": 2,
+    "constraints": 2,
+    "layers": 3,
+    "graph": 4,
+    "surgery": 5,
+    "callbacks": 5,
+    "uncertainty": 5,
+    "metrics": 5,
+    "plots": 6,
+    "sampling": 6,
 }
 
 

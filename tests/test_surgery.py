@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout import layers
-from keras_dropout.seeds import flatten_layers
+from keras_dropout._model import flatten_layers
 
 K = keras.layers
 X = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")

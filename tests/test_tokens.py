@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers import embedding, patches, tokens
+from keras_dropout.layers.tokens import embedding, patches, token_dropout
 from tests.bounds import near
 from tests.test_contract import array
 
@@ -21,7 +21,7 @@ def mask_of(x):
 def test_token_dropout_golden():
     keep = ops.array([[False, True, True, False]])
 
-    y = tokens.replace_tokens(ops.array(IDS), keep, 1, (0,))
+    y = token_dropout.replace_tokens(ops.array(IDS), keep, 1, (0,))
 
     assert array(y).tolist() == [[1, 6, 7, 0]]
 

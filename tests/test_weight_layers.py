@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers import affine, functional
+from keras_dropout.layers._base import formulas
+from keras_dropout.layers.weights import _affine
 from tests.bounds import near
 from tests.gradients import weight_gradients
 
@@ -194,7 +195,7 @@ def test_relu_mean_is_exact(scale):
     means = np.array([-2.0, 0.0, 0.5, 3.0], "float32")
 
     stddevs = ops.full((4,), scale, "float32")
-    ours = array(affine.relu_mean(ops.convert_to_tensor(means), stddevs))
+    ours = array(_affine.relu_mean(ops.convert_to_tensor(means), stddevs))
 
     for mean, value in zip(means, ours, strict=True):
         if scale < 1e-3:
@@ -241,7 +242,7 @@ def test_weight_drop_variational_drops_whole_columns():
 def test_mixout_golden():
     w, u = ops.full((2,), 2.0), ops.ones((2,))
 
-    mixed = functional.mix(np.array([True, False]), w, u, ops.convert_to_tensor(0.5))
+    mixed = formulas.mix(np.array([True, False]), w, u, ops.convert_to_tensor(0.5))
 
     assert array(mixed).tolist() == [3.0, 1.0]
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_dropout import layers, seeds
-from keras_dropout.layers.weights import call_with, raw
+from keras_dropout import _model, layers
+from keras_dropout.layers.weights._weight_noise import call_with, raw
 from tests.gradients import slope, weight_gradients
 
 K = keras.layers
@@ -106,7 +106,7 @@ def test_training_is_noisy_and_leaves_the_raw_weights_alone(wrapper, case):
 def test_at_rate_zero_training_is_the_bare_layers_bit_for_bit(wrapper, case):
     layer, x, _ = case
     noisy = wrapped(wrapper, case, rate=0.0)
-    generators = seeds.seed_generators(layer)
+    generators = _model.seed_generators(layer)
     starts = [array(g.state).copy() for g in generators]
 
     plain = layer(x, training=True)

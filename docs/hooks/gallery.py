@@ -14,29 +14,17 @@ import types
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
-from mkdocs.utils.meta import get_data
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 
 import keras_dropout
-from keras_dropout import layers, plots
+from keras_dropout import layers
+from keras_dropout.layers._families import FAMILIES, family_of
 
 GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
 CHANGELOG = pathlib.Path(__file__).parents[2] / "CHANGELOG.md"
-# The order of the gallery: what is dropped together.
-FAMILIES = {
-    "units": "Single units",
-    "channels": "Whole channels",
-    "regions": "Regions",
-    "paths": "Paths and layers",
-    "tokens": "Tokens and heads",
-    "weights": "Weights",
-    "recurrent": "Recurrent networks",
-    "pooling": "Pooling and activations",
-    "passes": "Several passes",
-}
 SECTIONS = ("## When to use it", "## When not", "## Differences")
 
 
@@ -88,8 +76,7 @@ def complain(what, names):
 
 def public_modules():
     """The public modules by name, with the public names in each."""
-    # Plots are not imported with the package, which does not need Matplotlib.
-    modules = {"keras_dropout": keras_dropout, plots.__name__: plots}
+    modules = {"keras_dropout": keras_dropout}
     for name in keras_dropout.__all__:
         value = getattr(keras_dropout, name)
         if isinstance(value, types.ModuleType):
@@ -190,11 +177,7 @@ def by_family():
     complain("pages in docs/gallery without a layer", set(pages) - set(LAYERS))
     families = {family: [] for family in FAMILIES}
     for name in LAYERS:
-        family = get_data(pages[name].read_text())[1].get("family")
-        if family not in FAMILIES:
-            message = f"docs/gallery/{name}.md needs `family:`, one of {list(FAMILIES)}"
-            raise PluginError(message)
-        families[family].append(name)
+        families[family_of(getattr(layers, name))].append(name)
     return {family: names for family, names in families.items() if names}
 
 

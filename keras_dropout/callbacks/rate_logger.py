@@ -4,8 +4,8 @@ import numbers
 
 import keras
 
-from keras_dropout.layers.base import live_names
-from keras_dropout.selection import select
+from keras_dropout._model import select
+from keras_dropout.layers._base.live import live_names
 
 
 class RateLogger(keras.callbacks.Callback):

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from keras_dropout import validation
-from keras_dropout.layers.base import live_names
+from keras_dropout import _keras, _validation
+from keras_dropout._model import select
+from keras_dropout._validation import invalid
+from keras_dropout.layers._base.live import live_names
 from keras_dropout.schedules import Schedule
-from keras_dropout.selection import select
-from keras_dropout.validation import invalid
 
 
 class RateScheduler(keras.callbacks.Callback):
@@ -58,7 +58,7 @@ class RateScheduler(keras.callbacks.Callback):
             raise TypeError(invalid("schedule", expected, schedule))
         self.schedule = schedule
         self.layers = layers
-        self.unit = validation.choice("unit", unit, ("step", "epoch"))
+        self.unit = _validation.choice("unit", unit, ("step", "epoch"))
         self.attribute = attribute
         self._targets = []
         self._begun = 0
@@ -125,5 +125,4 @@ def steps_taken(model):
     if optimizer is None:
         return 0
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    # Private in Keras: the public count is of updates, which may take several batches.
-    return int(ops.convert_to_numpy(optimizer._iterations))
+    return int(ops.convert_to_numpy(_keras.batches_counted(optimizer)))

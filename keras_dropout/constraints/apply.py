@@ -4,12 +4,11 @@ import warnings
 
 import keras
 
-from keras_dropout import validation
+from keras_dropout import _validation
+from keras_dropout._model import flatten_layers, select
 from keras_dropout.constraints.incoming import handed_down, incoming
 from keras_dropout.constraints.max_norm import MaxNorm
 from keras_dropout.constraints.saved import saved
-from keras_dropout.seeds import flatten_layers
-from keras_dropout.selection import select
 
 
 def apply_max_norm(model, max_value=3.0, layers=None):
@@ -56,7 +55,7 @@ def apply_max_norm(model, max_value=3.0, layers=None):
         - Srivastava et al., 2014, [Dropout: A Simple Way to Prevent Neural Networks
           from Overfitting](https://jmlr.org/papers/v15/srivastava14a.html)
     """
-    max_value = validation.positive("max_value", max_value)
+    max_value = _validation.positive("max_value", max_value)
     if not model.built:
         raise ValueError(
             "Max-norm acts on weights, so the model must be built first, for example "

@@ -4,13 +4,9 @@ import dataclasses
 
 import keras
 
-# The only cell that Keras does not name in public. Making a layer to ask it for its
-# class would start TensorFlow's devices as soon as this package is imported.
-from keras.src.layers.rnn.conv_lstm import ConvLSTMCell
-
-from keras_dropout import validation
-from keras_dropout.seeds import flatten_layers
-from keras_dropout.validation import invalid
+from keras_dropout import _keras, _validation
+from keras_dropout._model import flatten_layers
+from keras_dropout._validation import invalid
 
 
 def _all_but_last(layer):
@@ -72,7 +68,7 @@ _table = {
     keras.layers.SimpleRNNCell: _recurrent,
     keras.layers.LSTMCell: _recurrent,
     keras.layers.GRUCell: _recurrent,
-    ConvLSTMCell: _recurrent_convolution,
+    _keras.ConvLSTMCell: _recurrent_convolution,
     keras.layers.BatchNormalization: _gains,
     keras.layers.LayerNormalization: _gains,
     keras.layers.GroupNormalization: _gains,
@@ -200,7 +196,7 @@ def _checked(axes):
         expected = "a dictionary from names of weights to their incoming axes"
         raise TypeError(invalid("incoming_axes", expected, axes))
     return {
-        name: None if each is None else validation.axes("incoming_axes", each)
+        name: None if each is None else _validation.axes("incoming_axes", each)
         for name, each in axes.items()
     }
 

@@ -5,9 +5,9 @@ import math
 import keras
 from keras import ops
 
-from keras_dropout import validation
-from keras_dropout.registration import registered
-from keras_dropout.validation import invalid
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout._validation import invalid
 
 # The largest relative error of rounding a number to each dtype.
 _ROUNDOFF = {
@@ -99,13 +99,13 @@ class MaxNorm(keras.constraints.Constraint):
     """
 
     def __init__(self, max_value=3.0, axis=0):
-        self.max_value = validation.positive("max_value", max_value)
+        self.max_value = _validation.positive("max_value", max_value)
         if isinstance(axis, dict):
             self.axis = {
-                name: validation.axes("axis", each) for name, each in axis.items()
+                name: _validation.axes("axis", each) for name, each in axis.items()
             }
         else:
-            self.axis = validation.axes("axis", axis)
+            self.axis = _validation.axes("axis", axis)
 
     def __call__(self, w):
         axes = self.axes_of(w)

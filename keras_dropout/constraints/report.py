@@ -6,9 +6,9 @@ import math
 import keras
 from keras import ops
 
+from keras_dropout._model import flatten_layers
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
-from keras_dropout.seeds import flatten_layers
 
 
 @dataclasses.dataclass(frozen=True)

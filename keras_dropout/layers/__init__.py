@@ -1,51 +1,52 @@
 """The noise layers. Every one is an ordinary Keras layer."""
 
-from keras_dropout.layers.alpha import AlphaDropout, FeatureAlphaDropout
-from keras_dropout.layers.attention import DropHead, DropKey
-from keras_dropout.layers.base import NoiseLayer
-from keras_dropout.layers.channels import (
-    ChannelDropout,
-    LockedDropout,
+from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers.channels.channel_dropout import ChannelDropout
+from keras_dropout.layers.channels.feature_alpha import FeatureAlphaDropout
+from keras_dropout.layers.channels.locked_dropout import LockedDropout
+from keras_dropout.layers.channels.spatial import (
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
 )
-from keras_dropout.layers.cutout import Cutout
-from keras_dropout.layers.drop_block import (
-    DropBlock1D,
-    DropBlock2D,
-    DropBlock3D,
-)
-from keras_dropout.layers.drop_connect import DropConnect
-from keras_dropout.layers.dropout import Dropout, MCDropout
-from keras_dropout.layers.embedding import EmbeddingDropout
-from keras_dropout.layers.gaussian import GaussianDropout, GaussianNoise
-from keras_dropout.layers.layer_drop import LayerDrop
-from keras_dropout.layers.max_norm_dropout import MaxNormDropout
-from keras_dropout.layers.max_pooling import (
+from keras_dropout.layers.passes.multi_sample import MultiSampleDropout
+from keras_dropout.layers.passes.r_drop import RDrop
+from keras_dropout.layers.paths.drop_path import DropPath, StochasticDepth
+from keras_dropout.layers.paths.layer_drop import LayerDrop
+from keras_dropout.layers.paths.shake import ShakeDrop, ShakeShake
+from keras_dropout.layers.pooling.max_pooling import (
     MaxPoolingDropout1D,
     MaxPoolingDropout2D,
     MaxPoolingDropout3D,
 )
-from keras_dropout.layers.mixout import Mixout
-from keras_dropout.layers.multi_sample import MultiSampleDropout
-from keras_dropout.layers.patches import PatchDropout
-from keras_dropout.layers.paths import DropPath, StochasticDepth
-from keras_dropout.layers.r_drop import RDrop
-from keras_dropout.layers.recurrent_dropout import (
-    RecurrentDropoutGRU,
-    RecurrentDropoutLSTM,
-)
-from keras_dropout.layers.shake import ShakeDrop, ShakeShake
-from keras_dropout.layers.stochastic_pooling import (
+from keras_dropout.layers.pooling.stochastic_pooling import (
     StochasticPooling1D,
     StochasticPooling2D,
     StochasticPooling3D,
 )
-from keras_dropout.layers.tokens import TokenDropout
-from keras_dropout.layers.uout import UOut
-from keras_dropout.layers.weight_drop import WeightDrop
-from keras_dropout.layers.zoneout import Zoneout
+from keras_dropout.layers.pooling.uout import UOut
+from keras_dropout.layers.recurrent.recurrent_dropout import (
+    RecurrentDropoutGRU,
+    RecurrentDropoutLSTM,
+)
+from keras_dropout.layers.recurrent.zoneout import Zoneout
+from keras_dropout.layers.regions.cutout import Cutout
+from keras_dropout.layers.regions.drop_block import (
+    DropBlock1D,
+    DropBlock2D,
+    DropBlock3D,
+)
+from keras_dropout.layers.tokens.attention import DropHead, DropKey
+from keras_dropout.layers.tokens.embedding import EmbeddingDropout
+from keras_dropout.layers.tokens.patches import PatchDropout
+from keras_dropout.layers.tokens.token_dropout import TokenDropout
+from keras_dropout.layers.units.alpha import AlphaDropout
+from keras_dropout.layers.units.dropout import Dropout, MCDropout
+from keras_dropout.layers.units.gaussian import GaussianDropout, GaussianNoise
+from keras_dropout.layers.units.max_norm_dropout import MaxNormDropout
+from keras_dropout.layers.weights.drop_connect import DropConnect
+from keras_dropout.layers.weights.mixout import Mixout
+from keras_dropout.layers.weights.weight_drop import WeightDrop
 
 __all__ = [
     "AlphaDropout",

@@ -3,7 +3,7 @@
 Layers ask for a *key* (the next state of their seed generator) and then for a
 keep mask, uniforms or normals from it. Which generator makes the bits is the
 business of one file a backend. While Monte Carlo samples are drawn, the
-[sampling context][keras_dropout.random.sampling] of the calling thread may join
+[sampling context][keras_dropout.random.context] of the calling thread may join
 the samples by a scheme; the layers do not notice.
 """
 
@@ -12,7 +12,7 @@ import importlib
 import keras
 from keras import ops
 
-from keras_dropout.random import sampling
+from keras_dropout.random import context, schemes
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     raise ImportError(
@@ -74,27 +74,27 @@ def keep_mask(shape, rate, key, *, per_row=True):
         key: A key of `next_key`.
         per_row: False for masks of weights, which have no row axis.
     """
-    arrangement = sampling.arrangement()
+    arrangement = context.arrangement()
     if arrangement is None:
         return _backend.keep_mask(shape, drop_threshold(rate), key)
     threshold = drop_threshold(rate)
-    return sampling.keep_mask(arrangement, _backend, shape, threshold, key, per_row)
+    return schemes.keep_mask(arrangement, _backend, shape, threshold, key, per_row)
 
 
 def uniform(shape, key, *, per_row=True):
     """Draws float32 numbers uniform on [0, 1)."""
-    arrangement = sampling.arrangement()
+    arrangement = context.arrangement()
     if arrangement is None:
         return _backend.uniform(shape, key)
-    return sampling.uniform(arrangement, _backend, shape, key, per_row)
+    return schemes.uniform(arrangement, _backend, shape, key, per_row)
 
 
 def normal(shape, key, *, mean=None, stddev=1.0, per_row=True):
     """Draws float32 normal numbers; the mean is 0 unless it is given."""
-    arrangement = sampling.arrangement()
+    arrangement = context.arrangement()
     if arrangement is None:
         return _backend.normal(shape, key, mean, stddev)
-    numbers = stddev * sampling.normal(arrangement, _backend, shape, key, per_row)
+    numbers = stddev * schemes.normal(arrangement, _backend, shape, key, per_row)
     return numbers if mean is None else mean + numbers
 
 

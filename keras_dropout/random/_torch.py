@@ -19,8 +19,8 @@ import math
 
 import numpy as np
 import torch
-from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+from keras_dropout._keras import in_stateless_scope
 from keras_dropout.random.threefry import threefry
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -36,7 +36,6 @@ def next_key(generator):
     value = state.value
     words = value.clone()
     step = torch.tensor([0, 1], dtype=words.dtype, device=words.device)
-    # Private in Keras: whether assigning writes to a scope and leaves the state.
     if in_stateless_scope():
         state.assign(words + step)
     else:

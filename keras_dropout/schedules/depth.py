@@ -1,6 +1,6 @@
 """Rates that grow with the depth of a layer."""
 
-from keras_dropout import validation
+from keras_dropout import _validation
 
 
 def linear_decay_rates(rate, depth, rule="paper"):
@@ -39,12 +39,12 @@ def linear_decay_rates(rate, depth, rule="paper"):
         - Zoph et al., 2018, [Learning Transferable Architectures for Scalable Image
           Recognition](https://arxiv.org/abs/1707.07012), for the ramps
     """
-    rate = validation.probability("rate", rate)
-    depth = validation.integer("depth", depth, minimum=1)
+    rate = _validation.probability("rate", rate)
+    depth = _validation.integer("depth", depth, minimum=1)
     rules = {
         "paper": (1, depth),
         "linspace": (0, max(depth - 1, 1)),
         "efficientnet": (0, depth),
     }
-    first, whole = rules[validation.choice("rule", rule, tuple(rules))]
+    first, whole = rules[_validation.choice("rule", rule, tuple(rules))]
     return [rate * ((block + first) / whole) for block in range(depth)]

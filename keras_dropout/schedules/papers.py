@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from keras_dropout import validation
-from keras_dropout.registration import registered
+from keras_dropout import _validation
+from keras_dropout._registration import registered
 from keras_dropout.schedules.base import Schedule, as_float, fraction
 
 
@@ -39,9 +39,9 @@ class Early(Schedule):
     """
 
     def __init__(self, rate, steps, decay="linear"):
-        self.rate = validation.probability("rate", rate)
-        self.steps = validation.integer("steps", steps, minimum=1)
-        self.decay = validation.choice("decay", decay, ("linear", "constant"))
+        self.rate = _validation.probability("rate", rate)
+        self.steps = _validation.integer("steps", steps, minimum=1)
+        self.decay = _validation.choice("decay", decay, ("linear", "constant"))
 
     def __call__(self, step):
         rate = ops.full_like(as_float(step), self.rate)
@@ -83,8 +83,8 @@ class Late(Schedule):
     """
 
     def __init__(self, rate, steps):
-        self.rate = validation.probability("rate", rate)
-        self.steps = validation.integer("steps", steps, minimum=1)
+        self.rate = _validation.probability("rate", rate)
+        self.steps = _validation.integer("steps", steps, minimum=1)
 
     def __call__(self, step):
         rate = ops.full_like(as_float(step), self.rate)
@@ -129,9 +129,9 @@ class Curriculum(Schedule):
     """
 
     def __init__(self, rate, steps, gamma=10.0):
-        self.rate = validation.probability("rate", rate)
-        self.steps = validation.integer("steps", steps, minimum=1)
-        self.gamma = validation.positive("gamma", gamma)
+        self.rate = _validation.probability("rate", rate)
+        self.steps = _validation.integer("steps", steps, minimum=1)
+        self.gamma = _validation.positive("gamma", gamma)
 
     def __call__(self, step):
         return -self.rate * ops.expm1(as_float(step) * (-self.gamma / self.steps))

@@ -4,10 +4,10 @@ import math
 
 from keras import ops
 
-from keras_dropout import validation
-from keras_dropout.registration import registered
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout._validation import invalid
 from keras_dropout.schedules.base import Schedule, as_float, between, fraction
-from keras_dropout.validation import invalid
 
 
 @registered
@@ -30,7 +30,7 @@ class Constant(Schedule):
     """
 
     def __init__(self, rate):
-        self.rate = validation.probability("rate", rate)
+        self.rate = _validation.probability("rate", rate)
 
     def __call__(self, step):
         return ops.full_like(as_float(step), self.rate)
@@ -46,10 +46,10 @@ class _Ramp(Schedule):
     """Base of the schedules that lead from one rate to another."""
 
     def __init__(self, start, end, steps, begin=0):
-        self.start = validation.probability("start", start)
-        self.end = validation.probability("end", end)
-        self.steps = validation.integer("steps", steps, minimum=1)
-        self.begin = validation.integer("begin", begin, minimum=0)
+        self.start = _validation.probability("start", start)
+        self.end = _validation.probability("end", end)
+        self.steps = _validation.integer("steps", steps, minimum=1)
+        self.begin = _validation.integer("begin", begin, minimum=0)
 
     def shape(self, progress):
         """From 0 to 1 as `progress` goes from 0 to 1."""
@@ -163,9 +163,9 @@ class Piecewise(Schedule):
             if not isinstance(given, (list, tuple)):
                 raise TypeError(invalid(name, "a list or tuple", given))
         self.boundaries = [
-            validation.integer("boundaries", each, minimum=1) for each in boundaries
+            _validation.integer("boundaries", each, minimum=1) for each in boundaries
         ]
-        self.rates = [validation.probability("rates", each) for each in rates]
+        self.rates = [_validation.probability("rates", each) for each in rates]
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(invalid("boundaries", "increasing steps", boundaries))
         if len(self.rates) != len(self.boundaries) + 1:

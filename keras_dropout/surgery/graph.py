@@ -5,9 +5,9 @@ import inspect
 
 import keras
 
-from keras_dropout.seeds import flatten_layers
+from keras_dropout._model import flatten_layers
+from keras_dropout._validation import invalid
 from keras_dropout.surgery.twins import is_noise
-from keras_dropout.validation import invalid
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from keras_dropout._validation import choice, invalid
 from keras_dropout.surgery.graph import Chain, all_layers, rebuilt
-from keras_dropout.validation import choice, invalid
 
 
 def insert_dropout(model, layer, where, *, position="after"):

@@ -1,8 +1,8 @@
 """Exchanging the noise of a built model."""
 
+from keras_dropout._validation import choice
 from keras_dropout.surgery.graph import Chain, rebuilt
 from keras_dropout.surgery.twins import is_noise, ours, theirs
-from keras_dropout.validation import choice
 
 
 def replace_dropout(model, by="keras_dropout"):

@@ -1,7 +1,7 @@
 """Taking the noise out of a built model."""
 
 from keras_dropout import layers
-from keras_dropout.seeds import flatten_layers
+from keras_dropout._model import flatten_layers
 from keras_dropout.surgery.graph import Chain, rebuilt
 from keras_dropout.surgery.twins import TWINS
 

@@ -1,7 +1,5 @@
-"""Uncertainty at inference, for any Keras model."""
+"""What samples tell: a vocabulary of arrays that knows no model."""
 
-from keras_dropout.uncertainty.monte_carlo import MonteCarlo
-from keras_dropout.uncertainty.predict import mc_predict
 from keras_dropout.uncertainty.prediction import Prediction
 
-__all__ = ["MonteCarlo", "Prediction", "mc_predict"]
+__all__ = ["Prediction"]

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_dropout import validation
+from keras_dropout import _validation
 from keras_dropout.uncertainty import classes, report
 
 
@@ -152,7 +152,7 @@ class Prediction:
             ValueError: The samples were not kept, or `q` is out of its range.
         """
         for each in np.ravel(q).tolist():
-            validation.probability("q", each)
+            _validation.probability("q", each)
         if self.samples is None:
             raise ValueError(
                 "Quantiles need the samples themselves: call "
@@ -175,9 +175,9 @@ class Prediction:
             ValueError: The samples were not kept, or `level` is out of its range.
         """
         expected = "a float value above 0 and below 1"
-        level = validation.real("level", level, expected)
+        level = _validation.real("level", level, expected)
         if not 0 < level < 1:
-            raise ValueError(validation.invalid("level", expected, level))
+            raise ValueError(_validation.invalid("level", expected, level))
         lower, upper = self.quantile([(1 - level) / 2, (1 + level) / 2])
         return lower, upper
 
@@ -205,7 +205,7 @@ class Prediction:
 
         Rows where it is no number come last.
         """
-        k = validation.integer("k", k, minimum=1)
+        k = _validation.integer("k", k, minimum=1)
         return np.argsort(-self.uncertainty, kind="stable")[:k]
 
     def __len__(self):

@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout.random.sampling import SCHEMES
-from keras_dropout.uncertainty import noise
+from keras_dropout.random.schemes import SCHEMES
+from keras_dropout.sampling import noise
 from tests.catalogue import ROWS
 from tests.uncertainty import models
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.random.sampling import SCHEMES
+from keras_dropout.random.schemes import SCHEMES
 from tests.uncertainty import models
 
 ROWS, SAMPLES = 150, 80

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.random import sampling
-from keras_dropout.uncertainty.progress import Progress
-from keras_dropout.uncertainty.total import Total
+from keras_dropout.random import context
+from keras_dropout.sampling.progress import Progress
+from keras_dropout.sampling.total import Total
 from tests.uncertainty import models
 
 L = keras.layers
@@ -19,7 +19,7 @@ class Switch(L.Layer):
     on = False
 
     def call(self, x):
-        if Switch.on and sampling.is_active():
+        if Switch.on and context.is_active():
             raise KeyboardInterrupt
         return x
 
@@ -81,7 +81,7 @@ def test_an_interrupt_leaves_the_model_as_it_was(monkeypatch, interrupt, dropout
         with pytest.raises(KeyboardInterrupt):
             kd.mc_predict(model, x, **options)
 
-    assert not sampling.is_active()
+    assert not context.is_active()
     assert models.unchanged(model, before)
     assert models.attributes(model) == attributes
     np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.random.sampling import SCHEMES
-from keras_dropout.uncertainty import engine, inputs
+from keras_dropout.random.schemes import SCHEMES
+from keras_dropout.sampling import engine, inputs
 from tests.uncertainty import models
 
 L = keras.layers

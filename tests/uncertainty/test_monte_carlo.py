@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout.random.sampling import SCHEMES
+from keras_dropout.random.schemes import SCHEMES
 from tests.uncertainty import models
 
 L = keras.layers

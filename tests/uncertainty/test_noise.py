@@ -8,9 +8,9 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout.random import sampling
-from keras_dropout.random.sampling import SCHEMES
-from keras_dropout.uncertainty import activation, noise
+from keras_dropout.random import context
+from keras_dropout.random.schemes import SCHEMES
+from keras_dropout.sampling import activation, noise
 from tests.uncertainty import models
 
 L = keras.layers
@@ -245,10 +245,10 @@ def test_the_model_is_as_before_after_an_exception(dropout):
     with pytest.raises(RuntimeError, match="in the middle"):  # noqa: PT012
         found = noise.find(model)
         with activation.activated(found):
-            assert sampling.is_active()
+            assert context.is_active()
             raise RuntimeError("in the middle")
 
-    assert not sampling.is_active()
+    assert not context.is_active()
     assert models.unchanged(model, before)
     assert models.attributes(model) == attributes
     np.testing.assert_array_equal(model.predict(x, verbose=0), predicted)

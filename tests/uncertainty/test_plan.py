@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout.uncertainty import noise
-from keras_dropout.uncertainty.plan import Plan
+from keras_dropout.sampling import noise
+from keras_dropout.sampling.plan import Plan
 from tests.uncertainty import models
 
 L = keras.layers
@@ -170,7 +170,7 @@ def test_a_sampled_model_can_be_forgotten(make):
 def test_a_graph_that_cannot_be_read_runs_whole(monkeypatch):
     model, x = models.mlp(), models.x_of(4, 6)
     monkeypatch.setattr(
-        "keras_dropout.uncertainty.graph.Reader.read",
+        "keras_dropout.graph.reader.Reader.read",
         lambda *_: (_ for _ in ()).throw(AttributeError("no nodes")),
     )
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
+from keras_dropout.sampling.total import Total, finished
 from keras_dropout.uncertainty import statistics
-from keras_dropout.uncertainty.total import Total, finished
 from tests.uncertainty import models
 
 FIELDS = [field.name for field in dataclasses.fields(kd.Prediction)]

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import random
-from keras_dropout.random import counter, sampling
+from keras_dropout.random import context, counter, schemes
 from tests.bounds import near
 
 SIZE = 4000
@@ -21,8 +21,8 @@ def _numpy(x):
 
 
 def _drawn(draw, shape, *arguments, scheme, samples, rows, first=0, **options):
-    arrangement = sampling.Arrangement(samples, rows, scheme, first)
-    with sampling.sampling([], arrangement):
+    arrangement = context.Arrangement(samples, rows, scheme, first)
+    with context.sampling([], arrangement):
         return _numpy(draw(shape, *arguments, **options))
 
 
@@ -46,7 +46,7 @@ def test_threefry_gives_the_words_that_its_authors_publish(key, position, expect
     assert tuple(int(_numpy(word)) for word in found) == expected
 
 
-@pytest.mark.parametrize("scheme", sampling.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 @pytest.mark.parametrize("shape", [(8 * 5, SIZE), (1, 1, SIZE)])
 def test_every_scheme_keeps_with_the_asked_probability_in_every_sample(scheme, shape):
     mask = _drawn(
@@ -59,7 +59,7 @@ def test_every_scheme_keeps_with_the_asked_probability_in_every_sample(scheme, s
         assert near(sample, keep, keep * (1 - keep))
 
 
-@pytest.mark.parametrize("scheme", sampling.SCHEMES)
+@pytest.mark.parametrize("scheme", schemes.SCHEMES)
 def test_every_scheme_draws_standard_normals(scheme):
     z = _drawn(random.normal, (8 * 2, SIZE), _key(), scheme=scheme, samples=8, rows=2)
 

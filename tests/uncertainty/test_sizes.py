@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.uncertainty import noise, sizes
-from keras_dropout.uncertainty.plan import Plan
+from keras_dropout.sampling import noise, sizes
+from keras_dropout.sampling.plan import Plan
 from tests.uncertainty import models
 
 L = keras.layers

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.uncertainty import weights
-from keras_dropout.uncertainty.total import Total
+from keras_dropout.sampling import weights
+from keras_dropout.sampling.total import Total
 from tests.uncertainty import models
 
 jax_only = pytest.mark.skipif(

@@ -1,0 +1,1 @@
+"""Reads Keras graphs of layers: what the noise reaches."""

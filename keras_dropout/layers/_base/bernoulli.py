@@ -1,0 +1,40 @@
+"""Layers that multiply by a Bernoulli mask: what differs is what the mask shares."""
+
+from keras import ops
+
+from keras_dropout import _validation, random
+from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.noise_layer import NoiseLayer
+
+
+class BernoulliLayer(NoiseLayer):
+    """Base of the layers that keep or drop with one probability.
+
+    A subclass says in `mask_shape` what its mask shares: 1 on an axis means that
+    all positions along it are kept or dropped together.
+
+    Args:
+        rate: Float in `[0, 1]`, the probability of dropping, or a schedule.
+        **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
+    """
+
+    rate = Live(_validation.probability, "The probability of dropping, a live float.")
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def mask_shape(self, shape):
+        """The shape of the mask for an input of this shape."""
+        return shape
+
+    def keep_mask(self, x):
+        """The mask for one call on `x`, and the factor for what is kept."""
+        rate = random.plain(self.current("rate"))
+        keep = random.keep_mask(self.mask_shape(ops.shape(x)), rate, self.key())
+        return keep, formulas.inverse(random.keep_probability(rate))
+
+    def perturb(self, x):
+        keep, scale = self.keep_mask(x)
+        return formulas.where_kept(keep, x, scale)

@@ -1,0 +1,60 @@
+"""Shapes of masks: which axes they share."""
+
+from keras_dropout._validation import invalid
+from keras_dropout.random import context
+
+
+def shared_over(shape, axes):
+    """`shape` with 1 on `axes`: one number for all positions along them."""
+    rank = len(shape)
+    axes = {axis % rank for axis in axes}
+    return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+
+
+def positions(rank, data_format):
+    """The axes between batch and channels."""
+    first = 2 if data_format == "channels_first" else 1
+    return range(first, first + rank - 2)
+
+
+def channels(data_format):
+    """The axis of the channels."""
+    return 1 if data_format == "channels_first" else -1
+
+
+def one_per_row(shape):
+    """`shape` with 1 on every axis but the first."""
+    return shared_over(shape, range(1, len(shape)))
+
+
+def one_for_all(shape):
+    """`shape` with 1 on every axis: one number for the whole batch."""
+    return (1,) * len(shape)
+
+
+def resolve(noise_shape, shape):
+    """The shape that `noise_shape` asks for, given the input's shape."""
+    if noise_shape is None:
+        return tuple(shape)
+    if len(noise_shape) != len(shape):
+        expected = f"one entry for each of the {len(shape)} axes of the input"
+        raise ValueError(invalid("noise_shape", expected, noise_shape))
+    resolved = []
+    for axis, (asked, size) in enumerate(zip(noise_shape, shape, strict=True)):
+        if asked is None or (axis == 0 and asked != 1 and context.is_active()):
+            # While samples are drawn the batch is that of all samples.
+            asked = size
+        elif asked != 1 and isinstance(size, int) and asked != size:
+            expected = f"1, None or {size} on axis {axis} of inputs of shape {shape}"
+            raise ValueError(invalid("noise_shape", expected, noise_shape))
+        resolved.append(asked)
+    return tuple(resolved)
+
+
+def check_rank(layer, inputs, rank):
+    """Refuses inputs of another rank."""
+    if len(inputs.shape) != rank:
+        raise ValueError(
+            f"{type(layer).__name__} needs inputs of rank {rank}. Received: an input "
+            f"of shape {tuple(inputs.shape)} in layer {layer.name!r}"
+        )

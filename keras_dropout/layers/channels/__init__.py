@@ -1,0 +1,1 @@
+"""Whole channels dropped together."""

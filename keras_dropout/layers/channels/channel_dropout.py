@@ -1,0 +1,79 @@
+"""Dropout of whole channels, at any rank and along any axes."""
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout._validation import invalid
+from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base.bernoulli import BernoulliLayer
+
+
+@registered
+class ChannelDropout(BernoulliLayer):
+    r"""Drops whole channels of inputs of any rank.
+
+    $$y_{b \ldots c} = \frac{m_{bc}}{1 - p}\, x_{b \ldots c}, \qquad
+    m_{bc} \sim \mathrm{Bernoulli}(1 - p)$$
+
+    On `(batch, features)` it is `Dropout`. With `shared_batch` a channel is dropped
+    for the whole batch: $m_{bc} = m_c$.
+
+    Args:
+        rate: Float in `[0, 1]`, the probability $p$ that a channel is dropped, or a
+            schedule. Live.
+        axis: Integer, or a tuple of integers, the axes along which the mask differs;
+            all others but the batch share it.
+        shared_batch: Boolean. Whether all rows of a batch share the mask.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+
+    Input shape:
+        `(batch, ..., channels)` of rank 2 or more. The output has the same.
+
+    Raises:
+        TypeError: `rate` is not a number, `axis` not an integer.
+        ValueError: `rate` lies outside `[0, 1]`, or `axis` outside the input.
+
+    Examples:
+        >>> from keras import ops
+        >>> from keras_dropout import layers
+        >>> y = layers.ChannelDropout(0.5, seed=0)(ops.ones((64, 3, 8)), training=True)
+        >>> sorted(set(ops.convert_to_numpy(y).ravel().tolist()))
+        [0.0, 2.0]
+
+    References:
+        - Tompson et al., 2015, [Efficient Object Localization Using Convolutional
+          Networks](https://arxiv.org/abs/1411.4280)
+    """
+
+    def __init__(self, rate, axis=-1, shared_batch=False, seed=None, **kwargs):
+        super().__init__(rate, seed=seed, **kwargs)
+        self.axis = _axes(axis)
+        self.shared_batch = _validation.boolean("shared_batch", shared_batch)
+
+    def check_inputs(self, inputs):
+        super().check_inputs(inputs)
+        rank = len(inputs.shape)
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        if rank < 2 or any(not -rank < axis < rank or axis == 0 for axis in axes):
+            expected = f"axes other than 0 of an input of rank {rank}"
+            raise ValueError(invalid("axis", expected, self.axis))
+
+    def mask_shape(self, shape):
+        rank = len(shape)
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        own = {axis % rank for axis in axes} | (set() if self.shared_batch else {0})
+        return shapes.shared_over(shape, set(range(rank)) - own)
+
+    def get_config(self):
+        own = {"axis": self.axis, "shared_batch": self.shared_batch}
+        return {**super().get_config(), **own}
+
+
+def _axis(name, value):
+    return _validation.integer(name, value, minimum=-32)
+
+
+def _axes(value):
+    if isinstance(value, (tuple, list)):
+        return tuple(_axis("axis", each) for each in value)
+    return _axis("axis", value)

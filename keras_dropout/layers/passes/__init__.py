@@ -1,0 +1,1 @@
+"""Several passes with different noise in one training step."""

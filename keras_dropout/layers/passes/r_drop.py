@@ -1,0 +1,118 @@
+"""Training that makes two passes agree."""
+
+import keras
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout._validation import invalid
+from keras_dropout.losses.agreement import SymmetricKL
+
+
+@registered
+class RDrop(keras.Model):
+    r"""A model trained on two noisy passes that are to agree.
+
+    With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss it
+    is compiled with,
+
+    $$L = \ell(y, P_1) + \ell(y, P_2) + \alpha D(P_1, P_2), \qquad
+    D = \tfrac{1}{2} \mathrm{KL}(P_1 \,\|\, P_2) + \tfrac{1}{2} \mathrm{KL}(P_2 \,\|\,
+    P_1),$$
+
+    the mean over rows; with `distance="mse"`, $D$ is the mean squared difference, of
+    logits in fraternal dropout. Evaluation and prediction are the model's own. The
+    passes are two calls, not one on a doubled batch, so they differ also where the
+    rows of a batch share their noise. Losses of layers and regularisers count once a
+    pass, in the same proportion to $\ell$ as without `RDrop`.
+
+    Args:
+        model: A Keras model of one output, with noise in training. It keeps its
+            weights: use it as it is once it is trained.
+        alpha: Float of at least 0, the weight $\alpha$. About 5 for translation and 1
+            for classification of text in the paper.
+        distance: `"kl"` for class probabilities, or `"mse"` for any output.
+        from_logits: Boolean. Whether the model gives logits rather than probabilities.
+            Only matters for `"kl"`.
+        **kwargs: Of `keras.Model`: `name`, `trainable`.
+
+    Raises:
+        TypeError: `model` is no model, or `alpha` no number.
+        ValueError: `alpha` is negative, or `distance` unknown.
+
+    Examples:
+        >>> import keras
+        >>> import keras_dropout as kd
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((4,)),
+        ...         kd.layers.Dropout(0.3),
+        ...         keras.layers.Dense(3, activation="softmax"),
+        ...     ]
+        ... )
+        >>> trainer = kd.layers.RDrop(model, alpha=1.0)
+        >>> trainer.compile("adam", "sparse_categorical_crossentropy")
+        >>> trainer.model is model
+        True
+
+    References:
+        - Liang, Wu et al., 2021, [R-Drop: Regularized Dropout for Neural
+          Networks](https://arxiv.org/abs/2106.14448)
+        - Zolna et al., 2018, [Fraternal Dropout](https://arxiv.org/abs/1711.00066)
+    """
+
+    def __init__(self, model, alpha=1.0, distance="kl", from_logits=False, **kwargs):
+        if not isinstance(model, keras.Model):
+            raise TypeError(invalid("model", "a Keras model", model))
+        super().__init__(**kwargs)
+        self.model = model
+        self._alpha = _validation.non_negative("alpha", alpha)
+        self.distance = _validation.choice("distance", distance, ("kl", "mse"))
+        self.from_logits = _validation.boolean("from_logits", from_logits)
+        kl = SymmetricKL(from_logits=from_logits)
+        self._between = keras.losses.MeanSquaredError() if distance == "mse" else kl
+
+    @property
+    def alpha(self):
+        """The weight of the distance, fixed once the model is built."""
+        return self._alpha
+
+    def build(self, input_shape):
+        if not self.model.built:
+            self.model.build(input_shape)
+
+    def call(self, inputs, training=False, mask=None):
+        return self.model(inputs, training=training)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """The loss of one pass, or in training of two and of their distance."""
+        given = {"x": x, "y": y, "sample_weight": sample_weight, "training": training}
+        first = super().compute_loss(y_pred=y_pred, **given)
+        if not training:
+            return first
+        again = self(x, training=True)
+        if keras.tree.is_nested(again):
+            raise ValueError(
+                f"RDrop needs a model of one output. Received: "
+                f"{len(keras.tree.flatten(again))} outputs of {self.model.name!r}"
+            )
+        second = super().compute_loss(y_pred=again, **given)
+        distance = self._between(y_pred, again, sample_weight=sample_weight)
+        return first + second + self.alpha * distance
+
+    def get_config(self):
+        own = {
+            "model": keras.saving.serialize_keras_object(self.model),
+            "alpha": self.alpha,
+            "distance": self.distance,
+            "from_logits": self.from_logits,
+        }
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        model = keras.saving.deserialize_keras_object(
+            config["model"], custom_objects=custom_objects
+        )
+        return cls(**{**config, "model": model})

@@ -1,0 +1,1 @@
+"""Random pooling, and noise on activations."""

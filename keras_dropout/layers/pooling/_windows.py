@@ -1,0 +1,128 @@
+"""What the pooling layers share: their windows."""
+
+import itertools
+
+import keras
+from keras import ops
+
+from keras_dropout import _validation
+from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base.noise_layer import NoiseLayer
+
+
+class WindowLayer(NoiseLayer):
+    """Base of the pooling layers.
+
+    Args:
+        pool_size: Integer, or one for each dimension, the size of a window.
+        strides: Integer, or one for each dimension; by default the size.
+        padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`, or None for the default.
+        **kwargs: Of the next base.
+    """
+
+    rank = None
+
+    def __init__(self, pool_size, strides, padding, data_format, **kwargs):
+        super().__init__(**kwargs)
+        count = self.rank - 2
+        strides = pool_size if strides is None else strides
+        self.pool_size = _validation.integers("pool_size", pool_size, count=count)
+        self.strides = _validation.integers("strides", strides, count=count)
+        self.padding = _validation.choice("padding", padding, ("valid", "same"))
+        self.data_format = _validation.data_format(data_format)
+
+    def check_inputs(self, inputs):
+        super().check_inputs(inputs)
+        shapes.check_rank(self, inputs, self.rank)
+
+    def windows(self, x):
+        """The numbers of each window, on a new last axis; 0 where padded."""
+        axes = shapes.positions(self.rank, self.data_format)
+        return windows(x, axes, self.pool_size, self.strides, self.padding)
+
+    def max_pool(self, x):
+        """Keras's own max pooling over the same windows."""
+        # TensorFlow pools volumes on CPUs in float32 only; the largest is the same.
+        pooled = ops.max_pool(
+            ops.cast(x, "float32") if self.rank == 5 else x,
+            self.pool_size,
+            self.strides,
+            self.padding,
+            self.data_format,
+        )
+        return ops.cast(pooled, x.dtype)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """A step of the output counts if any step of its window does."""
+        if previous_mask is None or self.rank != 3:
+            return None
+        steps = ops.expand_dims(ops.cast(previous_mask, "float32"), -1)
+        pooled = ops.max_pool(
+            steps, self.pool_size, self.strides, self.padding, "channels_last"
+        )
+        return ops.greater(ops.squeeze(pooled, -1), 0)
+
+    def compute_output_shape(self, input_shape):
+        shape = list(input_shape)
+        axes = shapes.positions(self.rank, self.data_format)
+        for axis, size, stride in zip(axes, self.pool_size, self.strides, strict=True):
+            if shape[axis] is not None:
+                shape[axis] = pooled_length(shape[axis], size, stride, self.padding)
+                if shape[axis] < 1:
+                    raise ValueError(
+                        f"{type(self).__name__} needs inputs that its windows fit in. "
+                        f"Received: an input of shape {tuple(input_shape)} for "
+                        f"pool_size={self.pool_size} in layer {self.name!r}"
+                    )
+        return tuple(shape)
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        self.check_inputs(inputs)
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+    def get_config(self):
+        own = {
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+        }
+        return {**super().get_config(), **own}
+
+
+def pooled_length(length, size, stride, padding):
+    """How many windows an axis has."""
+    if padding == "same":
+        return (length + stride - 1) // stride
+    return (length - size) // stride + 1
+
+
+def windows(x, axes, sizes, strides, padding):
+    """Stacks the windows of `axes` on a new last axis, padded with zeros."""
+    shape = ops.shape(x)
+    paddings = [(0, 0)] * len(shape)
+    spans = []
+    for axis, size, stride in zip(axes, sizes, strides, strict=True):
+        number = pooled_length(shape[axis], size, stride, padding)
+        span = (number - 1) * stride
+        spans.append(span)
+        if padding == "same":
+            missing = _not_below_zero(span + size - shape[axis])
+            paddings[axis] = (missing // 2, missing - missing // 2)
+    if padding == "same":
+        x = ops.pad(x, paddings)
+    parts = []
+    for offsets in itertools.product(*map(range, sizes)):
+        index = [slice(None)] * len(shape)
+        for axis, offset, span, stride in zip(
+            axes, offsets, spans, strides, strict=True
+        ):
+            index[axis] = slice(offset, offset + span + 1, stride)
+        parts.append(x[tuple(index)])
+    return ops.stack(parts, axis=-1)
+
+
+def _not_below_zero(number):
+    return max(number, 0) if isinstance(number, int) else ops.maximum(number, 0)

@@ -1,0 +1,1 @@
+"""Noise within the steps of recurrent layers."""

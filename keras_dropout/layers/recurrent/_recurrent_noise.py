@@ -1,0 +1,112 @@
+"""Recurrent layers with noise within the step: the loop that the noise rides on."""
+
+import itertools
+
+import keras
+from keras import ops
+
+from keras_dropout.layers._base.noise_layer import NoiseLayer
+
+
+class RecurrentNoise(keras.layers.RNN, NoiseLayer):
+    """Base of the recurrent layers that are noisy from step to step.
+
+    All noise of a sequence is drawn before its loop and joined to the inputs, from
+    which each step takes its own: a draw within the loop would repeat one mask at
+    all steps on JAX, or leak a tracer. The loop, the Keras mask, `stateful` and the
+    rest are Keras's.
+
+    Args:
+        cell: A recurrent cell. Its weights are those of the layer.
+        **kwargs: Of `keras.layers.RNN` and of `NoiseLayer`.
+    """
+
+    def __init__(self, cell, **kwargs):
+        for name in ("dropout", "recurrent_dropout"):
+            if getattr(cell, name, 0):
+                raise ValueError(
+                    f"{type(self).__name__} needs a cell without Keras's own "
+                    f"dropouts, which would draw within the loop. Put "
+                    f"`keras_dropout.layers.LockedDropout` before the layer, or wrap "
+                    f"it in `keras_dropout.layers.WeightDrop`. Received: "
+                    f"{name}={getattr(cell, name)}"
+                )
+        super().__init__(cell=cell, **kwargs)
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        outputs = keras.layers.RNN.call(
+            self, sequences, initial_state=initial_state, mask=mask, training=training
+        )
+        self.advance(training)
+        return outputs
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Runs the cell over all steps. Keras's `RNN` calls it once a sequence."""
+        noise, step = self.loop(sequences, self.is_noisy(training))
+        if step is None:
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        sequences = joined(noise)
+        loop = keras.layers.RNN(
+            Step(self.cell, step, [x.shape[-1] for x in noise]),
+            return_sequences=self.return_sequences,
+            go_backwards=self.go_backwards,
+            unroll=self.unroll,
+            stateful=self.stateful,
+            zero_output_for_mask=self.zero_output_for_mask,
+            dtype=self.dtype_policy,
+            name=self.name,
+        )
+        return loop.inner_loop(sequences, initial_state, mask, training=training)
+
+    def loop(self, sequences, noisy):
+        """What each step is given, and the step.
+
+        Returns:
+            A list of tensors of shape `(batch, time, ...)` or `(batch, 1, ...)`, the
+            same at all steps, and a function `step(cell, parts, states)` that takes
+            what belongs to one of them and returns the new states, of which the first
+            is the output. `None` stands for the cell's own step.
+        """
+        raise NotImplementedError
+
+    compute_output_spec = keras.layers.Layer.compute_output_spec
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        cell = keras.saving.deserialize_keras_object(
+            config["cell"], custom_objects=custom_objects
+        )
+        return super(keras.layers.RNN, cls).from_config({**config, "cell": cell})
+
+
+class Step:
+    """A cell that takes its noise from its inputs: a plain object, without state."""
+
+    def __init__(self, cell, step, widths):
+        self.cell = cell
+        self.step = step
+        ends = [sum(widths[: i + 1]) for i in range(len(widths))]
+        self.spans = list(itertools.pairwise([0, *ends]))
+        self.state_size = cell.state_size
+
+    def call(self, inputs, states):
+        """The output of one step, and the new states."""
+        # Not by `ops.split`, whose sizes `torch.export` takes for unknown.
+        parts = [inputs[:, start:end] for start, end in self.spans]
+        states = self.step(self.cell, parts, states)
+        return states[0], states
+
+    __call__ = call
+
+
+def joined(parts):
+    """The parts side by side, those of one step repeated for all."""
+    shape = ops.shape(parts[0])[:2]
+    dtype = parts[0].dtype
+    return ops.concatenate(
+        [
+            ops.broadcast_to(ops.cast(part, dtype), (*shape, part.shape[-1]))
+            for part in parts
+        ],
+        axis=-1,
+    )

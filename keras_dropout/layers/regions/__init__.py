@@ -1,0 +1,1 @@
+"""Contiguous regions dropped together."""

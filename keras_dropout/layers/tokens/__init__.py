@@ -1,0 +1,1 @@
+"""Tokens, patches, words and attention heads dropped together."""

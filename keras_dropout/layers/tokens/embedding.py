@@ -1,0 +1,98 @@
+"""EmbeddingDropout: an embedding that drops whole words."""
+
+import keras
+from keras import ops
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base.bernoulli import BernoulliLayer
+
+
+@registered
+class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
+    r"""An `Embedding` that drops words, each wherever it occurs.
+
+    In training, with $m_v \sim \mathrm{Bernoulli}(1 - p)$ for each word $v$ of the
+    vocabulary, the vector of a token $v$ is
+
+    $$y_{bt} = \frac{m_v}{1 - p}\, E_v, \qquad \mathrm{E}[y_{bt}] = E_v,$$
+
+    and at inference $y_{bt} = E_v$. A word that occurs twice in a sequence is dropped
+    twice or not at all. The embeddings themselves are untouched, so that an output
+    layer tied to them sees no noise.
+
+    Args:
+        input_dim: Integer, the size of the vocabulary.
+        output_dim: Integer, the size of the vectors.
+        rate: Float in `[0, 1]`, the probability $p$ that a word is dropped, or a
+            schedule. Live.
+        per: `"batch"` drops the same words in all rows of a batch (Merity et al.),
+            `"sample"` draws for each row (Gal and Ghahramani).
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: Of `keras.layers.Embedding` (`embeddings_initializer`, `mask_zero`,
+            ...), `monte_carlo`, `name`, `dtype`, `trainable`.
+
+    Input shape:
+        `(batch, ...)`, token ids below `input_dim`. The output has one axis more, of
+        `output_dim`.
+
+    Raises:
+        TypeError: `rate` is not a number.
+        ValueError: `rate` lies outside `[0, 1]`, or `per` is unknown.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> from keras_dropout import layers
+        >>> layer = layers.EmbeddingDropout(9, 4, rate=0.5, per="sample", seed=0)
+        >>> y = layer(np.array([[7, 3, 7]] * 8), training=True)
+        >>> bool(ops.all(y[:, 0] == y[:, 2]))
+        True
+
+    References:
+        - Gal and Ghahramani, 2016, [A Theoretically Grounded Application of Dropout in
+          Recurrent Neural Networks](https://arxiv.org/abs/1512.05287)
+        - Merity et al., 2018, [Regularizing and Optimizing LSTM Language
+          Models](https://arxiv.org/abs/1708.02182)
+    """
+
+    def __init__(
+        self, input_dim, output_dim, rate=0.1, per="batch", seed=None, **kwargs
+    ):
+        super().__init__(
+            rate, seed=seed, input_dim=input_dim, output_dim=output_dim, **kwargs
+        )
+        self.per = _validation.choice("per", per, ("batch", "sample"))
+
+    def check_inputs(self, inputs):
+        """Ids may be of any dtype, as in Keras: the embedding casts them."""
+
+    def mask_shape(self, shape):
+        return (1 if self.per == "batch" else shape[0], self.input_dim)
+
+    def infer(self, x):
+        return keras.layers.Embedding.call(self, x)
+
+    def perturb(self, x):
+        keep, scale = self.keep_mask(x)
+        kept = words_kept(keep, ops.cast(x, "int32"))
+        return formulas.where_kept(ops.expand_dims(kept, -1), self.infer(x), scale)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.output_dim)
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "per": self.per}
+
+
+def words_kept(keep, ids):
+    """Looks up which tokens are kept, in a mask over words for all or for each row."""
+    if keep.shape[0] == 1:
+        return ops.take(keep[0], ids, axis=0)
+    flat = ops.reshape(ids, (ops.shape(ids)[0], -1))
+    return ops.reshape(ops.take_along_axis(keep, flat, axis=1), ops.shape(ids))

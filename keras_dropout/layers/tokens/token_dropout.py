@@ -1,0 +1,94 @@
+"""TokenDropout: replacing words at random."""
+
+import keras
+from keras import ops
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout.layers._base.bernoulli import BernoulliLayer
+
+
+@registered
+class TokenDropout(BernoulliLayer):
+    r"""Replaces tokens by one that stands for "unknown": word dropout.
+
+    Takes and gives token ids. In training, with
+    $m_{bt} \sim \mathrm{Bernoulli}(1 - p)$,
+
+    $$y_{bt} = \begin{cases} x_{bt} & \text{where } m_{bt} = 1 \text{ or } x_{bt}
+    \text{ is protected} \\ \text{token} & \text{elsewhere,} \end{cases}$$
+
+    and at inference $y = x$. Tokens are drawn place by place: one word may be replaced
+    here and kept there. `EmbeddingDropout` drops a word everywhere; to drop whole
+    vectors after an embedding use `ChannelDropout(rate, axis=1)`.
+
+    Args:
+        rate: Float in `[0, 1]`, the probability $p$ that an unprotected token is
+            replaced, or a schedule. Live.
+        token_id: Integer, the id that stands for what was dropped.
+        protected_ids: Integer or tuple of integers, ids that are never replaced:
+            padding, the beginning and end of a sentence.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+
+    Input shape:
+        `(batch, ...)`, of an integer dtype. The output has the same.
+
+    Raises:
+        TypeError: `rate` is not a number, or an id not an integer.
+        ValueError: `rate` lies outside `[0, 1]`, an id is negative, or the input is
+            not of integers.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> from keras_dropout import layers
+        >>> layer = layers.TokenDropout(1.0, token_id=1, protected_ids=(0, 2))
+        >>> y = layer(np.array([[2, 5, 6, 0]]), training=True)
+        >>> ops.convert_to_numpy(y).tolist()
+        [[2, 1, 1, 0]]
+
+    References:
+        - Iyyer et al., 2015, [Deep Unordered Composition Rivals Syntactic Methods for
+          Text Classification](https://aclanthology.org/P15-1162)
+        - Bowman et al., 2016, [Generating Sentences from a Continuous
+          Space](https://arxiv.org/abs/1511.06349)
+    """
+
+    def __init__(self, rate=0.1, token_id=1, protected_ids=(0,), seed=None, **kwargs):
+        super().__init__(rate, seed=seed, **kwargs)
+        self.token_id = _validation.integer("token_id", token_id, minimum=0)
+        if not isinstance(protected_ids, (tuple, list)):
+            protected_ids = (protected_ids,)
+        self.protected_ids = tuple(
+            _validation.integer("protected_ids", each, minimum=0)
+            for each in protected_ids
+        )
+
+    def check_inputs(self, inputs):
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        if not keras.backend.is_int_dtype(dtype):
+            raise ValueError(
+                f"TokenDropout takes token ids. Cast them to integers first, or build "
+                f"the model with `keras.Input(shape, dtype='int32')`. Received: "
+                f"dtype={dtype} in layer {self.name!r}"
+            )
+
+    def perturb(self, x):
+        keep, _ = self.keep_mask(x)
+        return replace_tokens(x, keep, self.token_id, self.protected_ids)
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        self.check_inputs(inputs)
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def get_config(self):
+        own = {"token_id": self.token_id, "protected_ids": self.protected_ids}
+        return {**super().get_config(), **own}
+
+
+def replace_tokens(ids, keep, token_id, protected_ids):
+    """`token_id` where neither kept nor protected."""
+    for protected in protected_ids:
+        keep = ops.logical_or(keep, ops.equal(ids, protected))
+    return ops.where(keep, ids, ops.cast(token_id, ids.dtype))

@@ -1,0 +1,113 @@
+"""Gaussian noise, multiplied or added."""
+
+from keras import ops
+
+from keras_dropout import _validation, random
+from keras_dropout._registration import registered
+from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.noise_layer import NoiseLayer
+
+
+@registered
+class GaussianDropout(NoiseLayer):
+    r"""Multiplies by Gaussian noise with the mean and variance of dropout.
+
+    In training, with $\epsilon_i \sim \mathcal{N}(0, 1)$,
+
+    $$y_i = x_i \left(1 + \sqrt{\tfrac{p}{1 - p}}\, \epsilon_i\right), \qquad
+    \mathrm{E}[y_i] = x_i, \qquad \mathrm{Var}[y_i] = x_i^2 \frac{p}{1 - p},$$
+
+    and at inference $y = x$.
+
+    Args:
+        rate: Float in `[0, 1)`, the $p$ of the dropout whose variance is matched, or
+            a schedule. Live. Keras accepts 1 here and fails when called.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        noise_shape: As in `Dropout`: 1 on the axes that share the noise.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+
+    Input shape:
+        Any, of a float dtype. The output has the same.
+
+    Raises:
+        TypeError: `rate` is not a number.
+        ValueError: `rate` lies outside `[0, 1)`, `noise_shape` does not fit.
+
+    Examples:
+        >>> from keras import ops
+        >>> from keras_dropout import layers
+        >>> y = layers.GaussianDropout(0.2, seed=0)(ops.ones((500, 8)), training=True)
+        >>> round(float(ops.std(y)), 1)  # the square root of 0.2 / 0.8
+        0.5
+
+    References:
+        - Srivastava et al., 2014, section 10, [Dropout: A Simple Way to Prevent Neural
+          Networks from Overfitting](https://jmlr.org/papers/v15/srivastava14a.html)
+        - Wang and Manning, 2013, [Fast dropout
+          training](https://proceedings.mlr.press/v28/wang13a.html)
+    """
+
+    rate = Live(
+        _validation.probability_below_one,
+        "The rate of the dropout whose variance is matched.",
+    )
+
+    def __init__(self, rate, seed=None, noise_shape=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        self.rate = rate
+        self.noise_shape = _validation.noise_shape(noise_shape)
+
+    def perturb(self, x):
+        rate = random.plain(self.current("rate"))
+        noise_shape = shapes.resolve(self.noise_shape, ops.shape(x))
+        stddev = (rate / (1.0 - rate)) ** 0.5
+        factor = random.normal(noise_shape, self.key(), mean=1.0, stddev=stddev)
+        return x * ops.cast(factor, x.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "noise_shape": self.noise_shape}
+
+
+@registered
+class GaussianNoise(NoiseLayer):
+    r"""Adds Gaussian noise.
+
+    In training, with $\epsilon_i \sim \mathcal{N}(0, 1)$, $y_i = x_i + \sigma
+    \epsilon_i$; at inference $y = x$.
+
+    Args:
+        stddev: Float of at least 0, the standard deviation $\sigma$ of the noise, or
+            a schedule. Live. Keras refuses values over 1, for no reason.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+
+    Input shape:
+        Any, of a float dtype. The output has the same.
+
+    Raises:
+        TypeError: `stddev` is not a number.
+        ValueError: `stddev` is negative or not finite.
+
+    Examples:
+        >>> from keras import ops
+        >>> from keras_dropout import layers
+        >>> y = layers.GaussianNoise(2.0, seed=0)(ops.zeros((500, 80)), training=True)
+        >>> round(float(ops.std(y)), 1)
+        2.0
+
+    References:
+        - Bishop, 1995, [Training with Noise is Equivalent to Tikhonov
+          Regularization](https://doi.org/10.1162/neco.1995.7.1.108)
+    """
+
+    stddev = Live(_validation.non_negative, "The standard deviation of the noise.")
+
+    def __init__(self, stddev, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+        self.stddev = stddev
+
+    def perturb(self, x):
+        stddev = self.current("stddev")
+        noise = random.normal(ops.shape(x), self.key(), stddev=stddev)
+        return x + ops.cast(noise, x.dtype)

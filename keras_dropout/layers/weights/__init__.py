@@ -1,0 +1,1 @@
+"""Noise on the weights of a wrapped layer."""

@@ -1,0 +1,186 @@
+"""Noise on the weights of a wrapped layer: the one helper, and the base it serves."""
+
+import inspect
+
+import keras
+
+from keras_dropout import _keras, random
+from keras_dropout._validation import invalid
+from keras_dropout.layers._base.noise_layer import NoiseLayer
+
+
+def call_with(layer, values, *args, **kwargs):
+    """Calls `layer` with other values in the place of some of its weights.
+
+    The weights themselves stay as they are and gradients reach whatever the values
+    were made of. All other state that the call changes (statistics of batch
+    normalisation, states of recurrent layers, seeds) is kept.
+
+    Args:
+        layer: A built layer.
+        values: List of pairs `(variable, value)`.
+        *args: Of the layer's `__call__`.
+        **kwargs: Of the layer's `__call__`.
+
+    Returns:
+        What the layer returns, and the list of the losses that it added.
+    """
+    # The inner scope does not see the values of an outer one (JAX's trainer opens
+    # one), so it is told those of every variable.
+    given = {id(variable) for variable, _ in values}
+    state = [(v, raw(v)) for v in layer.variables if id(v) not in given]
+    with _Scope([*values, *state], collect_losses=True) as scope:
+        outputs = layer(*args, **kwargs)
+    for variable in scope.changed.values():
+        if id(variable) not in given:
+            variable.assign(scope.get_current_value(variable))
+    return outputs, scope.losses
+
+
+class _Scope(keras.StatelessScope):
+    """A stateless scope that knows which variables changed within it.
+
+    Keras does not list all of them: the states of a stateful recurrent layer are
+    none of its `variables`.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.changed = {}
+
+    def add_update(self, update):
+        variable, _ = update
+        self.changed[id(variable)] = variable
+        super().add_update(update)
+
+
+def raw(variable):
+    """The value of a variable in its own dtype, whatever the layers compute in."""
+    # Noise is drawn and scaled in float32.
+    with _keras.AutocastScope(None):
+        return variable.value
+
+
+class WeightNoise(NoiseLayer):
+    """Base of the wrappers that perturb weights of the layer within.
+
+    The wrapped layer is used as it is, never rebuilt: strides, groups, activation,
+    regularisers and constraints stay its own and act on its raw weights, and at
+    inference the output is the layer's own, bit for bit. A subclass writes
+    `perturb_weight(variable, value)`.
+
+    One call draws one noise for all rows of a batch.
+
+    Args:
+        layer: A Keras layer with weights, built or not. It may be a model.
+        weights: Tuple of names. Every weight of the layer, and of layers within it,
+            that has one of these names is perturbed.
+        **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
+    """
+
+    one_sample_per_call = True
+
+    def __init__(self, layer, weights, **kwargs):
+        if not isinstance(layer, keras.layers.Layer):
+            raise TypeError(invalid("layer", "a Keras layer", layer))
+        kwargs.setdefault("dtype", layer.dtype_policy)
+        # What comes in is the wrapped layer's to cast, or to leave as it is.
+        super().__init__(autocast=False, **kwargs)
+        self.layer = layer
+        self.weight_names = weight_names(weights)
+        self.supports_masking = layer.supports_masking
+        self._takes = frozenset(inspect.signature(layer.call).parameters)
+
+    def build(self, input_shape):
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        self.noisy_weights()
+
+    def noisy_weights(self):
+        """The weights that the noise is for."""
+        names = self.names_to_perturb()
+        weights = [v for v in self.layer.weights if v.name in names and _is_float(v)]
+        missing = set(names) - {v.name for v in weights}
+        if missing:
+            present = ", ".join(
+                sorted({repr(v.name) for v in self.layer.weights if _is_float(v)})
+            )
+            expected = f"names among float weights of {self.layer.name!r}: {present}"
+            raise ValueError(invalid("weights", expected, names))
+        return weights
+
+    def names_to_perturb(self):
+        """The names of those weights."""
+        return self.weight_names
+
+    def call(self, inputs, training=False, mask=None, **kwargs):
+        kwargs = self._accepted(mask=mask, **kwargs)
+        if not self.is_noisy(training):
+            return self.infer(inputs, **kwargs)
+        outputs = self.perturb(inputs, **kwargs)
+        self.advance(training)
+        return outputs
+
+    def infer(self, x, **kwargs):
+        return self.layer(x, **kwargs)
+
+    def without_noise(self):
+        return self.layer
+
+    def perturb(self, x, **kwargs):
+        values = [(v, self.perturb_weight(v, raw(v))) for v in self.noisy_weights()]
+        outputs, losses = call_with(self.layer, values, x, **kwargs)
+        for loss in losses:
+            self.add_loss(loss)
+        return outputs
+
+    def perturb_weight(self, variable, value):
+        """The noisy value of one weight, in the weight's shape and dtype."""
+        raise NotImplementedError
+
+    def keep_mask(self, shape):
+        """A keep mask for one weight, and the probability that it keeps."""
+        rate = self.current("rate")
+        keep = random.keep_mask(shape, rate, self.key(), per_row=False)
+        return keep, random.keep_probability(rate)
+
+    def _accepted(self, mask=None, **kwargs):
+        if mask is not None and "mask" in self._takes:
+            kwargs["mask"] = mask
+        return kwargs
+
+    def compute_output_spec(self, inputs, training=False, **kwargs):
+        return self.layer.compute_output_spec(inputs, **self._accepted(**kwargs))
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def get_config(self):
+        layer = keras.saving.serialize_keras_object(self.layer)
+        own = {"layer": layer, "weights": self.weight_names}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config):
+        layer = keras.saving.deserialize_keras_object(config["layer"])
+        return super().from_config({**config, "layer": layer})
+
+
+def _is_float(variable):
+    return keras.backend.is_float_dtype(variable.dtype)
+
+
+def weight_names(value):
+    """A tuple of the names of weights; one name may stand alone."""
+    names = (value,) if isinstance(value, str) else value
+    expected = "a tuple of names of weights, such as ('kernel',)"
+    if not isinstance(names, (tuple, list)) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise TypeError(invalid("weights", expected, value))
+    if not names:
+        raise ValueError(invalid("weights", expected, value))
+    return tuple(names)

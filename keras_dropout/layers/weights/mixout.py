@@ -1,0 +1,114 @@
+"""Mixing the weights of a layer with those it was trained from."""
+
+from keras import ops
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base.live import Live
+from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
+
+
+@registered
+class Mixout(WeightNoise):
+    r"""Swaps single weights for those that the layer had before it was tuned.
+
+    In training, with $m \sim \mathrm{Bernoulli}(1 - p)$ for every weight $w$ and its
+    anchor $u$,
+
+    $$\tilde w = \frac{m w + (1 - m) u - p u}{1 - p}, \qquad \mathrm{E}[\tilde w] = w,
+    \qquad \mathrm{Var}[\tilde w] = \frac{p}{1 - p} (w - u)^2,$$
+
+    that is $u$ where swapped and $(w - p u) / (1 - p)$ where kept; at inference
+    $\tilde w = w$. With $u = 0$ it is `DropConnect`; at $p = 1$ all weights are $u$.
+
+    The anchors are the weights at the time of wrapping, or, if the layer was not
+    built by then, those that it is built with. They are not trainable and are saved
+    with the layer, so `weights` holds each anchored weight twice. Call `set_anchor()`
+    after loading other weights into the layer.
+
+    Departures from the authors' code: its masks are those of `mask="input"`, and its
+    gradient lacks the factor $1 / (1 - p)$.
+
+    Args:
+        layer: A Keras layer with weights, or a model: the pretrained one to tune.
+        rate: Float in `[0, 1]`, the probability $p$ that a weight is swapped, or a
+            schedule. Live.
+        weights: Tuple of names of the weights to mix.
+        mask: `"weight"` for a mask entry a weight, `"input"` for one that all outputs
+            share, which leaves or swaps all that an input feeds.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `trainable`.
+
+    Input shape:
+        That of the layer, and so is the output's.
+
+    Raises:
+        TypeError: `layer` is no layer, or `rate` no number.
+        ValueError: `rate` lies outside `[0, 1]`, or no weight has one of the names.
+
+    Examples:
+        >>> import keras
+        >>> from keras_dropout import layers
+        >>> dense = keras.layers.Dense(4)
+        >>> dense.build((None, 3))
+        >>> layer = layers.Mixout(dense, 0.9)
+        >>> layer(keras.Input((3,))).shape
+        (None, 4)
+        >>> len(layer.trainable_weights), len(layer.non_trainable_weights)
+        (2, 1)
+
+    References:
+        - Lee, Cho and Kang, 2020, [Mixout: Effective Regularization to Finetune
+          Large-scale Pretrained Language Models](https://arxiv.org/abs/1909.11299)
+    """
+
+    rate = Live(_validation.probability, "The probability of a swap, a live float.")
+
+    def __init__(
+        self, layer, rate=0.9, weights=("kernel",), mask="weight", seed=None, **kwargs
+    ):
+        super().__init__(layer, weights, seed=seed, **kwargs)
+        self.rate = rate
+        self.mask = _validation.choice("mask", mask, ("weight", "input"))
+        self.anchors = None
+        if layer.built:
+            self._create_anchors()
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.anchors is None:
+            self._create_anchors()
+
+    def _create_anchors(self):
+        self.anchors = [
+            self.add_weight(
+                shape=v.shape,
+                dtype=v.dtype,
+                initializer=lambda shape, dtype, v=v: _copy(v),
+                trainable=False,
+                name=f"{v.name}_anchor",
+            )
+            for v in self.noisy_weights()
+        ]
+
+    def set_anchor(self):
+        """Makes the present weights the anchors."""
+        for anchor, variable in zip(self.anchors, self.noisy_weights(), strict=True):
+            anchor.assign(_copy(variable))
+
+    def perturb_weight(self, variable, value):
+        places = {id(v): place for place, v in enumerate(self.noisy_weights())}
+        anchor = raw(self.anchors[places[id(variable)]])
+        shape = tuple(value.shape)
+        shape = (*shape[:-1], 1) if self.mask == "input" else shape
+        keep, probability = self.keep_mask(shape)
+        return formulas.mix(keep, value, anchor, probability)
+
+    def get_config(self):
+        return {**super().get_config(), "mask": self.mask}
+
+
+def _copy(variable):
+    # Memory of its own: training changes the variable's in place.
+    return ops.stop_gradient(ops.copy(raw(variable)))

@@ -1,0 +1,19 @@
+"""Pictures of uncertainty. Matplotlib is imported only when one is drawn.
+
+Each function takes arrays or a `Prediction`, and an `ax` or `None` for a new one, and
+returns the `ax`.
+"""
+
+from keras_dropout.plots.pictures import (
+    accuracy_rejection,
+    class_probabilities,
+    regression_band,
+    uncertainty_histogram,
+)
+
+__all__ = [
+    "accuracy_rejection",
+    "class_probabilities",
+    "regression_band",
+    "uncertainty_histogram",
+]

@@ -1,0 +1,69 @@
+"""The sampling context: which noise is on, and how the rows are arranged.
+
+It belongs to the calling thread alone, so another thread that runs the same model
+meanwhile sees nothing of it.
+"""
+
+import contextlib
+import dataclasses
+import threading
+
+from keras_dropout.random.schemes import Arrangement
+
+_thread = threading.local()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Context:
+    layers: frozenset
+    arrangement: Arrangement | None
+    numbers: dict
+    scratch: dict = dataclasses.field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def sampling(layers, arrangement=None, numbers=None):
+    """Switches the noise of `layers` on for the calling thread.
+
+    Args:
+        layers: The layers whose noise is on.
+        arrangement: How the rows are arranged, or `None` for rows of one call.
+        numbers: Dictionary of (id of an instance, name) to what `number` gives for
+            them, or `None`.
+    """
+    previous = getattr(_thread, "context", None)
+    on = frozenset(map(id, layers))
+    _thread.context = _Context(on, arrangement, numbers or {})
+    try:
+        yield
+    finally:
+        _thread.context = previous
+
+
+def is_active():
+    """Whether the calling thread is drawing Monte Carlo samples."""
+    return getattr(_thread, "context", None) is not None
+
+
+def is_on(layer):
+    """Whether the noise of `layer` is switched on for the calling thread."""
+    context = getattr(_thread, "context", None)
+    return context is not None and id(layer) in context.layers
+
+
+def arrangement():
+    """The arrangement of the samples that the calling thread draws, or None."""
+    context = getattr(_thread, "context", None)
+    return None if context is None else context.arrangement
+
+
+def number(instance, name):
+    """A number that an instance holds, or what the samples are to take for it."""
+    numbers = _thread.context.numbers
+    place = (id(instance), name)
+    return numbers[place] if place in numbers else getattr(instance, name)
+
+
+def scratch():
+    """A dictionary that lives as long as the calling thread's context."""
+    return _thread.context.scratch

@@ -1,0 +1,154 @@
+"""The schemes: how the noise of several samples is joined.
+
+| scheme | what joins the samples |
+|---|---|
+| `independent` | nothing: each row of each sample has noise of its own |
+| `shared` | all rows of a sample have one noise, so a sample is one function |
+| `antithetic` | samples come in pairs: where one draws $u$, the other $1 - u$ |
+| `stratified` | of the $k$ samples of one call each draws in another $k$-th of [0, 1) |
+
+Every number is uniform (or normal) by itself in every scheme, so the mean over
+samples is unbiased.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_dropout.random import counter
+
+SCHEMES = ("independent", "shared", "antithetic", "stratified")
+
+_LEVELS = 65536
+# The largest float32 below 1 on the grid that uniforms are drawn from.
+_TOP = 1.0 - 2.0**-24
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrangement:
+    """How the rows of a tensor are arranged while samples are drawn.
+
+    A tensor has `samples * rows` rows, sample by sample.
+
+    Attributes:
+        samples: How many samples one call computes. Noise without a row axis, that
+            of weights, needs this to be 1.
+        rows: Rows of data in each sample, an integer or a scalar tensor.
+        scheme: One of `SCHEMES`.
+        first: Integer or scalar tensor, the number of the first of these samples.
+    """
+
+    samples: int
+    rows: Any
+    scheme: str = "independent"
+    first: Any = 0
+
+
+def keep_mask(arrangement, backend, shape, threshold, key, per_row):
+    """Keep masks for all samples, joined by the scheme."""
+    if arrangement.scheme == "independent":
+        return _independent(
+            arrangement,
+            lambda size: backend.keep_mask(size, threshold, key),
+            shape,
+            per_row,
+        )
+    numbers = uniform(arrangement, backend, shape, key, per_row)
+    return ops.cast(ops.floor(numbers * _LEVELS), "int32") >= threshold
+
+
+def uniform(arrangement, backend, shape, key, per_row):
+    """Uniforms for all samples, joined by the scheme."""
+
+    def draw(size):
+        return backend.uniform(size, key)
+
+    if arrangement.scheme == "independent":
+        return _independent(arrangement, draw, shape, per_row)
+    if arrangement.scheme == "shared":
+        return _shared(arrangement, shape, key, per_row)
+    if arrangement.scheme == "antithetic":
+        return _antithetic(arrangement, draw, lambda u: _TOP - u, shape, per_row)
+    return _stratified(arrangement, draw, shape, per_row)
+
+
+def normal(arrangement, backend, shape, key, per_row):
+    """Standard normals for all samples, joined by the scheme."""
+
+    def draw(size):
+        return backend.normal(size, key)
+
+    if arrangement.scheme == "independent":
+        return _independent(arrangement, draw, shape, per_row)
+    if arrangement.scheme == "antithetic":
+        return _antithetic(arrangement, draw, lambda z: -z, shape, per_row)
+    numbers = uniform(arrangement, backend, shape, key, per_row)
+    # To the middle of the grid's cells: a normal is finite at both ends.
+    inner = ops.floor(numbers * 2.0**23) * 2.0**-23 + 2.0**-24
+    return np.float32(np.sqrt(2.0)) * ops.erfinv(2.0 * inner - 1.0)
+
+
+def _independent(arrangement, draw, shape, per_row):
+    if not per_row or not _is_one(shape[0]):
+        return draw(shape)
+    return _over_rows(arrangement, draw((arrangement.samples, *shape[1:])))
+
+
+def _shared(arrangement, shape, key, per_row):
+    rest = tuple(shape[1:]) if per_row else tuple(shape)
+    size = (arrangement.samples, *rest)
+    numbers = counter.uniform(size, key, arrangement.first)
+    if not per_row:
+        return numbers[0]
+    if _is_one(shape[0]):
+        return _over_rows(arrangement, numbers)
+    return ops.repeat(numbers, _rows(arrangement, shape), axis=0)
+
+
+def _antithetic(arrangement, draw, reflect, shape, per_row):
+    if arrangement.samples == 1:
+        # Both of a pair draw with one key, one after the other.
+        numbers = draw(shape)
+        odd = ops.cast(arrangement.first, "int32") % 2 == 1
+        return ops.where(odd, reflect(numbers), numbers)
+    pairs, rest = arrangement.samples // 2, tuple(shape[1:])
+    rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+    numbers = ops.reshape(draw((pairs * rows, *rest)), (pairs, 1, rows, *rest))
+    both = ops.concatenate([numbers, reflect(numbers)], axis=1)
+    numbers = ops.reshape(both, (arrangement.samples * rows, *rest))
+    return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
+
+
+def _stratified(arrangement, draw, shape, per_row):
+    samples, rest = arrangement.samples, tuple(shape[1:])
+    if samples == 1:
+        return draw(shape)
+    rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+    drawn = ops.reshape(draw((2 * samples * rows, *rest)), (2, samples, rows, *rest))
+    # The order of independent uniforms is a random permutation of the strata.
+    stratum = ops.cast(ops.argsort(drawn[0], axis=0), "float32")
+    numbers = ops.minimum((stratum + drawn[1]) / samples, _TOP)
+    numbers = ops.reshape(numbers, (samples * rows, *rest))
+    return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
+
+
+def _over_rows(arrangement, numbers):
+    return ops.repeat(numbers, arrangement.rows, axis=0)
+
+
+def _rows(arrangement, shape):
+    """Rows in each sample of this tensor; layers may have folded axes into them."""
+    total = shape[0]
+    if isinstance(total, int) and total % arrangement.samples:
+        raise ValueError(
+            f"The first axis of a noisy tensor must count rows, so that samples can "
+            f"be joined by masks={arrangement.scheme!r}. Use masks='independent'. "
+            f"Received: a shape of {tuple(shape)} for {arrangement.samples} samples"
+        )
+    return total // arrangement.samples
+
+
+def _is_one(size):
+    return isinstance(size, int) and size == 1

@@ -1,0 +1,40 @@
+"""Making a whole model repeatable."""
+
+import numpy as np
+
+from keras_dropout import _keras, _model, _validation
+
+
+def reseed(model, seed):
+    """Sets the seed of every noise in a model, so that what it draws repeats.
+
+    Each seed generator of the model, of our layers and of Keras's, starts anew from
+    a seed of its own, a hash (NumPy's `SeedSequence`) of `seed` and of the
+    generator's place among the model's generators. No two share their noise, and two
+    models of one architecture draw the same after `reseed` with the same seed.
+
+    Args:
+        model: A Keras model or layer.
+        seed: Integer in `[0, 2**31)`.
+
+    Raises:
+        TypeError: `seed` is not an integer.
+        ValueError: `seed` is out of range.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> import keras_dropout as kd
+        >>> x = np.ones((4, 8), "float32")
+        >>> model = keras.Sequential([kd.layers.MCDropout(0.5)])
+        >>> kd.reseed(model, 1)
+        >>> first = model.predict(x, verbose=0)
+        >>> kd.reseed(model, 1)
+        >>> bool(np.array_equal(first, model.predict(x, verbose=0)))
+        True
+    """
+    if _validation.seed(seed) is None or not isinstance(seed, (int, np.integer)):
+        raise TypeError(_validation.invalid("seed", "an integer in [0, 2**31)", seed))
+    for place, generator in enumerate(_model.seed_generators(model)):
+        words = np.random.SeedSequence([int(seed), place]).generate_state(1)
+        generator.state.assign(np.array([words[0] >> 1, 0], "int32"))
+        _keras.set_initial_seed(generator, int(words[0] >> 1))

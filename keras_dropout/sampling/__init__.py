@@ -1,0 +1,6 @@
+"""The machine that samples any Keras model, and its faces."""
+
+from keras_dropout.sampling.monte_carlo import MonteCarlo
+from keras_dropout.sampling.predict import mc_predict
+
+__all__ = ["MonteCarlo", "mc_predict"]

@@ -1,0 +1,128 @@
+"""Batches from whatever a user predicts on: arrays, datasets, loaders, generators."""
+
+import itertools
+import operator
+
+import keras
+import numpy as np
+
+from keras_dropout._validation import invalid
+
+
+def batches(x, batch_size, steps):
+    """Yields `(batch, rows)`, the batch a structure of arrays of one size.
+
+    Arrays come in batches of `batch_size`, all other sources in their own; of
+    `(x, y)` or `(x, y, weights)` only `x` counts. A smaller batch is filled up with
+    copies of its last row, so that few sizes ever need to be compiled; `rows` counts
+    those that are real.
+    """
+    if is_source(x):
+        source = _from_source(x, steps)
+    else:
+        source = _from_arrays(x, batch_size)
+        source = source if steps is None else itertools.islice(source, steps)
+    largest = 0
+    for batch in source:
+        rows = _rows(batch)
+        size = min(1 << (rows - 1).bit_length(), largest or batch_size or rows)
+        size = max(rows, size)
+        if largest and not is_source(x):
+            size = max(size, largest)
+        largest = max(largest, size)
+        yield _map(_fill, batch, size), rows
+    if not largest:
+        raise ValueError(
+            "`x` must have at least one row. Received: a source that gave no batches"
+        )
+
+
+def count(x, batch_size, steps):
+    """How many batches will come, or None if nobody knows."""
+    if not is_source(x):
+        found = -(-_rows(x) // batch_size)
+    elif hasattr(x, "num_batches"):
+        found = x.num_batches
+    else:
+        try:
+            found = len(x)
+        except TypeError:
+            found = None
+    if steps is None or found is None:
+        return found if steps is None else steps
+    return min(found, steps)
+
+
+def is_source(x):
+    """Whether `x` gives batches by itself, rather than being arrays."""
+    if isinstance(x, keras.utils.PyDataset):
+        return True
+    if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape"):
+        return False
+    return hasattr(x, "__iter__")
+
+
+def _from_source(x, steps):
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches is None and steps is None:
+            raise ValueError(
+                "`steps` must say how many batches to take from a `PyDataset` "
+                "without end. Received: steps=None"
+            )
+        total = x.num_batches if steps is None else steps
+        elements = (x[place] for place in range(total))
+    else:
+        elements = itertools.islice(iter(x), steps)
+    for element in elements:
+        batch, _, _ = keras.utils.unpack_x_y_sample_weight(element)
+        yield keras.tree.map_structure(_array, batch)
+
+
+def _from_arrays(x, batch_size):
+    for start in range(0, _rows(x), batch_size):
+        yield _map(operator.getitem, x, slice(start, start + batch_size))
+
+
+def arrays(x):
+    """`x` as a structure of NumPy arrays, each with at least one row."""
+    x = keras.tree.map_structure(_array, x)
+    _rows(x)
+    return x
+
+
+def _array(x):
+    """A NumPy array of a dtype that models take."""
+    if isinstance(x, (str, bytes)) or x is None:
+        raise TypeError(invalid("x", "arrays, or a source of batches of them", x))
+    # A torch tensor that wants its gradient gives no array.
+    x = keras.ops.convert_to_numpy(x.detach() if hasattr(x, "detach") else x)
+    if x.dtype.kind not in "biufcV":
+        raise TypeError(
+            "`x` must hold arrays of numbers whose rows have one shape. "
+            f"Received: an array of dtype {x.dtype}"
+        )
+    return x.astype(keras.config.floatx()) if x.dtype == np.float64 else x
+
+
+def _rows(x):
+    sizes = {np.shape(each)[:1] for each in keras.tree.flatten(x)}
+    if len(sizes) != 1 or sizes == {()}:
+        raise ValueError(
+            "All arrays in `x` must have the same number of rows, on axis 0. "
+            f"Received: shapes {[np.shape(each) for each in keras.tree.flatten(x)]}"
+        )
+    ((rows,),) = sizes
+    if not rows:
+        raise ValueError("`x` must have at least one row. Received: 0 rows")
+    return rows
+
+
+def _map(function, structure, argument):
+    return keras.tree.map_structure(lambda each: function(each, argument), structure)
+
+
+def _fill(x, size):
+    missing = size - len(x)
+    if not missing:
+        return x
+    return np.concatenate([x, np.repeat(x[-1:], missing, axis=0)])

@@ -1,0 +1,158 @@
+"""Splits a model in two: what no noise reaches, and the rest.
+
+The first part, the prefix, runs once a batch; only the second, the suffix, runs for
+every sample. Graphs of layers are walked node by node, nested models opened up where
+there is noise within. Subclassed models run whole.
+
+Whatever goes wrong while a graph is read, the plan falls back to running the model
+whole.
+"""
+
+import math
+import weakref
+
+import keras
+from keras import ops
+
+from keras_dropout import _model
+from keras_dropout._keras import mask_of, output_structure, set_mask, standard_inputs
+from keras_dropout.graph.reader import Reader, graph_of
+
+
+class Plan:
+    """What to run once and what to run for every sample of a model.
+
+    Both parts are called where the noise is on. The plan holds layers, but not the
+    model itself.
+
+    Attributes:
+        has_prefix: Whether there is work that needs to be done only once.
+        is_whole: Whether the model runs whole for every sample.
+    """
+
+    def __init__(self, model, noises):
+        self._model = weakref.ref(model)
+        self._noisy = {id(noise.layer) for noise in noises}
+        self.is_whole = False
+        try:
+            self._read(model)
+        except (AttributeError, KeyError, TypeError):
+            self.is_whole = True
+        if self.is_whole:
+            self.has_prefix = False
+
+    def prefix(self, inputs):
+        """From the model's inputs to what the suffix needs, with Keras's masks."""
+        if self.is_whole:
+            return inputs, None
+        # Keras's own checks and conversions of a model's inputs.
+        entered = standard_inputs(graph_of(self._model()), inputs)
+        values = dict(zip(self._entered, entered, strict=True))
+        _run(self._before, values, self._crossing)
+        features = [values[slot] for slot in self._crossing]
+        masks = [mask_of(feature) for feature in features]
+        # A column without elements tells the number of rows, which layers may have
+        # folded with other axes in all of the features.
+        rows = ops.shape(entered[0])[0]
+        return [*features, ops.zeros((rows, 0), "bool")], masks
+
+    def rows(self, features):
+        """How many rows the data has, seen from what the prefix gave."""
+        told = keras.tree.flatten(features)[0] if self.is_whole else features[-1]
+        return ops.shape(told)[0]
+
+    def widths(self, longest):
+        """Elements of the widest tensor of a row, in the prefix and in the suffix.
+
+        Args:
+            longest: What to take for sizes that the model leaves open.
+
+        Returns:
+            Two integers, or `None` for a model that runs whole.
+        """
+        if self.is_whole:
+            return None
+
+        def widest(slots):
+            shapes = [self._shapes[slot] for slot in slots]
+            shapes += [self._inner[slot] for slot in slots if slot in self._inner]
+            known = ([longest if n is None else n for n in each[1:]] for each in shapes)
+            return max(map(math.prod, known), default=1)
+
+        before = {slot for step in self._before for slot in step.writes}
+        after = {slot for step in self._after for slot in step.writes}
+        return widest(before | set(self._entered)), widest(after | set(self._crossing))
+
+    def suffix(self, features, masks, samples):
+        """From what the prefix gave to the model's outputs, for several samples.
+
+        Args:
+            features: The first result of `prefix`.
+            masks: The second result of `prefix`.
+            samples: How many samples to compute, one after the other along the rows.
+        """
+        if self.is_whole:
+            tiled = keras.tree.map_structure(lambda x: _tile(x, samples), features)
+            return self._model()(tiled, training=False)
+        values = {}
+        crossing = zip(self._crossing, features[:-1], masks, strict=True)
+        for slot, feature, mask in crossing:
+            if self._is_rowwise[slot]:
+                feature = _tile(feature, samples)
+                mask = None if mask is None else _tile(mask, samples)
+            if mask is not None:
+                set_mask(feature, mask)
+            values[slot] = feature
+        _run(self._after, values, self._outputs)
+        outputs = [values[slot] for slot in self._outputs]
+        return keras.tree.pack_sequence_as(self._structure, outputs)
+
+    def _read(self, model):
+        graph = graph_of(model)
+        if graph is None:
+            self.is_whole = True
+            return
+        reader = Reader(self._is_noisy)
+        self._entered = reader.new_slots(graph.inputs)
+        self._outputs = reader.read(graph, self._entered)
+        self._structure = output_structure(graph)
+        tainted = set()
+        self._before, self._after = [], []
+        for step in reader.steps:
+            is_after = step.noisy or not tainted.isdisjoint(step.reads)
+            (self._after if is_after else self._before).append(step)
+            if is_after:
+                tainted.update(step.writes)
+        read = {slot for step in self._after for slot in step.reads}
+        self._crossing = sorted((read | set(self._outputs)) - tainted)
+        batch = graph.inputs[0].shape[0]
+        self._is_rowwise = {
+            slot: bool(shape) and shape[0] in (None, batch)
+            for slot, shape in reader.shapes.items()
+        }
+        self.has_prefix = bool(self._before)
+        self._shapes, self._inner = reader.shapes, reader.inner
+
+    def _is_noisy(self, operation):
+        if not isinstance(operation, keras.layers.Layer):
+            return False
+        inner = _model.flatten_layers(operation)
+        return any(id(layer) in self._noisy for layer in inner)
+
+
+def _run(steps, values, wanted):
+    """Runs steps one after the other, and forgets what nobody reads any more."""
+    last = {slot: step for step in steps for slot in step.reads}
+    for step in steps:
+        results = step.run([values[slot] for slot in step.reads])
+        for slot in set(step.reads) - set(wanted):
+            if last[slot] is step:
+                del values[slot]
+        values.update(zip(step.writes, keras.tree.flatten(results), strict=True))
+
+
+def _tile(x, samples):
+    """`samples` copies of all rows, one after the other."""
+    shape = ops.shape(x)
+    tiled = ops.broadcast_to(x[None], (samples, *shape))
+    return ops.reshape(tiled, (samples * shape[0], *shape[1:]))

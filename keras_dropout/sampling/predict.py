@@ -1,0 +1,147 @@
+"""Monte Carlo prediction with any Keras model."""
+
+import keras
+import numpy as np
+
+from keras_dropout import _validation
+from keras_dropout.random import schemes
+from keras_dropout.sampling.outputs import check
+from keras_dropout.sampling.run import Settings, run
+
+
+def mc_predict(
+    model,
+    x,
+    samples=50,
+    batch_size=None,
+    seed=None,
+    *,
+    masks="independent",
+    layers=None,
+    outputs="auto",
+    return_samples=False,
+    tol=None,
+    max_rows=None,
+    steps=None,
+    verbose="auto",
+):
+    r"""Predicts many times with the model's noise on, and sums up the samples.
+
+    $$\bar y = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
+
+    where $m_t$ is the noise of sample $t$. Only noise is switched on, and only for the
+    calling thread: batch normalisation stays in inference, and the model is the same
+    afterwards, to the bit. What no noise reaches is computed once.
+
+    Args:
+        model: Any Keras model, or a list of models with outputs of one shape, whose
+            samples are pooled.
+        x: Array, list or dict of arrays, `tf.data.Dataset`, torch `DataLoader`,
+            `keras.utils.PyDataset`, or an iterator of batches. Of `(x, y)` only `x`
+            counts.
+        samples: Integer of at least 2, the number $T$ of samples (for each model of a
+            list, where 1 will do).
+        batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
+            32 to 256, as the width of the model allows.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each call.
+        masks: `"independent"`; `"shared"`, one noise for all rows of a sample, which
+            is so one function, whatever the batch; `"antithetic"` (an even number of
+            samples) or `"stratified"`, means with less variance. Layers of your own
+            that draw by themselves stay independent.
+        layers: Which noise is on: `None` for all, or names, types, instances or
+            predicates of layers, or a list of these. Layers with `monte_carlo=True`
+            are always on. Layers that augment data never are.
+        outputs: What the outputs are. `"auto"` reads the last layer's activation:
+            softmax means `"probabilities"`, sigmoid `"binary"`, all else `"values"`.
+            `"logits"` are put through a softmax. `"gaussian"` means a mean and a log
+            variance, as two outputs or as the halves of the last axis. With several
+            outputs, a structure of these.
+        return_samples: Boolean. Whether to keep all samples, for quantiles.
+        tol: Float, stops a batch once the largest standard error of its means is
+            below it, or `None`. `samples` is then the most to draw.
+        max_rows: Integer, how many rows times samples to compute in one call. `None`
+            takes up to 5120, so that the widest tensor fits a processor's cache.
+        steps: Integer of at least 1, how many batches to take, or `None` for all.
+        verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
+            long.
+
+    Returns:
+        A `Prediction`, or a list or dict of them as the model's outputs are.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: The model has no noise, or all of it has rate 0, or its `call`
+            passes it over; `layers` asks for what is not there; `x` is empty or does
+            not fit the model; an argument is out of its range.
+
+    With one `seed`, the result repeats for the same number of rows, `batch_size` and
+    `max_rows`. Shared masks do not depend on these: sample $t$ is the same function in
+    every call.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> import keras_dropout as kd
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((4,)),
+        ...         keras.layers.Dropout(0.5),
+        ...         keras.layers.Dense(3, activation="softmax"),
+        ...     ]
+        ... )
+        >>> x = np.ones((5, 4), "float32")
+        >>> prediction = kd.mc_predict(model, x, samples=20, seed=0)
+        >>> prediction.mean.shape, prediction.active
+        ((5, 3), ('dropout',))
+        >>> bool((prediction.mutual_information > 0).all())
+        True
+
+    References:
+        - Gal and Ghahramani, 2016, [Dropout as a Bayesian
+          Approximation](https://arxiv.org/abs/1506.02142)
+        - Brosse et al., 2020, [On Last-Layer Algorithms for
+          Classification](https://arxiv.org/abs/2001.08049), for computing the prefix
+          once
+    """
+    models = list(model) if isinstance(model, (list, tuple)) else [model]
+    single = len(models) == 1
+    for each in models:
+        if not isinstance(each, keras.Model):
+            expected = "a Keras model or a list of Keras models"
+            raise TypeError(_validation.invalid("model", expected, each))
+    samples = _validation.integer("samples", samples, minimum=2 if single else 1)
+    if batch_size is not None:
+        batch_size = _validation.integer("batch_size", batch_size, minimum=1)
+    _validation.choice("masks", masks, schemes.SCHEMES)
+    if masks == "antithetic" and samples % 2:
+        expected = "an even number for masks='antithetic', which come in pairs"
+        raise ValueError(_validation.invalid("samples", expected, samples))
+    if max_rows is not None:
+        max_rows = _validation.integer("max_rows", max_rows, minimum=1)
+    if tol is not None:
+        tol = _validation.positive("tol", tol)
+        if return_samples:
+            raise ValueError(
+                "`tol` may stop rows at different numbers of samples, so they cannot "
+                "be returned as one array. Drop `tol` or `return_samples`"
+            )
+    if steps is not None:
+        steps = _validation.integer("steps", steps, minimum=1)
+    settings = Settings(
+        samples=samples,
+        seed=_seed(seed),
+        masks=masks,
+        layers=layers,
+        outputs=check(outputs),
+        keep=return_samples,
+        tol=tol,
+        max_rows=max_rows,
+    )
+    return run(models, settings, x, batch_size, steps, verbose)
+
+
+def _seed(seed):
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    if isinstance(seed, keras.random.SeedGenerator):
+        raise TypeError(_validation.invalid("seed", "an integer or None", seed))
+    return _validation.seed(seed)
