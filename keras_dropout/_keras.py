@@ -26,7 +26,9 @@ Two more are overridden, since Keras calls them: `Layer._track_variables` (in
 """
 
 import contextlib
+import dataclasses
 import inspect
+from typing import Any
 
 import keras
 
@@ -135,6 +137,38 @@ except ImportError:
         """No class: max-norm asks for the axes of what it does not know."""
 
 
+def is_layer_of_keras(layer):
+    """Whether the class of a layer is Keras's own, exported or not."""
+    exported = getattr(keras.layers, type(layer).__name__, None) is type(layer)
+    # Attention and recurrent layers hold layers that Keras does not export.
+    return exported or type(layer).__module__.startswith("keras.src.layers.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One call of an operation in a graph.
+
+    Attributes:
+        operation: The layer or the other operation.
+        is_input: Whether it is an input of the model.
+        inputs: The symbolic tensors that it was called on.
+        outputs: The symbolic tensors that it gave.
+        arguments: The arguments of the call.
+    """
+
+    operation: Any
+    is_input: bool
+    inputs: list
+    outputs: list
+    arguments: Any
+
+    def filled(self, tensors):
+        """The arguments with other tensors in the places of the symbolic ones."""
+        with _private_names():
+            places = zip(map(id, self.inputs), tensors, strict=True)
+            return self.arguments.fill_in(dict(places))
+
+
 def functional_of(sequential):
     """The functional model that a `Sequential` keeps, or None before it is built."""
     return getattr(sequential, "_functional", None)
@@ -142,8 +176,21 @@ def functional_of(sequential):
 
 def nodes_of(graph):
     """The nodes of a functional model, inputs first."""
-    depths = graph._nodes_by_depth
-    return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+    with _private_names():
+        depths = graph._nodes_by_depth
+        nodes = [
+            each for depth in sorted(depths, reverse=True) for each in depths[depth]
+        ]
+        return [
+            Node(
+                each.operation,
+                each.is_input or not each.operation,
+                list({id(tensor): tensor for tensor in each.input_tensors}.values()),
+                list(each.outputs),
+                each.arguments,
+            )
+            for each in nodes
+        ]
 
 
 def standard_inputs(graph, inputs):
@@ -151,15 +198,32 @@ def standard_inputs(graph, inputs):
     return graph._standardize_inputs(inputs)
 
 
+def input_structure(graph):
+    """How a model's inputs are nested: a structure with a tensor for each."""
+    with _private_names():
+        return graph._inputs_struct
+
+
 def output_structure(graph):
     """How a model's outputs are nested: a structure with a tensor for each."""
-    return graph._outputs_struct
+    with _private_names():
+        return graph._outputs_struct
 
 
 def history_of(tensor):
     """The operation that a symbolic tensor comes from, and its place in the result."""
-    history = tensor._keras_history
-    return history.operation, history.tensor_index
+    with _private_names():
+        history = tensor._keras_history
+        return history.operation, history.tensor_index
+
+
+@contextlib.contextmanager
+def _private_names():
+    """Says of a missing attribute that it is a private name of Keras."""
+    try:
+        yield
+    except AttributeError as error:
+        raise PrivateNameError(str(error)) from error
 
 
 def value_now(variable):

@@ -18,7 +18,7 @@ LAYER = (
     "_trainable_variables",
     "_non_trainable_variables",
 )
-GRAPH = ("_nodes_by_depth", "_standardize_inputs", "_outputs_struct")
+GRAPH = ("_nodes_by_depth", "_standardize_inputs", "_inputs_struct", "_outputs_struct")
 MODULES = {
     "keras.src.backend": "AutocastScope",
     "keras.src.backend.common.stateless_scope": "in_stateless_scope",

@@ -1,8 +1,7 @@
-"""Reads Keras's graphs of layers, for which there is no public way.
+"""Turns the graph of a model into a list of steps.
 
 Building two `keras.Model`s from the same tensors would be public, but leaves new nodes
-on the layers of the user's model. This file is the only one that knows how Keras keeps
-its graphs.
+on the layers of the user's model.
 """
 
 import dataclasses
@@ -10,14 +9,9 @@ from collections.abc import Callable
 
 import keras
 
-from keras_dropout._keras import (
-    Functional,
-    functional_of,
-    history_of,
-    nodes_of,
-    standard_inputs,
-    takes_training,
-)
+from keras_dropout._keras import nodes_of, standard_inputs, takes_training
+from keras_dropout.graph.models import graph_of
+from keras_dropout.graph.rowwise import is_rowwise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +22,7 @@ class Step:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     noisy: bool
+    is_rowwise: bool = True
 
 
 class Reader:
@@ -51,25 +46,19 @@ class Reader:
         """Reads the nodes of `graph`, its inputs given; returns its outputs' slots."""
         known = dict(zip(map(id, graph.inputs), entered, strict=True))
         for node in nodes_of(graph):
-            if node.operation and not node.is_input:
+            if not node.is_input:
                 self._read_node(node, known)
         return [known[id(tensor)] for tensor in graph.outputs]
 
     def _read_node(self, node, known):
         operation = node.operation
-        tensors = list({id(tensor): tensor for tensor in node.input_tensors}.values())
-        reads = tuple(known[id(tensor)] for tensor in tensors)
-
-        def arguments(values):
-            filled = dict(zip(map(id, tensors), values, strict=True))
-            return node.arguments.fill_in(filled)
-
+        reads = tuple(known[id(tensor)] for tensor in node.inputs)
         noisy = self.is_noisy(operation)
         nested = graph_of(operation) if noisy else None
         if nested is not None and _is_plain(node.arguments):
 
             def enter(values):
-                (inputs,), _ = arguments(values)
+                (inputs,), _ = node.filled(values)
                 return standard_inputs(nested, inputs)
 
             entered = self.new_slots(nested.inputs)
@@ -79,7 +68,7 @@ class Reader:
             return
 
         def run(values):
-            args, kwargs = arguments(values)
+            args, kwargs = node.filled(values)
             # Inside Keras's models an inner `training` gives way to the outer one.
             if takes_training(operation):
                 kwargs["training"] = False
@@ -87,7 +76,8 @@ class Reader:
 
         writes = self.new_slots(node.outputs)
         known.update(zip(map(id, node.outputs), writes, strict=True))
-        self.steps.append(Step(run, reads, writes, noisy))
+        rowwise = is_rowwise(operation, node.inputs)
+        self.steps.append(Step(run, reads, writes, noisy, rowwise))
         if isinstance(operation, _ATTENTION):
             shapes = [self.shapes[slot] for slot in reads]
             self.inner[writes[0]] = _scores(operation, shapes[0], shapes[-1])
@@ -107,16 +97,6 @@ def _scores(attention, query, key):
     return (query[0], heads, *query[1:-1], *key[1:-1])
 
 
-def graph_of(model):
-    """The functional model that `model` is or holds, unless it does something else."""
-    call = getattr(type(model), "call", None)
-    if isinstance(model, keras.Sequential) and call is keras.Sequential.call:
-        return functional_of(model)
-    if isinstance(model, Functional) and call is Functional.call:
-        return model
-    return None
-
-
 def _is_plain(arguments):
     """Whether a model is called with its inputs alone, so that it can be opened."""
     kwargs = {
@@ -125,23 +105,3 @@ def _is_plain(arguments):
         if name != "training" and value is not None
     }
     return len(arguments.args) == 1 and not kwargs
-
-
-def output_layers(model):
-    """The layers that give the model's outputs, in order, or None if unknown."""
-    graph = graph_of(model)
-    if graph is None:
-        return None
-    try:
-        return [_innermost(*history_of(tensor)) for tensor in graph.outputs]
-    except AttributeError:
-        return None
-
-
-def _innermost(layer, place):
-    inner = output_layers(layer)
-    if inner is not None:
-        return inner[place]
-    if isinstance(layer, keras.layers.Wrapper):
-        return _innermost(layer.layer, place)
-    return layer

@@ -19,6 +19,7 @@ class _Context:
     arrangement: Arrangement | None
     numbers: dict
     scratch: dict = dataclasses.field(default_factory=dict)
+    noted: dict = dataclasses.field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -67,3 +68,32 @@ def number(instance, name):
 def scratch():
     """A dictionary that lives as long as the calling thread's context."""
     return _thread.context.scratch
+
+
+def note(layer):
+    """Notes that `layer` was noisy in this context. A layer may note itself often."""
+    context = getattr(_thread, "context", None)
+    if context is not None:
+        context.noted[id(layer)] = layer
+
+
+def noted():
+    """The layers that were noisy so far in the calling thread's context, in order."""
+    context = getattr(_thread, "context", None)
+    return [] if context is None else list(context.noted.values())
+
+
+@contextlib.contextmanager
+def silence():
+    """Switches all noise of our layers off for the calling thread."""
+    previous = getattr(_thread, "is_silenced", False)
+    _thread.is_silenced = True
+    try:
+        yield
+    finally:
+        _thread.is_silenced = previous
+
+
+def is_silenced():
+    """Whether the calling thread has switched all noise of our layers off."""
+    return getattr(_thread, "is_silenced", False)

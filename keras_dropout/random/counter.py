@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout.random.threefry import threefry as threefry_of_words
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _MASK = 0xFFFFFFFF
@@ -51,6 +53,21 @@ def hashed(key, first, second):
         ops.cast(second, _WORD),
     )
     return [ops.cast(ops.right_shift(word, _word(2)), "int32") for word in words]
+
+
+def hashed_words(key, first, second):
+    """What `hashed` gives, in NumPy: `key` and `first` integers, `second` an array."""
+
+    def rotate(words, bits):
+        return (words << np.uint32(bits)) | (words >> np.uint32(32 - bits))
+
+    key = np.asarray(key, np.uint32)
+    second = np.asarray(second, np.uint32)
+    with np.errstate(over="ignore"):
+        words = threefry_of_words(
+            key, np.full_like(second, first), second, rotate, rounds=20
+        )
+    return [(word >> np.uint32(2)).astype(np.int64) for word in words]
 
 
 def threefry(key0, key1, x0, x1):

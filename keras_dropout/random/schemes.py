@@ -26,6 +26,28 @@ _LEVELS = 65536
 _TOP = 1.0 - 2.0**-24
 
 
+class Places:
+    """Which axis of each draw counts rows, draw by draw, in the order of a call.
+
+    A tensor of noise need not have a row for each row of the data: a table of
+    positions has none, and a model may put its rows on another axis.
+
+    Args:
+        axes: Tuple with an axis, or `None` for no axis, for each draw of a call. Or
+            `None` to note the shapes instead.
+    """
+
+    def __init__(self, axes=None):
+        self.axes = axes
+        self.shapes = []
+
+    def axis(self, shape):
+        """The axis of the next draw that counts rows, or None."""
+        self.shapes.append(tuple(shape))
+        place = len(self.shapes) - 1
+        return 0 if self.axes is None or place >= len(self.axes) else self.axes[place]
+
+
 @dataclasses.dataclass(frozen=True)
 class Arrangement:
     """How the rows of a tensor are arranged while samples are drawn.
@@ -38,76 +60,92 @@ class Arrangement:
         rows: Rows of data in each sample, an integer or a scalar tensor.
         scheme: One of `SCHEMES`.
         first: Integer or scalar tensor, the number of the first of these samples.
+        places: Where the rows are in each draw.
     """
 
     samples: int
     rows: Any
     scheme: str = "independent"
     first: Any = 0
+    places: Places = dataclasses.field(default_factory=Places)
+
+    def row_axis(self, shape, per_row):
+        """The axis of this draw that counts rows, or None."""
+        return self.places.axis(shape) if per_row else None
 
 
 def keep_mask(arrangement, backend, shape, threshold, key, per_row):
     """Keep masks for all samples, joined by the scheme."""
+    axis = arrangement.row_axis(shape, per_row)
     if arrangement.scheme == "independent":
         return _independent(
             arrangement,
             lambda size: backend.keep_mask(size, threshold, key),
             shape,
-            per_row,
+            axis,
         )
-    numbers = uniform(arrangement, backend, shape, key, per_row)
+    numbers = _uniform(arrangement, backend, shape, key, axis)
     return ops.cast(ops.floor(numbers * _LEVELS), "int32") >= threshold
 
 
 def uniform(arrangement, backend, shape, key, per_row):
     """Uniforms for all samples, joined by the scheme."""
-
-    def draw(size):
-        return backend.uniform(size, key)
-
-    if arrangement.scheme == "independent":
-        return _independent(arrangement, draw, shape, per_row)
-    if arrangement.scheme == "shared":
-        return _shared(arrangement, shape, key, per_row)
-    if arrangement.scheme == "antithetic":
-        return _antithetic(arrangement, draw, lambda u: _TOP - u, shape, per_row)
-    return _stratified(arrangement, draw, shape, per_row)
+    axis = arrangement.row_axis(shape, per_row)
+    return _uniform(arrangement, backend, shape, key, axis)
 
 
 def normal(arrangement, backend, shape, key, per_row):
     """Standard normals for all samples, joined by the scheme."""
+    axis = arrangement.row_axis(shape, per_row)
 
     def draw(size):
         return backend.normal(size, key)
 
     if arrangement.scheme == "independent":
-        return _independent(arrangement, draw, shape, per_row)
+        return _independent(arrangement, draw, shape, axis)
     if arrangement.scheme == "antithetic":
-        return _antithetic(arrangement, draw, lambda z: -z, shape, per_row)
-    numbers = uniform(arrangement, backend, shape, key, per_row)
+        return _antithetic(arrangement, draw, lambda z: -z, shape)
+    numbers = _uniform(arrangement, backend, shape, key, axis)
     # To the middle of the grid's cells: a normal is finite at both ends.
     inner = ops.floor(numbers * 2.0**23) * 2.0**-23 + 2.0**-24
     return np.float32(np.sqrt(2.0)) * ops.erfinv(2.0 * inner - 1.0)
 
 
-def _independent(arrangement, draw, shape, per_row):
-    if not per_row or not _is_one(shape[0]):
+def _uniform(arrangement, backend, shape, key, axis):
+    def draw(size):
+        return backend.uniform(size, key)
+
+    if arrangement.scheme == "independent":
+        return _independent(arrangement, draw, shape, axis)
+    if arrangement.scheme == "shared":
+        return _shared(arrangement, shape, key, axis)
+    if arrangement.scheme == "antithetic":
+        return _antithetic(arrangement, draw, lambda u: _TOP - u, shape)
+    return _stratified(arrangement, draw, shape)
+
+
+def _independent(arrangement, draw, shape, axis):
+    if axis != 0 or not _is_one(shape[0]):
         return draw(shape)
     return _over_rows(arrangement, draw((arrangement.samples, *shape[1:])))
 
 
-def _shared(arrangement, shape, key, per_row):
-    rest = tuple(shape[1:]) if per_row else tuple(shape)
+def _shared(arrangement, shape, key, axis):
+    """One noise for all rows of a sample, whichever axis they are on."""
+    rest = [size for place, size in enumerate(shape) if place != axis]
     size = (arrangement.samples, *rest)
     numbers = counter.uniform(size, key, arrangement.first)
-    if not per_row:
+    if axis is None:
         return numbers[0]
+    if axis > 0:
+        numbers = ops.repeat(numbers, shape[axis], axis=0)
+        return ops.moveaxis(numbers, 0, axis)
     if _is_one(shape[0]):
         return _over_rows(arrangement, numbers)
     return ops.repeat(numbers, _rows(arrangement, shape), axis=0)
 
 
-def _antithetic(arrangement, draw, reflect, shape, per_row):
+def _antithetic(arrangement, draw, reflect, shape):
     if arrangement.samples == 1:
         # Both of a pair draw with one key, one after the other.
         numbers = draw(shape)
@@ -121,7 +159,7 @@ def _antithetic(arrangement, draw, reflect, shape, per_row):
     return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
 
 
-def _stratified(arrangement, draw, shape, per_row):
+def _stratified(arrangement, draw, shape):
     samples, rest = arrangement.samples, tuple(shape[1:])
     if samples == 1:
         return draw(shape)

@@ -7,7 +7,10 @@ does what it always did, also when a compiled function is traced meanwhile.
 """
 
 import contextlib
+import dataclasses
 import threading
+
+import keras
 
 from keras_dropout.random import context
 
@@ -40,6 +43,35 @@ def activated(noises, arrangement=None, numbers=None):
             _uncover(instance, name)
 
 
+@contextlib.contextmanager
+def replayed(noises):
+    """Within this context, noise that cannot be switched off repeats what it gave.
+
+    Each layer of the user's own that is always noisy runs once. Called again on these
+    rows and further ones, it gives what it gave, and its first rows again.
+    """
+    gave = {}
+
+    def replay(layer, *args, **kwargs):
+        rows = keras.tree.flatten((args, kwargs))[0].shape[0]
+        if id(layer) not in gave:
+            gave[id(layer)] = type(layer).call(layer, *args, **kwargs)
+            return gave[id(layer)]
+
+        def again(x):
+            return keras.ops.concatenate([x, x, x], axis=0)[:rows]
+
+        return keras.tree.map_structure(again, gave[id(layer)])
+
+    frozen = [
+        dataclasses.replace(each, overrides=((each.layer, "call", replay),))
+        for each in noises
+        if each.is_foreign and each.always
+    ]
+    with activated(frozen):
+        yield
+
+
 def _cover(instance, name, cover, owner):
     place = (id(instance), name)
     with _lock:
@@ -55,6 +87,7 @@ def _cover(instance, name, cover, owner):
 def _method(instance, name, function, owner, before):
     def method(*args, **kwargs):
         if context.is_on(owner):
+            context.note(owner)
             return function(instance, *args, **kwargs)
         if before is not _NOTHING:
             return before(*args, **kwargs)

@@ -1,12 +1,17 @@
-"""Compiles what samples a model: one small class a backend.
+"""Runs functions of a model's arrays on each backend: compiled, once, or in thought.
 
 The functions that come out take everything that may change as arguments, or read it
 anew on each call: weights, rates and seeds. Nothing that the functions do to a
 variable is kept. They belong to us; the model's own `predict_function` is never made.
 """
 
+import collections
+import functools
+
 import keras
-import numpy as np
+
+# How many signatures of a function stay compiled, the latest of them.
+_KEPT = 32
 
 
 def compiled(function, variables, generators):
@@ -22,12 +27,69 @@ def compiled(function, variables, generators):
     return make[keras.backend.backend()](function, variables, generators)
 
 
+def probed(function, variables, seeds, generators, *arguments):
+    """`function(*arguments)` for what it learns: on JAX in thought, without values.
+
+    Args:
+        function: A function of arrays that returns a structure of tensors.
+        variables: All variables that it may read.
+        seeds: As `compiled` takes them.
+        generators: As in `compiled`.
+        *arguments: Structures of NumPy arrays.
+    """
+    if keras.backend.backend() != "jax":
+        return _in_scope(function, (), (), generators, seeds, arguments)
+    import jax
+
+    def step(values, seeds, *arguments):
+        return _with_seeds(function, variables, values, generators, seeds, arguments)
+
+    values = [variable.value for variable in variables]
+    return jax.eval_shape(step, values, seeds.astype("uint32"), *arguments)
+
+
+def run_once(function, variables, *arguments):
+    """`function(*arguments)` as NumPy arrays, with little time for compiling it."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def step(values, *arguments):
+            return _with_seeds(function, variables, values, (), (), arguments)
+
+        values = [variable.value for variable in variables]
+        lowered = jax.jit(step).lower(values, *arguments)
+        # It runs this once.
+        options = {"xla_backend_optimization_level": 0}
+        results = lowered.compile(options)(values, *arguments)
+    else:
+        results = _in_scope(function, (), (), (), (), arguments)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, results)
+
+
 def _with_seeds(function, variables, values, generators, seeds, arguments):
     states = [generator.state for generator in generators]
     mapping = [*zip(variables, values, strict=True)]
     mapping += [(state, seeds[place]) for place, state in enumerate(states)]
     with keras.StatelessScope(mapping):
         return function(*arguments)
+
+
+def _in_scope(function, variables, values, generators, seeds, arguments):
+    """As `_with_seeds`, on arrays and without gradients."""
+    backend = keras.backend.backend()
+    arguments = _converted(keras.ops.convert_to_tensor, arguments)
+    if len(seeds):
+        dtype = "int32" if backend == "torch" else "int64"
+        seeds = keras.ops.convert_to_tensor(seeds.astype(dtype))
+    run = functools.partial(
+        _with_seeds, function, variables, values, generators, seeds, arguments
+    )
+    if backend == "torch":
+        import torch
+
+        with torch.no_grad():
+            return run()
+    return run()
 
 
 def _jax(function, variables, generators):
@@ -37,7 +99,11 @@ def _jax(function, variables, generators):
     def step(values, seeds, *arguments):
         return _with_seeds(function, variables, values, generators, seeds, arguments)
 
+    signatures = _Latest()
+
     def run(seeds, *arguments):
+        if signatures.is_full_with(_signature(arguments)):
+            step.clear_cache()
         values = [variable.value for variable in variables]
         return step(values, seeds.astype("uint32"), *arguments)
 
@@ -48,48 +114,62 @@ def _tensorflow(function, variables, generators):
     import tensorflow as tf
 
     # TensorFlow reads variables anew on each call by itself.
-    @tf.function(autograph=False)
     def step(seeds, *arguments):
         return _with_seeds(function, (), (), generators, seeds, arguments)
 
-    # By shape and type. Left to itself, `step` would warn of many shapes.
-    traced = {}
+    # By shape and type. A `tf.function` keeps all of its traces, and warns of many.
+    traced = _Latest()
 
     def run(seeds, *arguments):
         seeds = tf.convert_to_tensor(seeds, tf.int64)
         arguments = _converted(tf.convert_to_tensor, arguments)
-        signature = str(
-            keras.tree.map_structure(
-                lambda x: None if x is None else (x.shape, x.dtype), arguments
-            )
-        )
+        signature = _signature(arguments)
         if signature not in traced:
-            traced[signature] = step.get_concrete_function(seeds, *arguments)
+            made = tf.function(step, autograph=False)
+            traced[signature] = made.get_concrete_function(seeds, *arguments)
         return traced[signature](seeds, *arguments)
 
     return run
 
 
 def _torch(function, variables, generators):
-    import torch
-
     def run(seeds, *arguments):
-        with torch.no_grad():
-            arguments = _converted(keras.ops.convert_to_tensor, arguments)
-            seeds = keras.ops.convert_to_tensor(seeds.astype("int32"))
-            return _with_seeds(function, (), (), generators, seeds, arguments)
+        return _in_scope(function, (), (), generators, seeds, arguments)
 
     return run
+
+
+class _Latest(collections.OrderedDict):
+    """A dictionary that forgets what was not used for long."""
+
+    def __getitem__(self, key):
+        self.move_to_end(key)
+        return super().__getitem__(key)
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        if len(self) > _KEPT:
+            self.popitem(last=False)
+
+    def is_full_with(self, key):
+        """Notes a key. Whether there were too many, so that all are forgotten."""
+        if key not in self and len(self) == _KEPT:
+            self.clear()
+            self[key] = None
+            return True
+        self[key] = None
+        return False
+
+
+def _signature(arguments):
+    return str(
+        keras.tree.map_structure(
+            lambda x: None if x is None else (tuple(x.shape), str(x.dtype)), arguments
+        )
+    )
 
 
 def _converted(convert, arguments):
     return keras.tree.map_structure(
         lambda x: None if x is None else convert(x), arguments
     )
-
-
-def derive_seeds(words, generators):
-    """Seeds for so many generators, hashed from a sequence of integers."""
-    state = np.random.SeedSequence(words).generate_state(2 * generators)
-    # 30 bits, so that counting on from there stays within every backend's integers.
-    return (state >> 2).astype(np.int64).reshape(generators, 2)

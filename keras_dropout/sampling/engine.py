@@ -1,5 +1,6 @@
 """Samples one model: owns its plan and the functions compiled for it."""
 
+import dataclasses
 import threading
 import weakref
 
@@ -8,9 +9,12 @@ import numpy as np
 from keras import ops
 
 from keras_dropout import _model
-from keras_dropout.random.schemes import Arrangement
+from keras_dropout.random import context
+from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import backends, noise, outputs
 from keras_dropout.sampling.activation import activated
+from keras_dropout.sampling.fingerprint import Fingerprint
+from keras_dropout.sampling.meeting import meet
 from keras_dropout.sampling.plan import Plan
 from keras_dropout.uncertainty import statistics
 
@@ -31,11 +35,28 @@ def engine(model, noises, **options):
     )
     with _lock:
         built = _engines.setdefault(model, {})
-        found = built.pop(key, None) or Engine(model, noises, **options)
+        found = built.pop(key, None)
+        if found is None or found.is_outdated(model):
+            found = Engine(model, noises, **options)
         built[key] = found
         while len(built) > _KEPT:
             del built[next(iter(built))]
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """What one call of a model gave.
+
+    Attributes:
+        heads: List of `Head`s, the outputs.
+        structure: How the outputs are nested.
+        active: The names of the layers that were noisy.
+    """
+
+    heads: list
+    structure: object
+    active: tuple
 
 
 class Engine:
@@ -44,7 +65,7 @@ class Engine:
     Args:
         model: A built Keras model. The engine does not keep it alive.
         noises: The noises that are on.
-        masks: One of `sampling.SCHEMES`.
+        masks: One of `schemes.SCHEMES`.
         told: What the outputs are, as in `outputs.heads`.
         keep: Whether the samples themselves are wanted.
     """
@@ -53,88 +74,101 @@ class Engine:
         self._model = weakref.ref(model)
         # Keeps the layers alive, and so their ids unique.
         self._layers = _model.flatten_layers(model)[1:]
-        self._noises = list(noises)
+        self.noises = list(noises)
         self._numbers = noise.numbers(noises)
         self._masks, self._told, self._keep = masks, told, keep
+        self._fingerprint = Fingerprint(model, self._numbers)
         self.plan = Plan(model, noises)
-        generators = self._generators = _model.seed_generators(model)
-        self.generators = len(generators)
+        self.seeded = _model.seed_generators(model)
+        self.generators = len(self.seeded)
         # A reference to each variable also keeps its id unique.
-        state = model.variables, generators
+        self.variables = model.variables
+        state = self.variables, self.seeded
         self._prefix = backends.compiled(self.plan.prefix, *state)
-        self._chunk = backends.compiled(self.sample, *state)
-        # Known once the model's outputs have been seen.
-        self.structure = self.kinds = self.measures = None
-        self.active = ()
+        self._chunk = backends.compiled(self._summarised, *state)
+        self._learned = None
+        self._meeting = threading.Lock()
+
+    def is_outdated(self, model):
+        """Whether attributes of layers have changed since the engine was built."""
+        return self._fingerprint.differs(model)
+
+    @property
+    def learned(self):
+        """What `learn` found out, or `None` before it was called."""
+        return self._learned
+
+    def learn(self, inputs):
+        """What holds for the model, tried out on some rows when it is first met."""
+        with self._meeting:
+            if self._learned is None:
+                self._learned = meet(self, self._model(), inputs)
+                # What a first call changes in a layer is no change by a person.
+                self._fingerprint.settle(self._model())
+        return self._learned
 
     def prefix(self, inputs):
         """What is computed once for these inputs."""
-        seeds = np.zeros((self.generators, 2), np.int64)
-        return self._prefix(seeds, inputs)
+        return self._prefix(np.zeros((self.generators, 2), np.int64), inputs)
 
-    def chunk(self, prepared, words, kept, first):
+    def chunk(self, prepared, seeds, kept, first):
         """Summaries of some samples, as a flat list with one for each head.
 
         Args:
             prepared: What `prefix` gave.
-            words: Integers that the seeds are hashed from.
+            seeds: Integer array (generators, 2).
             kept: Boolean array, which of the samples count.
             first: The number of the first sample.
         """
-        seeds = backends.derive_seeds(words, self.generators)
         numbers = np.array([getattr(*each) for each in self._numbers], np.float32)
         return self._chunk(seeds, *prepared, kept, np.int32(first), numbers)
 
-    def sample(self, features, masks, kept, first, numbers=None):
-        """Summaries of some samples, in whatever scope holds the seeds.
+    def _summarised(self, features, masks, kept, first, numbers):
+        arrangement = self.arrangement(features, kept.shape[0], first)
+        drawn = self.draw(features, masks, arrangement, numbers)
+        return self.summaries(drawn, arrangement, kept)
+
+    def arrangement(self, features, samples, first, places=None):
+        """How the rows of these samples are arranged."""
+        if places is None:
+            places = Places(self._learned.axes if self._learned else None)
+        rows = self.plan.rows(features)
+        return Arrangement(samples, rows, self._masks, first, places)
+
+    def draw(self, features, masks, arrangement, numbers=None):
+        """Runs the suffix, in whatever scope holds the seeds.
 
         Args:
             features: The first result of the plan's prefix.
             masks: The second.
-            kept: As in `chunk`.
-            first: As in `chunk`, or a scalar tensor.
+            arrangement: The arrangement of the samples.
             numbers: What to take for the rates of Keras's layers, an array, or
                 `None` for what they are.
         """
-        samples = kept.shape[0]
-        rows = self.plan.rows(features)
-        arrangement = Arrangement(samples, rows, self._masks, first)
         if numbers is not None:
             places = [(id(instance), name) for instance, name in self._numbers]
             numbers = {place: numbers[at] for at, place in enumerate(places)}
-        with activated(self._noises, arrangement, numbers):
-            before = [generator.state.value for generator in self._generators]
-            results = self.plan.suffix(features, masks, samples)
-            self.active = self._drawn(before)
+        with activated(self.noises, arrangement, numbers):
+            results = self.plan.suffix(features, masks, arrangement.samples)
+            noted = {id(layer) for layer in context.noted()}
         heads = outputs.heads(self._model(), self._told, results)
-        flat = keras.tree.flatten(heads)
-        self.structure = keras.tree.map_structure(lambda head: None, heads)
-        self.kinds = [head.kind for head in flat]
-        self.measures = [head.measure for head in flat]
-        return [self._summary(head, kept, samples, rows) for head in flat]
-
-    def _drawn(self, before):
-        """The names of the noises whose seeds have advanced since."""
-        drawn = {
-            id(generator)
-            for generator, state in zip(self._generators, before, strict=True)
-            if generator.state.value is not state
-        }
-        return tuple(
-            each.name
-            for each in self._noises
-            if not drawn.isdisjoint(map(id, _model.seed_generators(each.layer)))
+        return Drawn(
+            heads=keras.tree.flatten(heads),
+            structure=keras.tree.map_structure(lambda head: None, heads),
+            active=tuple(each.name for each in self.noises if id(each.layer) in noted),
         )
 
-    def _summary(self, head, kept, samples, rows):
+    def summaries(self, drawn, arrangement, kept):
+        """The summary of each head, a dictionary of arrays."""
+        return [self._summary(head, arrangement, kept) for head in drawn.heads]
+
+    def _summary(self, head, arrangement, kept):
+        samples = arrangement.samples
+
         def unfold(x):
-            size, wanted = x.shape[0] if len(x.shape) else 1, kept.shape[0] * rows
-            if isinstance(wanted, int) and size not in (None, wanted):
-                raise ValueError(
-                    "Every output of `model` must have one row for each row of `x`. "
-                    f"Received: {size} rows for {wanted}"
-                )
-            return ops.reshape(x, (samples, rows, *ops.shape(x)[1:]))
+            if samples == 1:
+                return x[None]
+            return ops.reshape(x, (samples, arrangement.rows, *ops.shape(x)[1:]))
 
         values = unfold(head.values)
         spread = head.noise_variance

@@ -9,13 +9,13 @@ import numpy as np
 from keras_dropout._validation import invalid
 
 
-def batches(x, batch_size, steps):
+def batches(x, batch_size, steps, may_fill):
     """Yields `(batch, rows)`, the batch a structure of arrays of one size.
 
     Arrays come in batches of `batch_size`, all other sources in their own; of
-    `(x, y)` or `(x, y, weights)` only `x` counts. A smaller batch is filled up with
-    copies of its last row, so that few sizes ever need to be compiled; `rows` counts
-    those that are real.
+    `(x, y)` or `(x, y, weights)` only `x` counts. Where `may_fill(batch)` allows it, a
+    smaller batch is filled up with copies of its last row, so that few sizes ever need
+    to be compiled; `rows` counts those that are real.
     """
     if is_source(x):
         source = _from_source(x, steps)
@@ -25,6 +25,10 @@ def batches(x, batch_size, steps):
     largest = 0
     for batch in source:
         rows = _rows(batch)
+        if not may_fill(batch):
+            largest = max(largest, rows)
+            yield batch, rows
+            continue
         size = min(1 << (rows - 1).bit_length(), largest or batch_size or rows)
         size = max(rows, size)
         if largest and not is_source(x):

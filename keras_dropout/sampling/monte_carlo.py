@@ -1,20 +1,16 @@
 """A model that answers with its uncertainty."""
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_dropout import _model, _validation, random
+from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base.state import NoiseState
-from keras_dropout.random import counter, schemes
-from keras_dropout.sampling import noise, sizes
-from keras_dropout.sampling.engine import engine
-from keras_dropout.sampling.outputs import check
+from keras_dropout.sampling import inputs, loop, noise
+from keras_dropout.sampling.meeting import made_up
+from keras_dropout.sampling.member import Member
+from keras_dropout.sampling.settings import Settings
 from keras_dropout.uncertainty import statistics
-
-# For batches of unknown size, as in an exported model.
-_ROWS = 32
 
 
 @registered
@@ -88,25 +84,34 @@ class MonteCarlo(keras.Model):
         if not isinstance(model, keras.Model):
             raise TypeError(_validation.invalid("model", "a Keras model", model))
         self.model = model
-        self.samples = _validation.integer("samples", samples, minimum=2)
-        self.masks = _validation.choice("masks", masks, schemes.SCHEMES)
-        if masks == "antithetic" and samples % 2:
-            expected = "an even number for masks='antithetic', which come in pairs"
-            raise ValueError(_validation.invalid("samples", expected, samples))
-        self.layers_on = _names(layers)
-        self.outputs_are = check(outputs)
-        if max_rows is not None:
-            max_rows = _validation.integer("max_rows", max_rows, minimum=1)
-        self.max_rows = max_rows
+        self.settings = Settings(
+            samples=_validation.integer("samples", samples, minimum=2),
+            masks=masks,
+            layers=_names(layers),
+            outputs=outputs,
+            max_rows=max_rows,
+        )
         self.seed = _validation.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         # As in our layers: what Keras would not save, past its tracking.
         self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
         noise.require_some(model, self._noises())
+        if model.built:
+            self.learn()
+
+    @property
+    def samples(self):
+        """How many samples an answer sums up."""
+        return self.settings.samples
+
+    @property
+    def masks(self):
+        """What joins the samples, as in `mc_predict`."""
+        return self.settings.masks
 
     def _noises(self):
         found = noise.find(self.model)
-        return noise.select(self.model, found, self.layers_on)
+        return noise.select(self.model, found, self.settings.layers)
 
     @property
     def active(self):
@@ -118,68 +123,38 @@ class MonteCarlo(keras.Model):
             return self.model(inputs, training=True)
         if not self.model.built:
             self.model(inputs, training=False)
-        noises = self._noises()
-        noise.require_scheme(noises, self.masks)
-        sampler = engine(
-            self.model, noises, masks=self.masks, told=self.outputs_are, keep=False
-        )
-        size = self._samples_per_call(inputs, noises, sampler.plan)
-        calls = -(-self.samples // size)
-        summaries = self._all_calls(sampler, inputs, size, calls)
-        noise.require_drawn(self.model, noises, sampler.active)
+        member = Member(self.model, self.settings)
+        key = random.next_key(self.seed_generator)
+        summaries, drawn = loop.sampled(member, inputs, key)
+        noise.require_drawn(self.model, member.noises, drawn.active)
+        calls = -(-self.samples // member.samples_per_call(inputs))
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
         heads = [
-            _finished(summary, kind, measure, float(self.samples), blocks)
-            for summary, kind, measure in zip(
-                summaries, sampler.kinds, sampler.measures, strict=True
-            )
+            _finished(summary, head.kind, head.measure, float(self.samples), blocks)
+            for summary, head in zip(summaries, drawn.heads, strict=True)
         ]
-        return keras.tree.pack_sequence_as(sampler.structure, heads)
+        return keras.tree.pack_sequence_as(drawn.structure, heads)
 
-    def _samples_per_call(self, inputs, noises, plan):
-        if noise.one_sample_per_call(noises):
-            return 1
-        rows = keras.tree.flatten(inputs)[0].shape[0]
-        rows = rows if isinstance(rows, int) else _ROWS
-        most = self.max_rows or sizes.max_rows(plan, inputs)
-        return sizes.samples_per_call(self.samples, rows, most, self.masks)
+    def learn(self, x=None):
+        """Meets the model within, on rows of `x` or on made-up ones.
 
-    def _all_calls(self, sampler, inputs, size, calls):
-        """The summaries of all samples, in a loop that the backend compiles."""
-        key = random.next_key(self.seed_generator)
-        generators = _model.seed_generators(self.model)
-        # An inner scope does not see what an outer one says of variables.
-        values = [
-            (variable, ops.convert_to_tensor(variable))
-            for variable in self.model.variables
-        ]
-        features, masks = sampler.plan.prefix(inputs)
+        `predict` and `export` do this. A call within another compiled function cannot,
+        and draws one sample at a time of a model that was not met before.
 
-        def one_call(call):
-            states = self._states(key, call, size, len(generators))
-            seeded = [(g.state, states[i]) for i, g in enumerate(generators)]
-            first = call * size
-            kept = ops.arange(size) + first < self.samples
-            with keras.StatelessScope(values + seeded):
-                heads = sampler.sample(features, masks, kept, first)
-            return [{n: x for n, x in head.items() if n != "mask"} for head in heads]
+        Args:
+            x: Arrays as the model takes them, or `None`.
+        """
+        member = Member(self.model, self.settings)
+        rows = member.engine.learned
+        if rows is None:
+            rows = made_up(self.model) if x is None else inputs.arrays(x)
+        if rows is not None:
+            member.learn(rows)
 
-        def add(call, total):
-            pairs = zip(total, one_call(call), sampler.measures, strict=True)
-            return [statistics.merge(*pair, ops) for pair in pairs]
-
-        first = one_call(0)
-        return first if calls == 1 else ops.fori_loop(1, calls, add, first)
-
-    def _states(self, key, call, size, generators):
-        """Seeds for one call, hashed from the model's own."""
-        if self.masks == "shared":
-            call = 0
-        elif self.masks == "antithetic" and size == 1:
-            call = call // 2
-        places = np.arange(generators)
-        words = counter.hashed(key, ops.zeros((generators,), "int32") + call, places)
-        return ops.stack(words, axis=1)
+    def predict(self, x, *args, **kwargs):
+        if self.model.built:
+            self.learn(None if inputs.is_source(x) else x)
+        return super().predict(x, *args, **kwargs)
 
     def compile(self, *args, **kwargs):
         """Compiles the model within."""
@@ -218,9 +193,9 @@ class MonteCarlo(keras.Model):
             "model": keras.saving.serialize_keras_object(self.model),
             "samples": self.samples,
             "masks": self.masks,
-            "layers": self.layers_on,
-            "outputs": self.outputs_are,
-            "max_rows": self.max_rows,
+            "layers": self.settings.layers,
+            "outputs": self.settings.outputs,
+            "max_rows": self.settings.max_rows,
             "seed": self.seed,
         }
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_dropout._keras import mask_of
 from keras_dropout._validation import invalid
-from keras_dropout.graph import reader
+from keras_dropout.graph import models
 
 KINDS = ("values", "probabilities", "logits", "binary", "gaussian")
 
@@ -69,7 +69,7 @@ def heads(model, outputs, results):
         if len(kinds) != len(flat):
             expected = f"a kind for each of the {len(flat)} outputs of the model"
             raise ValueError(invalid("outputs", expected, outputs))
-    layers = reader.output_layers(model) or [None] * len(flat)
+    layers = models.output_layers(model) or [None] * len(flat)
     told = [
         _read_kind(layer) if kind == "auto" else kind
         for kind, layer in zip(kinds, layers, strict=True)

@@ -2,21 +2,26 @@
 
 The first part, the prefix, runs once a batch; only the second, the suffix, runs for
 every sample. Graphs of layers are walked node by node, nested models opened up where
-there is noise within. Subclassed models run whole.
-
-Whatever goes wrong while a graph is read, the plan falls back to running the model
-whole.
+there is noise within. Models that are more than a graph run whole for every sample.
 """
 
 import math
+import warnings
 import weakref
 
 import keras
 from keras import ops
 
 from keras_dropout import _model
-from keras_dropout._keras import mask_of, output_structure, set_mask, standard_inputs
-from keras_dropout.graph.reader import Reader, graph_of
+from keras_dropout._keras import (
+    PrivateNameError,
+    mask_of,
+    output_structure,
+    set_mask,
+    standard_inputs,
+)
+from keras_dropout.graph.models import graph_of
+from keras_dropout.graph.reader import Reader
 
 
 class Plan:
@@ -27,19 +32,30 @@ class Plan:
 
     Attributes:
         has_prefix: Whether there is work that needs to be done only once.
-        is_whole: Whether the model runs whole for every sample.
+        why_whole: Why the model runs whole for every sample, or `None` if it does
+            not.
+        is_rowwise: Whether no row looks at another, as far as is known of the layers.
     """
+
+    has_prefix = False
+    is_rowwise = False
+    why_whole = None
 
     def __init__(self, model, noises):
         self._model = weakref.ref(model)
         self._noisy = {id(noise.layer) for noise in noises}
-        self.is_whole = False
-        try:
-            self._read(model)
-        except (AttributeError, KeyError, TypeError):
-            self.is_whole = True
-        if self.is_whole:
-            self.has_prefix = False
+        graph = graph_of(model)
+        if has_own_predict_step(model):
+            self.why_whole = "its class has a `predict_step` of its own"
+        elif graph is None:
+            self.why_whole = "it is called by code of its own"
+        else:
+            self._read(model, graph)
+
+    @property
+    def is_whole(self):
+        """Whether the model runs whole for every sample."""
+        return self.why_whole is not None
 
     def prefix(self, inputs):
         """From the model's inputs to what the suffix needs, with Keras's masks."""
@@ -55,6 +71,10 @@ class Plan:
         # folded with other axes in all of the features.
         rows = ops.shape(entered[0])[0]
         return [*features, ops.zeros((rows, 0), "bool")], masks
+
+    def whole(self, inputs):
+        """What the model gives for these inputs, in one piece."""
+        return predicted(self._model(), inputs)
 
     def rows(self, features):
         """How many rows the data has, seen from what the prefix gave."""
@@ -93,7 +113,7 @@ class Plan:
         """
         if self.is_whole:
             tiled = keras.tree.map_structure(lambda x: _tile(x, samples), features)
-            return self._model()(tiled, training=False)
+            return predicted(self._model(), tiled)
         values = {}
         crossing = zip(self._crossing, features[:-1], masks, strict=True)
         for slot, feature, mask in crossing:
@@ -107,15 +127,21 @@ class Plan:
         outputs = [values[slot] for slot in self._outputs]
         return keras.tree.pack_sequence_as(self._structure, outputs)
 
-    def _read(self, model):
-        graph = graph_of(model)
-        if graph is None:
-            self.is_whole = True
-            return
+    def _read(self, model, graph):
         reader = Reader(self._is_noisy)
-        self._entered = reader.new_slots(graph.inputs)
-        self._outputs = reader.read(graph, self._entered)
-        self._structure = output_structure(graph)
+        try:
+            self._entered = reader.new_slots(graph.inputs)
+            self._outputs = reader.read(graph, self._entered)
+            self._structure = output_structure(graph)
+        except PrivateNameError as error:
+            self.why_whole = f"its graph cannot be read ({error})"
+            warnings.warn(
+                f"The model {model.name!r} runs whole for every sample, which can be "
+                "many times slower than running only what its noise reaches, because "
+                f"{self.why_whole}",
+                stacklevel=2,
+            )
+            return
         tainted = set()
         self._before, self._after = [], []
         for step in reader.steps:
@@ -131,6 +157,7 @@ class Plan:
             for slot, shape in reader.shapes.items()
         }
         self.has_prefix = bool(self._before)
+        self.is_rowwise = all(step.is_rowwise for step in reader.steps)
         self._shapes, self._inner = reader.shapes, reader.inner
 
     def _is_noisy(self, operation):
@@ -156,3 +183,22 @@ def _tile(x, samples):
     shape = ops.shape(x)
     tiled = ops.broadcast_to(x[None], (samples, *shape))
     return ops.reshape(tiled, (samples * shape[0], *shape[1:]))
+
+
+def has_own_predict_step(model):
+    """Whether the class of a model says by itself what `predict` computes."""
+    return type(model).predict_step is not keras.Model.predict_step
+
+
+def predicted(model, inputs):
+    """What `predict` computes for these inputs, in the scope of the caller."""
+    if not has_own_predict_step(model):
+        return model(inputs, training=False)
+    if keras.backend.backend() != "jax":
+        return model.predict_step((inputs,))
+    state = [
+        [variable.value for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    outputs, _ = model.predict_step(state, (inputs,))
+    return outputs

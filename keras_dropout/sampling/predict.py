@@ -4,9 +4,8 @@ import keras
 import numpy as np
 
 from keras_dropout import _validation
-from keras_dropout.random import schemes
-from keras_dropout.sampling.outputs import check
-from keras_dropout.sampling.run import Settings, run
+from keras_dropout.sampling.sampler import Sampler
+from keras_dropout.sampling.settings import Settings
 
 
 def mc_predict(
@@ -23,6 +22,7 @@ def mc_predict(
     tol=None,
     max_rows=None,
     steps=None,
+    part=0,
     verbose="auto",
 ):
     r"""Predicts many times with the model's noise on, and sums up the samples.
@@ -62,6 +62,9 @@ def mc_predict(
         max_rows: Integer, how many rows times samples to compute in one call. `None`
             takes up to 5120, so that the widest tensor fits a processor's cache.
         steps: Integer of at least 1, how many batches to take, or `None` for all.
+        part: Integer of at least 0, which part of the data this is. Calls with one
+            seed on different parts draw different noise if each says its part. Shared
+            masks are the same in all parts.
         verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
             long.
 
@@ -108,35 +111,24 @@ def mc_predict(
         if not isinstance(each, keras.Model):
             expected = "a Keras model or a list of Keras models"
             raise TypeError(_validation.invalid("model", expected, each))
-    samples = _validation.integer("samples", samples, minimum=2 if single else 1)
+    if not models:
+        raise ValueError(_validation.invalid("model", "at least one model", model))
     if batch_size is not None:
         batch_size = _validation.integer("batch_size", batch_size, minimum=1)
-    _validation.choice("masks", masks, schemes.SCHEMES)
-    if masks == "antithetic" and samples % 2:
-        expected = "an even number for masks='antithetic', which come in pairs"
-        raise ValueError(_validation.invalid("samples", expected, samples))
-    if max_rows is not None:
-        max_rows = _validation.integer("max_rows", max_rows, minimum=1)
-    if tol is not None:
-        tol = _validation.positive("tol", tol)
-        if return_samples:
-            raise ValueError(
-                "`tol` may stop rows at different numbers of samples, so they cannot "
-                "be returned as one array. Drop `tol` or `return_samples`"
-            )
     if steps is not None:
         steps = _validation.integer("steps", steps, minimum=1)
     settings = Settings(
-        samples=samples,
-        seed=_seed(seed),
+        samples=_validation.integer("samples", samples, minimum=2 if single else 1),
         masks=masks,
         layers=layers,
-        outputs=check(outputs),
+        outputs=outputs,
+        seed=_seed(seed),
+        max_rows=max_rows,
         keep=return_samples,
         tol=tol,
-        max_rows=max_rows,
+        part=part,
     )
-    return run(models, settings, x, batch_size, steps, verbose)
+    return Sampler(models, settings).run(x, batch_size, steps, verbose)
 
 
 def _seed(seed):

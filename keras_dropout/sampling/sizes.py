@@ -18,6 +18,10 @@ _BATCH, _LARGEST_BATCH = 32, 256
 # Models that run whole are wider within than they show: than their inputs, by about
 # so many times.
 _WIDER = 8
+# Samples of one call. They are few, so that little is compiled, and round, as numbers
+# of samples are, so that little is computed in vain.
+_ROUND = (10, 12, 16, 20, 25, 32, 40, 50, 64, 80)
+_SIZES = (*range(1, 7), 8, *(n * 10**power for power in range(4) for n in _ROUND))
 # With a tolerance, look at the error this often.
 _LOOK = 32
 
@@ -60,11 +64,12 @@ def samples_per_call(samples, rows, most, masks, tol=None):
         tol: The error from which on to stop, or `None`.
     """
     step = 2 if masks == "antithetic" else 1
-    most = most // rows if tol is None else min(most // rows, _LOOK)
-    most = min(most, samples + step - 1) // step * step
-    sizes = range(max(step, most // 2 // step * step), max(step, most) + 1, step)
+    most = max(step, most // rows if tol is None else min(most // rows, _LOOK))
+    found = [n for n in _SIZES if n % step == 0 and n <= most]
+    # A quarter of that is enough to keep a processor busy.
+    found = [n for n in found if n >= min(most, samples) // 4]
     # A call as such takes about as long as a few of the rows in it.
-    return min(sizes, key=lambda size: -(-samples // size) * (size + most / 32))
+    return min(found, key=lambda size: -(-samples // size) * (size + most / 32))
 
 
 def _widths(plan, inputs):

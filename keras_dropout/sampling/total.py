@@ -77,7 +77,7 @@ def finished(totals, measure):
     if "aleatoric" in summary:
         arrays["_aleatoric"] = summary["aleatoric"]
     arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-    arrays["count"] = np.full(rows, round(summary["count"]))
+    arrays["count"] = np.full(len(arrays["mean"]), round(summary["count"]))
     if totals[0].mask is not None:
         arrays["mask"] = totals[0].mask[:rows]
     if totals[0].samples:

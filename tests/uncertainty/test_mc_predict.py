@@ -114,11 +114,15 @@ def test_every_source_gives_what_the_array_gives():
 
 def test_batches_of_a_source_are_filled_up_to_few_sizes():
     x = models.x_of(40, 6)
-    source = iter([x, x[:37], x[:9], x[:1], x])
+    sizes = (40, 37, 9, 1, 40)
 
-    found = [(len(batch), rows) for batch, rows in inputs.batches(source, 32, None)]
+    def found(may_fill):
+        source = iter([x[:size] for size in sizes])
+        batches = inputs.batches(source, 32, None, lambda _: may_fill)
+        return [(len(batch), rows) for batch, rows in batches]
 
-    assert found == [(40, 40), (40, 37), (16, 9), (1, 1), (40, 40)]
+    assert found(True) == [(40, 40), (40, 37), (16, 9), (1, 1), (40, 40)]
+    assert found(False) == [(size, size) for size in sizes]
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="other tensors know no gradient")

@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
+from keras_dropout import _keras
 from keras_dropout.sampling import noise
 from keras_dropout.sampling.plan import Plan
 from tests.uncertainty import models
@@ -106,7 +107,9 @@ def test_layers_before_the_noise_run_once_a_batch():
 
     kd.mc_predict(model, models.x_of(4, 6), samples=8, max_rows=1000)
 
-    assert calls == [4, 32]
+    # Before that, two rows are tried out with one sample and with two.
+    assert calls[-2:] == [4, 32]
+    assert calls.count(32) == 1
 
 
 def test_an_output_before_all_noise_has_no_variance_at_all():
@@ -139,11 +142,16 @@ def test_rows_that_a_model_folds_with_other_axes_come_back():
     assert (np.abs(prediction.mean - expected) < 5 * error).all()
 
 
-def test_outputs_without_a_row_for_each_row_are_refused():
+def test_outputs_with_several_rows_for_each_row_come_as_predict_gives_them():
     i = keras.Input((4, 3))
     model = keras.Model(i, ops.reshape(L.Dropout(0.5)(i), (-1, 3)))
-    with pytest.raises(ValueError, match="one row for each row of `x`"):
-        kd.mc_predict(model, models.x_of(5, 4, 3), samples=3)
+    x = np.ones((5, 4, 3), "float32")
+
+    prediction = kd.mc_predict(model, x, samples=400, seed=0, batch_size=2)
+
+    assert prediction.mean.shape == model.predict(x, verbose=0).shape == (20, 3)
+    # Each element is 0 or 2.
+    assert (np.abs(prediction.mean - 1) < 5 / np.sqrt(400)).all()
 
 
 def test_reading_a_model_adds_no_nodes_to_its_layers():
@@ -169,15 +177,15 @@ def test_a_sampled_model_can_be_forgotten(make):
 
 def test_a_graph_that_cannot_be_read_runs_whole(monkeypatch):
     model, x = models.mlp(), models.x_of(4, 6)
-    monkeypatch.setattr(
-        "keras_dropout.graph.reader.Reader.read",
-        lambda *_: (_ for _ in ()).throw(AttributeError("no nodes")),
-    )
 
-    plan = _plan(model)
-    prediction = kd.mc_predict(model, x, samples=4, seed=0)
+    def missing(graph):
+        raise _keras.PrivateNameError("no nodes")
 
-    assert plan.is_whole
+    monkeypatch.setattr("keras_dropout.graph.reader.nodes_of", missing)
+
+    with pytest.warns(UserWarning, match="runs whole for every sample.*no nodes"):
+        prediction = kd.mc_predict(model, x, samples=4, seed=0)
+
     assert prediction.mutual_information.all()
 
 

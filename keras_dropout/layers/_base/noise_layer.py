@@ -60,8 +60,14 @@ class NoiseLayer(keras.layers.Layer):
             self.__dict__["noise_state"] = state
 
     def is_noisy(self, training):
-        """Whether this call adds noise."""
-        return bool(training) or self.monte_carlo or context.is_on(self)
+        """Whether this call adds noise. If so, it is noted where samples are drawn.
+
+        An override of `call` asks here, whether or not its noise draws.
+        """
+        if context.is_on(self):
+            context.note(self)
+            return True
+        return (bool(training) or self.monte_carlo) and not context.is_silenced()
 
     def __call__(self, *args, **kwargs):
         plain = type(self).call is NoiseLayer.call

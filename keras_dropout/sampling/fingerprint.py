@@ -1,0 +1,73 @@
+"""Notices that somebody has changed an attribute of a layer, such as its activation.
+
+Compiled functions have the attributes of layers in them. Comparing the attributes is
+cheap, so nobody needs to say that they have changed.
+"""
+
+import numbers
+import weakref
+
+from keras_dropout import _model
+
+# What trainers, and PyTorch for them, set while a model trains or predicts.
+_OF_TRAINERS = ("training", "stop_training", "stop_evaluating", "stop_predicting")
+_PLAIN = (str, bytes, bool, numbers.Number, type(None))
+
+
+class Fingerprint:
+    """The public attributes of all layers of a model that are plain, or functions.
+
+    Args:
+        model: A Keras model.
+        apart: Pairs (instance, name) of attributes that compiled functions are told
+            in each call, so that they do not count.
+    """
+
+    def __init__(self, model, apart=()):
+        self._apart = {(id(instance), name) for instance, name in apart}
+        self._taken = self._take(model)
+
+    def differs(self, model):
+        """Whether an attribute is not what it was."""
+        return self._take(model) != self._taken
+
+    def settle(self, model):
+        """Leaves out from now on what has changed so far, such as counts of calls."""
+        now = self._take(model)
+        self._apart |= {
+            place for place in now if now[place] != self._taken.get(place)
+        } | (self._taken.keys() - now.keys())
+        self._taken = {key: now[key] for key in now.keys() - self._apart}
+
+    def _take(self, model):
+        return {
+            (id(layer), name): _mark(value)
+            for layer in _model.flatten_layers(model)
+            for name, value in vars(layer).items()
+            if name[0] != "_" and name not in _OF_TRAINERS and _counts(value)
+            if (id(layer), name) not in self._apart
+        }
+
+
+def _counts(value):
+    if isinstance(value, (tuple, list)):
+        return all(isinstance(each, _PLAIN) for each in value)
+    return isinstance(value, _PLAIN) or _is_function(value)
+
+
+def _is_function(value):
+    # Keras marks methods of layers as it likes; functions are what people assign.
+    return (
+        callable(value) and hasattr(value, "__name__") and not isinstance(value, type)
+    )
+
+
+def _mark(value):
+    if not _is_function(value):
+        return tuple(value) if isinstance(value, list) else value
+    function = getattr(value, "__func__", value)
+    try:
+        # Keras puts functions on layers that hold the layer itself.
+        return weakref.ref(function)
+    except TypeError:
+        return function

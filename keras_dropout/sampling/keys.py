@@ -1,0 +1,26 @@
+"""From one seed to the seeds of all generators in all calls.
+
+Threefry encrypts (call, place of the generator) under the key (seed, batch), in NumPy
+here and in the backend's operations in `random.counter`, with equal words. So a seed
+gives equal noise whichever face of the sampler draws it.
+"""
+
+import numpy as np
+
+from keras_dropout.random import counter
+
+# Generators of one model; those of the next model of an ensemble come after them.
+_PLACES = 1 << 16
+
+
+def derived(seed, part):
+    """The seed for one part of the data; part 0 has the seed itself."""
+    if not part:
+        return seed
+    return int(np.random.SeedSequence([seed, part]).generate_state(1)[0] >> 1)
+
+
+def seeds(key, call, generators, member=0):
+    """Seeds for all generators in one call, an integer array (generators, 2)."""
+    places = np.arange(generators) + _PLACES * member
+    return np.stack(counter.hashed_words(key, call, places), axis=1)

@@ -1,0 +1,72 @@
+"""Draws all samples of one batch within a graph, in a loop that the backend compiles.
+
+It takes what `Sampler.batch` takes, and computes the same in the same order; sums are
+in single precision here, in double precision there.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dropout import _model
+from keras_dropout.random import counter
+from keras_dropout.uncertainty import statistics
+
+
+def sampled(member, inputs, key):
+    """The summaries of all samples of a member, and what its first call gave.
+
+    Args:
+        member: A `Member`.
+        inputs: The inputs of its model, a structure of tensors.
+        key: A key of `random.next_key`.
+
+    Returns:
+        A list with a summary for each output, and a `Drawn`.
+    """
+    size = member.samples_per_call(inputs)
+    calls = -(-member.wanted // size)
+    engine, seen = member.engine, []
+    generators = _model.seed_generators(member.model)
+    # An inner scope does not see what an outer one says of variables.
+    values = [
+        (variable, ops.convert_to_tensor(variable))
+        for variable in member.model.variables
+    ]
+    features, masks = engine.plan.prefix(inputs)
+
+    def one_call(call):
+        seeds = _seeds(key, member.key_of_call(call), len(generators))
+        seeded = [(g.state, seeds[place]) for place, g in enumerate(generators)]
+        first = call * size
+        kept = ops.arange(size) + first < member.wanted
+        arrangement = engine.arrangement(features, size, first)
+        with keras.StatelessScope(values + seeded):
+            drawn = engine.draw(features, masks, arrangement)
+            seen.append(drawn)
+            heads = engine.summaries(drawn, arrangement, kept)
+        return [{n: x for n, x in head.items() if n != "mask"} for head in heads]
+
+    def merged(a, b):
+        measures = [head.measure for head in seen[0].heads]
+        pairs = zip(a, b, measures, strict=True)
+        return [statistics.merge(one, other, kind, ops) for one, other, kind in pairs]
+
+    def one_step(step):
+        if not member.pairs_calls:
+            return one_call(step)
+        pair = merged(one_call(2 * step), one_call(2 * step + 1))
+        return [statistics.join_blocks(summary, ops) for summary in pair]
+
+    steps = calls // 2 if member.pairs_calls else calls
+    first = one_step(0)
+    if steps == 1:
+        return first, seen[0]
+    rest = ops.fori_loop(1, steps, lambda step, sum: merged(sum, one_step(step)), first)
+    return rest, seen[0]
+
+
+def _seeds(key, call, generators):
+    """As `keys.seeds`, in the backend's operations."""
+    calls = ops.zeros((generators,), "int32") + call
+    return ops.stack(counter.hashed(key, calls, np.arange(generators)), axis=1)

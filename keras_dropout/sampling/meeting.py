@@ -1,0 +1,253 @@
+"""Tries out what the sampler assumes of a model, when the model is first met.
+
+Samples are drawn by copying the rows, one sample after the other. That is right if each
+noisy tensor and each output has a row for each row of the data, and if no row looks at
+another. Both are tried out on a few rows:
+
+- The shapes of all draws and outputs are compared for these rows and for twice as many.
+  What counts rows has twice as many of them. Two samples of these rows must give the
+  same shapes as twice the rows.
+- Without noise, a pass on these rows is compared with one on these and other rows. A
+  graph of layers that are known to leave rows alone does not need this.
+
+Where it does not hold, each call computes one sample, of the batch as it is.
+"""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+
+from keras_dropout import _model
+from keras_dropout._keras import input_structure
+from keras_dropout.graph.models import graph_of
+from keras_dropout.random import context
+from keras_dropout.random.schemes import Arrangement, Places
+from keras_dropout.sampling import backends, noise
+from keras_dropout.sampling.activation import replayed
+
+# Rows that are tried out.
+_FEW = 2
+# By how much of the largest output rounding may differ with the number of rows.
+_ROUNDING = {"float16": 2.0**-5, "bfloat16": 2.0**-3}
+_ROUNDING_OF_OTHERS = 2.0**-11
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """What is known of a model and its noise.
+
+    Attributes:
+        kinds: What each output is.
+        measures: Which statistics hold for each output.
+        structure: How the outputs are nested.
+        active: The names of the layers that were noisy.
+        why_single: Why each call computes one sample, or `None` where it may compute
+            many.
+        fills: Whether a batch may be filled up with further rows.
+        axes: The axis that counts rows in each draw, or `None` if all have it first.
+        row_axes: The axis that counts rows in each output; `None` for no axis.
+    """
+
+    kinds: tuple
+    measures: tuple
+    structure: object
+    active: tuple
+    why_single: str | None
+    fills: bool
+    axes: tuple | None
+    row_axes: tuple
+
+
+def meet(engine, model, inputs):
+    """What can be learned of a model from some rows of inputs, as NumPy arrays."""
+    few = _take(inputs, slice(0, _FEW))
+    fixed = fixed_rows(model)
+    try:
+        if fixed is not None:
+            few = inputs
+        one, drawn, sizes = _probe(engine, few, 1)
+    except Exception:
+        # A model may take a batch only as a whole, as one of all nodes of a graph does.
+        if _count(few) == _count(inputs):
+            raise
+        few = inputs
+        one, drawn, sizes = _probe(engine, few, 1)
+    learn = functools.partial(
+        Learned,
+        kinds=tuple(head.kind for head in drawn.heads),
+        measures=tuple(head.measure for head in drawn.heads),
+        structure=drawn.structure,
+        active=drawn.active,
+    )
+    no_axes = (0,) * len(sizes)
+    if fixed is not None:
+        why = f"it is made for batches of {fixed} rows"
+        return learn(why_single=why, fills=True, axes=None, row_axes=no_axes)
+    mixes = None
+    if not engine.plan.is_rowwise:
+        mixes = _why_rows_mix(engine, model, few, inputs)
+    try:
+        more, _, more_sizes = _probe(engine, _joined(few, few), 1)
+    except Exception as error:
+        why = mixes or f"it cannot take further rows ({error!r})"
+        return learn(why_single=why, fills=False, axes=None, row_axes=no_axes)
+    axes = tuple(_growing(*pair) for pair in zip(one, more, strict=False))
+    row_axes = tuple(_growing(*pair) for pair in zip(sizes, more_sizes, strict=True))
+    rows = _count(few)
+    rows_are_first = all(size[:1] == (rows,) for size in sizes) and not any(row_axes)
+    why = mixes or _why_not_tiled(engine, few, axes, more, rows_are_first)
+    if why is None and (single := noise.one_sample_per_call(engine.noises)):
+        why = f"all rows share the noise of {single[0].name!r}"
+    return learn(
+        why_single=why,
+        fills=mixes is None and rows_are_first,
+        axes=axes if any(axis != 0 for axis in axes) else None,
+        row_axes=row_axes,
+    )
+
+
+def _why_not_tiled(engine, few, axes, more, rows_are_first):
+    """Why samples cannot be put one after the other along the rows, or None."""
+    if any(axis != 0 for axis in axes):
+        return "a noisy tensor does not have a row for each row of the data"
+    if not rows_are_first:
+        return "an output does not have a row for each row of the data"
+    try:
+        two, _, _ = _probe(engine, few, 2)
+    except Exception as error:
+        return f"two samples cannot be put one after the other ({error!r})"
+    if two != more:
+        return "a noisy tensor does not have a row for each row of the data"
+    return None
+
+
+def _probe(engine, inputs, samples):
+    """The shapes of all draws, what a call gave, and the shapes of its outputs."""
+    seen = []
+
+    def call(inputs):
+        features, masks = engine.plan.prefix(inputs)
+        places = Places()
+        rows = engine.plan.rows(features)
+        arrangement = Arrangement(samples, rows, places=places)
+        drawn = engine.draw(features, masks, arrangement)
+        seen.append((places.shapes, drawn))
+        return [head.values for head in drawn.heads]
+
+    seeds = np.zeros((engine.generators, 2), np.int64)
+    results = backends.probed(call, engine.variables, seeds, engine.seeded, inputs)
+    places, drawn = seen[-1]
+    return places, drawn, [tuple(each.shape) for each in results]
+
+
+def _growing(one, more):
+    """The first axis that is twice as long for twice the rows, or None."""
+    for axis, (size, doubled) in enumerate(zip(one, more, strict=False)):
+        if axis == 0 and size == doubled == 1:
+            # One noise for all rows of a sample.
+            return 0
+        if doubled == 2 * size:
+            return axis
+    return None
+
+
+def _why_rows_mix(engine, model, few, inputs):
+    """Why other rows of a batch change what a row gives, or None if they do not."""
+    rows = _count(few)
+    more = _joined(few, _others(few, inputs))
+
+    def passes(few, more):
+        with context.silence(), replayed(engine.noises):
+            return engine.plan.whole(few), engine.plan.whole(more)
+
+    try:
+        alone, among = backends.run_once(passes, engine.variables, few, more)
+    except Exception as error:
+        return f"its rows need each other ({error!r})"
+    rounding = max(
+        _ROUNDING.get(layer.compute_dtype, _ROUNDING_OF_OTHERS)
+        for layer in _model.flatten_layers(model)
+    )
+    for a, b in zip(*map(keras.tree.flatten, (alone, among)), strict=True):
+        if len(a) != rows or b.shape != (_count(more), *a.shape[1:]):
+            return "an output does not have a row for each row of the data"
+        if not _alike(a, b[:rows], rounding):
+            return "its rows look at each other"
+    return None
+
+
+def _alike(a, b, rounding):
+    """Whether two arrays differ by no more than rounding."""
+    if a.dtype.kind not in "fV":
+        return np.array_equal(a, b)
+    a, b = a.astype("float64"), b.astype("float64")
+    finite = np.abs(a[np.isfinite(a)])
+    scale = finite.max() if finite.size else 0.0
+    return np.allclose(a, b, rtol=0, atol=rounding * scale, equal_nan=True)
+
+
+def _others(few, inputs):
+    """Further rows that differ from `few`, so that looking at them shows."""
+    rows = _count(few)
+    following = _take(inputs, slice(rows, 2 * rows))
+    if _count(following) < rows:
+        following = few
+    return keras.tree.map_structure(_varied, few, following)
+
+
+def _varied(x, following):
+    """Two rows or more of other values, that a model takes where it takes `x`."""
+    if x.dtype.kind in "fV":
+        # One above all of `x` and one below, whose mean is another one, too.
+        scale = np.abs(x.astype("float32")).max(initial=1.0)
+        ends = [x[:1] + 3.0 * scale, x[-1:] - 1.5 * scale]
+        return np.concatenate(ends).astype(x.dtype)
+    if x.dtype.kind in "iu" and np.array_equal(x, following):
+        # The first two ids are those that every table has.
+        following = np.where(x.any(), np.zeros_like(x), np.ones_like(x))
+    if x.dtype.kind == "b":
+        following = ~x
+    return np.concatenate([following, following])[:2]
+
+
+def _joined(few, others):
+    return keras.tree.map_structure(
+        lambda *parts: np.concatenate(parts, axis=0), few, others
+    )
+
+
+def _count(inputs):
+    return len(keras.tree.flatten(inputs)[0])
+
+
+def _take(inputs, rows):
+    return keras.tree.map_structure(lambda x: x[rows], inputs)
+
+
+def fixed_rows(model):
+    """The number of rows that a model's inputs are made for, if they are."""
+    for tensor in getattr(model, "inputs", None) or ():
+        if tensor.shape and tensor.shape[0] is not None:
+            return tensor.shape[0]
+    return None
+
+
+def made_up(model):
+    """Inputs for a model that says what it takes, or None."""
+    graph = graph_of(model)
+    if graph is None or any(tensor.dtype == "string" for tensor in graph.inputs):
+        return None
+    numbers = np.random.default_rng(0)
+    return keras.tree.map_structure(
+        lambda tensor: _made_up(tensor, numbers), input_structure(graph)
+    )
+
+
+def _made_up(tensor, numbers):
+    rows, *rest = tensor.shape
+    shape = (rows or 2 * _FEW, *(size or 4 for size in rest))
+    if keras.backend.is_float_dtype(tensor.dtype):
+        return numbers.normal(size=shape).astype("float32")
+    return numbers.integers(0, 2, shape).astype(tensor.dtype)

@@ -1,0 +1,98 @@
+"""One of the models that are sampled: which calls draw its samples."""
+
+import keras
+import numpy as np
+
+from keras_dropout.sampling import keys, noise, sizes
+from keras_dropout.sampling.engine import engine
+
+# For batches of unknown size, as in an exported model.
+_ROWS = 32
+
+
+class Member:
+    """A built model with the noises that are on.
+
+    Args:
+        model: A built Keras model.
+        settings: How to sample it.
+        number: Its place among the models that are sampled together.
+    """
+
+    def __init__(self, model, settings, number=0):
+        self.model, self.settings, self.number = model, settings, number
+        found = noise.find(model)
+        self.noises = noise.select(model, found, settings.layers)
+        self.is_silent = all(each.is_silent for each in self.noises)
+        noise.require_scheme(self.noises, settings.masks)
+        self.engine = engine(
+            model,
+            self.noises,
+            masks=settings.masks,
+            told=settings.outputs,
+            keep=settings.keep,
+        )
+
+    def learn(self, inputs):
+        """Meets the model on these rows, and refuses what it turns out not to do."""
+        learned = self.engine.learn(inputs)
+        if not self.is_silent:
+            noise.require_drawn(self.model, self.noises, learned.active)
+        if learned.why_single is not None and self.settings.masks == "stratified":
+            raise ValueError(
+                "masks='stratified' joins the samples of one call, but each call to "
+                f"{self.model.name!r} computes one sample, because "
+                f"{learned.why_single}. Choose masks='antithetic'. "
+                "Received: masks='stratified'"
+            )
+
+    @property
+    def takes_one(self):
+        """Whether each call computes one sample, as far as it was learned."""
+        learned = self.engine.learned
+        return learned is None or learned.why_single is not None
+
+    @property
+    def pairs_calls(self):
+        """Whether two calls, one after the other, draw a pair of samples."""
+        return self.settings.masks == "antithetic" and self.takes_one
+
+    def samples_per_call(self, inputs):
+        """How many samples of these rows one call computes."""
+        if self.takes_one:
+            return 1
+        rows = keras.tree.flatten(inputs)[0].shape[0]
+        rows = rows if isinstance(rows, int) else _ROWS
+        settings = self.settings
+        most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)
+        return sizes.samples_per_call(
+            self.wanted, rows, most, settings.masks, settings.tol
+        )
+
+    @property
+    def wanted(self):
+        """How many samples to draw: one where all would be equal."""
+        return 1 if self.is_silent else self.settings.samples
+
+    def key_of_call(self, call):
+        """The number that the seeds of a call are hashed from."""
+        if self.settings.masks == "shared":
+            # The number of the sample does the rest.
+            return 0
+        return call // 2 if self.pairs_calls else call
+
+    def calls(self, batch, key):
+        """Yields the summaries of samples, a list of heads each call.
+
+        Args:
+            batch: The inputs, a structure of arrays.
+            key: The pair of integers (seed, number of the batch).
+        """
+        size = self.samples_per_call(batch)
+        prepared = self.engine.prefix(batch)
+        for call, first in enumerate(range(0, self.wanted, size)):
+            kept = first + np.arange(size) < self.wanted
+            seeds = keys.seeds(
+                key, self.key_of_call(call), self.engine.generators, self.number
+            )
+            yield self.engine.chunk(prepared, seeds, kept, first)

@@ -1,0 +1,203 @@
+"""The one sampler behind all faces: batches x calls x samples, and their statistics."""
+
+import functools
+
+import keras
+import numpy as np
+
+from keras_dropout.sampling import inputs, keys, noise, sizes
+from keras_dropout.sampling.meeting import fixed_rows
+from keras_dropout.sampling.member import Member
+from keras_dropout.sampling.progress import Progress
+from keras_dropout.sampling.total import Total, finished
+from keras_dropout.sampling.weights import held
+from keras_dropout.uncertainty.prediction import Prediction
+
+
+class Sampler:
+    """Draws samples of one or several models and pools them.
+
+    `prepare` meets the models, `batch` samples them on one batch of inputs. `run` does
+    both for all batches of a source of data.
+
+    Args:
+        models: List of Keras models.
+        settings: How to sample them; with a seed.
+    """
+
+    def __init__(self, models, settings):
+        self.models, self.settings = models, settings
+        self.members = None
+
+    def prepare(self, x):
+        """Builds the models, finds their noise and meets them on rows of `x`."""
+        for model in self.models:
+            _build(model, x)
+        self.members = held(self.models, self._members)
+        held(self.models, self._meet, x)
+
+    def _members(self):
+        members = [
+            Member(model, self.settings, number)
+            for number, model in enumerate(self.models)
+        ]
+        if len(members) == 1:
+            noise.require_some(members[0].model, members[0].noises)
+        return members
+
+    def _meet(self, x):
+        for member in self.members:
+            member.learn(x)
+
+    @property
+    def fills(self):
+        """Whether a batch may be filled up to a size that is compiled already."""
+        return all(member.engine.learned.fills for member in self.members)
+
+    def batch(self, x, number=0, rows=None, tell=None):
+        """The statistics of one batch, a dictionary of arrays for each output.
+
+        Args:
+            x: A structure of NumPy arrays.
+            number: Integer, the number of the batch.
+            rows: Integer, how many of the rows are real, or `None` for all.
+            tell: Function that is told how many samples are done, or `None`.
+        """
+        return held(self.models, self._batch, x, number, rows, tell)
+
+    def run(self, x, batch_size=None, steps=None, verbose="auto"):
+        """Samples all batches of `x`. Returns one result for them together."""
+        is_source = inputs.is_source(x)
+        if not is_source:
+            x = inputs.arrays(x)
+            self.prepare(x)
+            batch_size = self._batch_size(x, batch_size)
+        count = inputs.count(x, batch_size, steps)
+        most = len(self.models) * self.settings.samples
+        progress = Progress(count, most, verbose)
+        done = []
+        for number, (batch, rows) in enumerate(
+            inputs.batches(x, batch_size, steps, self._may_fill)
+        ):
+            if self.members is None:
+                self.prepare(batch)
+            tell = functools.partial(progress.update, number)
+            done.append(self.batch(batch, number, rows, tell))
+            progress.update(number + 1)
+        progress.finish()
+        return self._collected(done)
+
+    def _may_fill(self, batch):
+        """Whether this batch may be filled up; it may be the first that comes."""
+        if self.members is None:
+            self.prepare(batch)
+        return self.fills
+
+    def _batch_size(self, x, asked):
+        fixed = [fixed_rows(model) for model in self.models]
+        plans = [member.engine.plan for member in self.members]
+        found = next((rows for rows in fixed if rows is not None), None)
+        return found or asked or sizes.batch_size(plans, x)
+
+    def _batch(self, x, number, rows, tell):
+        sampled = [
+            self._sampled(member, x, number, rows, tell) for member in self.members
+        ]
+        _require_alike(sampled)
+        most = max(totals[0].count for totals in sampled)
+        for member, totals in zip(self.members, sampled, strict=True):
+            if member.is_silent:
+                # It drew one sample, which stands for as many as the others drew.
+                for total in totals:
+                    total.repeat(most if most > 1 else self.settings.samples)
+        measures = self.members[0].engine.learned.measures
+        return [
+            finished([heads[place] for heads in sampled], measure)
+            for place, measure in enumerate(measures)
+        ]
+
+    def _sampled(self, member, x, number, rows, tell):
+        """All samples of one member for one batch: a `Total` for each head."""
+        settings = self.settings
+        before = member.number * settings.samples
+        rows = rows if self.fills else None
+        measures = member.engine.learned.measures
+        totals = [Total(measure, rows, member.pairs_calls) for measure in measures]
+        for heads in member.calls(x, self._key(number)):
+            for total, head in zip(totals, heads, strict=True):
+                total.add(head)
+            if tell is not None:
+                tell(before + totals[0].drawn)
+            if settings.tol and all(total.is_within(settings.tol) for total in totals):
+                break
+        return totals
+
+    def _key(self, number):
+        settings = self.settings
+        if settings.masks == "shared":
+            # Sample t is one function, whatever the batch and the part of the data.
+            return settings.seed, 0
+        return keys.derived(settings.seed, settings.part), number
+
+    def _collected(self, batches):
+        """A `Prediction` for each head, in the structure of the model's outputs."""
+        learned = [member.engine.learned for member in self.members]
+        active = tuple(dict.fromkeys(name for each in learned for name in each.active))
+        first = learned[0]
+        predictions = []
+        for place, kind in enumerate(first.kinds):
+            arrays = _joined([batch[place] for batch in batches], first.row_axes[place])
+            predictions.append(
+                Prediction(
+                    **arrays,
+                    kind=kind,
+                    active=active,
+                    masks=self.settings.masks,
+                    seed=self.settings.seed,
+                )
+            )
+        return keras.tree.pack_sequence_as(first.structure, predictions)
+
+
+def _joined(parts, row_axis):
+    """The arrays of all batches, one after the other along the axis of the rows."""
+    if len(parts) == 1:
+        return parts[0]
+    if row_axis is None:
+        raise ValueError(
+            "An output of `model` has no axis for the rows of `x`, so those of several "
+            "batches cannot be put together. Pass a larger `batch_size`. Received: "
+            f"an output of shape {parts[0]['mean'].shape} for each of {len(parts)} "
+            "batches"
+        )
+    joined = {}
+    for name in parts[0]:
+        axis = row_axis + (name == "samples")
+        # The count of samples has the first axis alone.
+        if name == "count" and row_axis:
+            joined[name] = parts[0][name]
+        else:
+            joined[name] = np.concatenate([part[name] for part in parts], axis=axis)
+    return joined
+
+
+def _build(model, batch):
+    """Builds the model by a call on one row, as Keras's own `predict` would."""
+    if not model.built:
+        row = keras.tree.map_structure(
+            lambda x: keras.ops.convert_to_tensor(x[:1]), batch
+        )
+        model(row, training=False)
+
+
+def _require_alike(sampled):
+    """Refuses to pool outputs that are not of one kind and shape."""
+    heads = [
+        [(total.measure, total.summary["mean"].shape[1:]) for total in totals]
+        for totals in sampled
+    ]
+    if any(each != heads[0] for each in heads):
+        raise ValueError(
+            "Models that are pooled must have outputs of one kind, which `outputs` can "
+            f"say, and of one shape. Received: kinds and shapes {heads}"
+        )
