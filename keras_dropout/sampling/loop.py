@@ -22,10 +22,11 @@ def sampled(member, inputs, key):
         key: A key of `random.next_key`.
 
     Returns:
-        A list with a summary for each output, and a `Drawn`.
+        A list with a summary for each output, a `Drawn`, and how many calls there are.
     """
-    size = member.samples_per_call(inputs)
-    calls = -(-member.wanted // size)
+    samples = member.settings.samples
+    size = member.samples_per_call(inputs, samples)
+    calls = -(-samples // size)
     engine, seen = member.engine, []
     generators = _model.seed_generators(member.model)
     # An inner scope does not see what an outer one says of variables.
@@ -39,7 +40,7 @@ def sampled(member, inputs, key):
         seeds = _seeds(key, member.key_of_call(call), len(generators))
         seeded = [(g.state, seeds[place]) for place, g in enumerate(generators)]
         first = call * size
-        kept = ops.arange(size) + first < member.wanted
+        kept = ops.arange(size) + first < samples
         arrangement = engine.arrangement(features, size, first)
         with keras.StatelessScope(values + seeded):
             drawn = engine.draw(features, masks, arrangement)
@@ -61,9 +62,9 @@ def sampled(member, inputs, key):
     steps = calls // 2 if member.pairs_calls else calls
     first = one_step(0)
     if steps == 1:
-        return first, seen[0]
+        return first, seen[0], calls
     rest = ops.fori_loop(1, steps, lambda step, sum: merged(sum, one_step(step)), first)
-    return rest, seen[0]
+    return rest, seen[0], calls
 
 
 def _seeds(key, call, generators):

@@ -1,5 +1,7 @@
 """One of the models that are sampled: which calls draw its samples."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -23,7 +25,6 @@ class Member:
         self.model, self.settings, self.number = model, settings, number
         found = noise.find(model)
         self.noises = noise.select(model, found, settings.layers)
-        self.is_silent = all(each.is_silent for each in self.noises)
         noise.require_scheme(self.noises, settings.masks)
         self.engine = engine(
             model,
@@ -36,7 +37,7 @@ class Member:
     def learn(self, inputs):
         """Meets the model on these rows, and refuses what it turns out not to do."""
         learned = self.engine.learn(inputs)
-        if not self.is_silent:
+        if self.noises:
             noise.require_drawn(self.model, self.noises, learned.active)
         if learned.why_single is not None and self.settings.masks == "stratified":
             raise ValueError(
@@ -45,6 +46,19 @@ class Member:
                 f"{learned.why_single}. Choose masks='antithetic'. "
                 "Received: masks='stratified'"
             )
+
+    @functools.cached_property
+    def is_silent(self):
+        """Whether all samples are equal, as far as the strengths of the noise tell.
+
+        It reads live numbers, which have no values within a graph.
+        """
+        return all(each.is_silent for each in self.noises)
+
+    @property
+    def wanted(self):
+        """How many samples to draw: one where all would be equal."""
+        return 1 if self.is_silent else self.settings.samples
 
     @property
     def takes_one(self):
@@ -57,22 +71,15 @@ class Member:
         """Whether two calls, one after the other, draw a pair of samples."""
         return self.settings.masks == "antithetic" and self.takes_one
 
-    def samples_per_call(self, inputs):
-        """How many samples of these rows one call computes."""
+    def samples_per_call(self, inputs, samples):
+        """How many of so many samples of these rows one call computes."""
         if self.takes_one:
             return 1
         rows = keras.tree.flatten(inputs)[0].shape[0]
         rows = rows if isinstance(rows, int) else _ROWS
         settings = self.settings
         most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)
-        return sizes.samples_per_call(
-            self.wanted, rows, most, settings.masks, settings.tol
-        )
-
-    @property
-    def wanted(self):
-        """How many samples to draw: one where all would be equal."""
-        return 1 if self.is_silent else self.settings.samples
+        return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)
 
     def key_of_call(self, call):
         """The number that the seeds of a call are hashed from."""
@@ -88,7 +95,7 @@ class Member:
             batch: The inputs, a structure of arrays.
             key: The pair of integers (seed, number of the batch).
         """
-        size = self.samples_per_call(batch)
+        size = self.samples_per_call(batch, self.wanted)
         prepared = self.engine.prefix(batch)
         for call, first in enumerate(range(0, self.wanted, size)):
             kept = first + np.arange(size) < self.wanted

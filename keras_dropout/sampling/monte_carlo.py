@@ -125,9 +125,8 @@ class MonteCarlo(keras.Model):
             self.model(inputs, training=False)
         member = Member(self.model, self.settings)
         key = random.next_key(self.seed_generator)
-        summaries, drawn = loop.sampled(member, inputs, key)
+        summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
-        calls = -(-self.samples // member.samples_per_call(inputs))
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
         heads = [
             _finished(summary, head.kind, head.measure, float(self.samples), blocks)
