@@ -45,7 +45,7 @@ def _several():
     return keras.Model(i, {"a": L.Dense(2)(h), "b": L.Dense(1, "sigmoid")(h)})
 
 
-class _Nodes(keras.Model):
+class Nodes(keras.Model):
     def __init__(self):
         super().__init__()
         self.table = keras.ops.convert_to_tensor(x_of(9, 4))
@@ -62,7 +62,7 @@ MODELS = {
     "gaussian": (_gaussian, x_of(3 * ROWS, 6), "gaussian"),
     "weights": (_weights, x_of(3 * ROWS, 6), "auto"),
     "several": (_several, x_of(3 * ROWS, 6), "auto"),
-    "nodes": (_Nodes, np.arange(3 * ROWS, dtype="int32") % 9, "auto"),
+    "nodes": (Nodes, np.arange(3 * ROWS, dtype="int32") % 9, "auto"),
 }
 SINGLE = ("weights", "nodes")
 
