@@ -29,7 +29,8 @@ from keras_dropout.sampling.activation import replayed
 
 # Rows that are tried out.
 _FEW = 2
-# Rows that are made up, enough to see probabilities in, also of half precision.
+# What is made up for sizes that are open, rows and others alike, as in a full graph;
+# enough rows to see probabilities in, also of half precision.
 _MADE_UP = 8
 # By how much of the largest output rounding may differ with the number of rows.
 _ROUNDING = {"float16": 2.0**-5, "bfloat16": 2.0**-3}
@@ -252,7 +253,7 @@ def made_up(model):
 
 def _made_up(tensor, numbers):
     rows, *rest = tensor.shape
-    shape = (rows or _MADE_UP, *(size or 4 for size in rest))
+    shape = (rows or _MADE_UP, *(size or _MADE_UP for size in rest))
     if keras.backend.is_float_dtype(tensor.dtype):
         return numbers.normal(size=shape).astype("float32")
     return numbers.integers(0, 2, shape).astype(tensor.dtype)
