@@ -15,6 +15,7 @@ import: each function says what happens without it, and
 | `in_stateless_scope` | whether assigning leaves the variable alone | `assign` |
 | `get_keras_mask`, `set_keras_mask` | a mask travels with its tensor | `_keras_mask` |
 | `Functional`, `_nodes_by_depth`, ... | the graph of a model | the model runs whole |
+| `Softmax`, `Sigmoid`, `Cast`, ... of `ops` | what a graph ends in | seen in values |
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
@@ -224,6 +225,15 @@ def _private_names():
         yield
     except AttributeError as error:
         raise PrivateNameError(str(error)) from error
+
+
+def operation_name(operation):
+    """The name of the class of an operation of `keras.ops`, such as "Softmax".
+
+    Keras exports the functions only. Another name is unknown to who asks, who then
+    leaves open what the operation does.
+    """
+    return type(operation).__name__
 
 
 def value_now(variable):

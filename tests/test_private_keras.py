@@ -83,3 +83,21 @@ def test_only_one_file_imports_private_names():
     paths = [path for path in package.rglob("*.py") if path.name != "_keras.py"]
 
     assert not [path for path in paths if "keras.src" in path.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (keras.ops.softmax, "Softmax"),
+        (keras.ops.sigmoid, "Sigmoid"),
+        (lambda x: keras.ops.cast(x, "float16"), "Cast"),
+        (lambda x: keras.ops.reshape(x, (-1, 3, 2)), "Reshape"),
+        (lambda x: keras.ops.transpose(x, (0, 2, 1)), "Transpose"),
+    ],
+)
+def test_operations_have_their_names(function, name):
+    operation, _ = _keras.history_of(function(keras.Input((2, 3))))
+
+    assert _keras.operation_name(operation) == name
+    if name in ("Softmax", "Transpose"):
+        assert hasattr(operation, "axis" if name == "Softmax" else "axes")

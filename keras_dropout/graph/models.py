@@ -1,13 +1,8 @@
-"""Which models are graphs of layers, and the layers that give their outputs."""
+"""Which models are graphs of layers."""
 
 import keras
 
-from keras_dropout._keras import (
-    Functional,
-    PrivateNameError,
-    functional_of,
-    history_of,
-)
+from keras_dropout._keras import Functional, functional_of
 
 
 def graph_of(model):
@@ -24,23 +19,3 @@ def _calls_its_graph(model):
         name in vars(model) or getattr(type(model), name) is not getattr(kind, name)
         for name in ("call", "__call__")
     )
-
-
-def output_layers(model):
-    """The layers that give the model's outputs, in order, or None if unknown."""
-    graph = graph_of(model)
-    if graph is None:
-        return None
-    try:
-        return [_innermost(*history_of(tensor)) for tensor in graph.outputs]
-    except PrivateNameError:
-        return None
-
-
-def _innermost(layer, place):
-    inner = output_layers(layer)
-    if inner is not None:
-        return inner[place]
-    if isinstance(layer, keras.layers.Wrapper):
-        return _innermost(layer.layer, place)
-    return layer

@@ -9,17 +9,20 @@ import numpy as np
 from keras import ops
 
 from keras_dropout import _model
+from keras_dropout.graph.endings import endings
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
-from keras_dropout.sampling import backends, noise, outputs
-from keras_dropout.sampling.activation import activated
+from keras_dropout.sampling import backends, noise, outputs, seen
+from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
-from keras_dropout.sampling.meeting import meet
-from keras_dropout.sampling.plan import Plan
+from keras_dropout.sampling.meeting import fixed_rows, meet
+from keras_dropout.sampling.plan import Plan, has_own_predict_step
 from keras_dropout.uncertainty import statistics
 
 # Compiled for one model, the latest of them: old choices of layers and outputs go.
 _KEPT = 8
+# Rows of the first batch that are looked at.
+_LOOKED = 32
 _engines = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -87,6 +90,12 @@ class Engine:
         self._prefix = backends.compiled(self.plan.prefix, *state)
         self._chunk = backends.compiled(self._summarised, *state)
         self._learned = None
+        # What each output is, `None` where that is not known; or `None` for all.
+        self._endings = None
+        self.is_open = outputs.needs_look(told)
+        if self.is_open and not has_own_predict_step(model):
+            self._endings = endings(model)
+            self.is_open = self._endings is None or None in self._endings
         self._meeting = threading.Lock()
 
     def is_outdated(self, model):
@@ -101,11 +110,43 @@ class Engine:
     def learn(self, inputs):
         """What holds for the model, tried out on some rows when it is first met."""
         with self._meeting:
+            if self.is_open and self.look(inputs):
+                self._learned = None
             if self._learned is None:
                 self._learned = meet(self, self._model(), inputs)
                 # What a first call changes in a layer is no change by a person.
                 self._fingerprint.settle(self._model())
         return self._learned
+
+    def look(self, inputs):
+        """Sees in outputs without noise what cannot be read. Returns whether it did.
+
+        As long as there are too few rows to tell, it is open, and further ones may.
+        """
+
+        def call(inputs):
+            with context.silence(), replayed(self.noises):
+                return keras.tree.flatten(self.plan.whole(inputs))
+
+        before = self._endings
+        few = keras.tree.map_structure(
+            lambda x: x[: fixed_rows(self._model()) or _LOOKED], inputs
+        )
+        try:
+            results = backends.run_once(call, self.variables, few)
+        except Exception:
+            # A model may take a batch only as a whole; else this raises again.
+            results = backends.run_once(call, self.variables, inputs)
+        saw = list(map(seen.probabilities, results))
+        read = before or [None] * len(saw)
+        self._endings = [a or b for a, b in zip(read, saw, strict=True)]
+        self.is_open = None in self._endings
+        if self._endings == before:
+            return False
+        # What was compiled took the outputs for plain values.
+        state = self.variables, self.seeded
+        self._chunk = backends.compiled(self._summarised, *state)
+        return True
 
     def prefix(self, inputs):
         """What is computed once for these inputs."""
@@ -151,7 +192,7 @@ class Engine:
         with activated(self.noises, arrangement, numbers):
             results = self.plan.suffix(features, masks, arrangement.samples)
             noted = {id(layer) for layer in context.noted()}
-        heads = outputs.heads(self._model(), self._told, results)
+        heads = outputs.heads(self._model(), self._told, results, self._endings)
         return Drawn(
             heads=keras.tree.flatten(heads),
             structure=keras.tree.map_structure(lambda head: None, heads),
@@ -183,6 +224,6 @@ class Engine:
         )
         if self._keep:
             summary["samples"] = values
-        if head.mask is not None:
-            summary["mask"] = unfold(head.mask)[0]
+        if head.valid is not None:
+            summary["valid"] = unfold(head.valid)[0]
         return summary

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_dropout import _model
 from keras_dropout.random import counter
-from keras_dropout.uncertainty import statistics
+from keras_dropout.uncertainty import pooling, statistics
 
 
 def sampled(member, inputs, key):
@@ -46,7 +46,7 @@ def sampled(member, inputs, key):
             drawn = engine.draw(features, masks, arrangement)
             seen.append(drawn)
             heads = engine.summaries(drawn, arrangement, kept)
-        return [{n: x for n, x in head.items() if n != "mask"} for head in heads]
+        return [{n: x for n, x in head.items() if n != "valid"} for head in heads]
 
     def merged(a, b):
         measures = [head.measure for head in seen[0].heads]
@@ -57,7 +57,7 @@ def sampled(member, inputs, key):
         if not member.pairs_calls:
             return one_call(step)
         pair = merged(one_call(2 * step), one_call(2 * step + 1))
-        return [statistics.join_blocks(summary, ops) for summary in pair]
+        return [pooling.join_blocks(summary, ops) for summary in pair]
 
     steps = calls // 2 if member.pairs_calls else calls
     first = one_step(0)

@@ -29,6 +29,9 @@ from keras_dropout.sampling.activation import replayed
 
 # Rows that are tried out.
 _FEW = 2
+# What is made up for sizes that are open, rows and others alike, as in a full graph;
+# enough rows to see probabilities in, also of half precision.
+_MADE_UP = 8
 # By how much of the largest output rounding may differ with the number of rows.
 _ROUNDING = {"float16": 2.0**-5, "bfloat16": 2.0**-3}
 _ROUNDING_OF_OTHERS = 2.0**-11
@@ -41,6 +44,7 @@ class Learned:
     Attributes:
         kinds: What each output is.
         measures: Which statistics hold for each output.
+        class_axes: The axis of the classes in each output, or `None`.
         structure: How the outputs are nested.
         active: The names of the layers that were noisy.
         why_single: Why each call computes one sample, or `None` where it may compute
@@ -52,6 +56,7 @@ class Learned:
 
     kinds: tuple
     measures: tuple
+    class_axes: tuple
     structure: object
     active: tuple
     why_single: str | None
@@ -78,6 +83,7 @@ def meet(engine, model, inputs):
         Learned,
         kinds=tuple(head.kind for head in drawn.heads),
         measures=tuple(head.measure for head in drawn.heads),
+        class_axes=tuple(head.class_axis for head in drawn.heads),
         structure=drawn.structure,
         active=drawn.active,
     )
@@ -247,7 +253,7 @@ def made_up(model):
 
 def _made_up(tensor, numbers):
     rows, *rest = tensor.shape
-    shape = (rows or 2 * _FEW, *(size or 4 for size in rest))
+    shape = (rows or _MADE_UP, *(size or _MADE_UP for size in rest))
     if keras.backend.is_float_dtype(tensor.dtype):
         return numbers.normal(size=shape).astype("float32")
     return numbers.integers(0, 2, shape).astype(tensor.dtype)

@@ -5,12 +5,13 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import inputs, loop, noise
 from keras_dropout.sampling.meeting import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
-from keras_dropout.uncertainty import statistics
+from keras_dropout.uncertainty import pooling, statistics
 
 
 @registered
@@ -124,6 +125,10 @@ class MonteCarlo(keras.Model):
         if not self.model.built:
             self.model(inputs, training=False)
         member = Member(self.model, self.settings)
+        if member.engine.is_open and all(
+            numbers(each) is not None for each in keras.tree.flatten(inputs)
+        ):
+            member.engine.look(inputs)
         key = random.next_key(self.seed_generator)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
@@ -144,9 +149,10 @@ class MonteCarlo(keras.Model):
             x: Arrays as the model takes them, or `None`.
         """
         member = Member(self.model, self.settings)
-        rows = member.engine.learned
-        if rows is None:
-            rows = made_up(self.model) if x is None else inputs.arrays(x)
+        if member.engine.learned is not None and not member.engine.is_open:
+            member.learn(None)
+            return
+        rows = made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
             member.learn(rows)
 
@@ -219,10 +225,10 @@ def _finished(summary, kind, measure, count, blocks):
     summary = {**summary, "count": count}
     if "blocks" in summary:
         summary["blocks"] = float(blocks)
-    pooled = statistics.pool([summary], measure)
+    pooled = pooling.pool([summary], measure, ops)
     mean, variance = pooled["mean"], pooled["variance"]
     answer = {"mean": mean}
-    if measure in statistics.CLASSES:
+    if measure.has_classes:
         answer["entropy"] = statistics.entropy(mean, measure, ops)
         answer["mutual_information"] = pooled["information"]
         expected = answer["entropy"] - answer["mutual_information"]

@@ -51,11 +51,15 @@ def mc_predict(
         layers: Which noise is on: `None` for all, or names, types, instances or
             predicates of layers, or a list of these. Layers with `monte_carlo=True`
             are always on. Layers that augment data never are.
-        outputs: What the outputs are. `"auto"` reads the last layer's activation:
-            softmax means `"probabilities"`, sigmoid `"binary"`, all else `"values"`.
-            `"logits"` are put through a softmax. `"gaussian"` means a mean and a log
-            variance, as two outputs or as the halves of the last axis. With several
-            outputs, a structure of these.
+        outputs: What the outputs are. `"auto"` reads how the model ends: softmax
+            means `"probabilities"`, sigmoid `"binary"`. What cannot be read is seen in
+            the outputs of the first rows without noise: several that sum to one
+            mean `"probabilities"`, all else `"values"`. `"logits"` are put through a
+            softmax. `"gaussian"` means a mean and a log variance, as two outputs (with
+            the keys `"mean"` and `"log_variance"` in a dictionary) or as the halves of
+            the last axis. With several outputs, a list of these by place or a
+            dictionary by the names of the outputs. What is told has its classes on the
+            last axis.
         return_samples: Boolean. Whether to keep all samples, for quantiles.
         tol: Float, stops a batch once the largest standard error of its means is
             below it, or `None`. `samples` is then the most to draw.

@@ -146,11 +146,15 @@ class Sampler:
         first = learned[0]
         predictions = []
         for place, kind in enumerate(first.kinds):
-            arrays = _joined([batch[place] for batch in batches], first.row_axes[place])
+            class_axis = first.class_axes[place]
+            arrays = _joined(
+                [batch[place] for batch in batches], first.row_axes[place], class_axis
+            )
             predictions.append(
                 Prediction(
                     **arrays,
                     kind=kind,
+                    class_axis=class_axis,
                     active=active,
                     masks=self.settings.masks,
                     seed=self.settings.seed,
@@ -159,7 +163,7 @@ class Sampler:
         return keras.tree.pack_sequence_as(first.structure, predictions)
 
 
-def _joined(parts, row_axis):
+def _joined(parts, row_axis, class_axis):
     """The arrays of all batches, one after the other along the axis of the rows."""
     if len(parts) == 1:
         return parts[0]
@@ -170,15 +174,24 @@ def _joined(parts, row_axis):
             f"an output of shape {parts[0]['mean'].shape} for each of {len(parts)} "
             "batches"
         )
-    joined = {}
+    rank = parts[0]["mean"].ndim
+
+    def joined(arrays, axis=row_axis):
+        # The class axis may stand before that of the rows, and is not in all arrays.
+        missing = class_axis is not None and arrays[0].ndim < rank
+        return np.concatenate(arrays, axis - (missing and rank + class_axis < row_axis))
+
+    found = {}
     for name in parts[0]:
-        axis = row_axis + (name == "samples")
-        # The count of samples has the first axis alone.
-        if name == "count" and row_axis:
-            joined[name] = parts[0][name]
+        arrays = [part[name] for part in parts]
+        if name == "statistics":
+            found[name] = {key: joined([x[key] for x in arrays]) for key in arrays[0]}
+        elif name == "count":
+            # It has the first axis alone.
+            found[name] = arrays[0] if row_axis else np.concatenate(arrays)
         else:
-            joined[name] = np.concatenate([part[name] for part in parts], axis=axis)
-    return joined
+            found[name] = joined(arrays, row_axis + (name == "samples"))
+    return found
 
 
 def _build(model, batch):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dropout.uncertainty import statistics
+from keras_dropout.uncertainty import pooling, statistics
 
 
 class Total:
@@ -11,7 +11,7 @@ class Total:
 
     def __init__(self, measure, rows, pairs_calls):
         self.measure, self.rows, self.pairs_calls = measure, rows, pairs_calls
-        self.summary = self.mask = self.partner = None
+        self.summary = self.valid = self.partner = None
         self.samples = []
         self.drawn = 0
 
@@ -19,7 +19,7 @@ class Total:
         """Adds the summary of one call."""
         head = {name: keras.ops.convert_to_numpy(value) for name, value in head.items()}
         self.drawn += round(float(head["count"]))
-        self.mask = head.pop("mask", None)
+        self.valid = head.pop("valid", None)
         kept = head.pop("samples", None)
         if kept is not None:
             self.samples.append(kept[:, : self.rows])
@@ -32,7 +32,7 @@ class Total:
                 self.partner = head
                 return
             pair = statistics.merge(self.partner, head, self.measure, np)
-            head, self.partner = statistics.join_blocks(pair, np), None
+            head, self.partner = pooling.join_blocks(pair, np), None
         self.summary = (
             head
             if self.summary is None
@@ -56,31 +56,16 @@ class Total:
         if self.summary is None or self.summary["count"] < 10:
             return False
         # No sample ever makes a row of NaN better known.
-        return not np.any(statistics.error_variance(self.summary) > tol**2)
+        return not np.any(pooling.error_variance(self.summary) > tol**2)
 
 
 def finished(totals, measure):
     """The arrays of a `Prediction`, pooled over the members."""
-    rows = totals[0].rows
-    summary = statistics.pool([total.summary for total in totals], measure)
-    arrays = {
-        "mean": summary["mean"],
-        "variance": summary["variance"],
-        "standard_error": np.sqrt(summary["error"]),
-    }
-    if measure in statistics.CLASSES:
-        count = summary["count"]
-        spread = summary["information_m2"] / max(count - 1.0, 1.0)
-        arrays["_information"] = summary["information"]
-        arrays["_information_error"] = np.sqrt(spread / count)
-        arrays["_votes"] = summary["votes"]
-    if "aleatoric" in summary:
-        arrays["_aleatoric"] = summary["aleatoric"]
-    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-    arrays["count"] = np.full(len(arrays["mean"]), round(summary["count"]))
-    if totals[0].mask is not None:
-        arrays["mask"] = totals[0].mask[:rows]
-    if totals[0].samples:
+    arrays = pooling.fields([total.summary for total in totals], measure)
+    first = totals[0]
+    if first.valid is not None:
+        arrays["valid"] = first.valid[: first.rows]
+    if first.samples:
         arrays["samples"] = _limited(totals)
     return arrays
 

@@ -1,7 +1,7 @@
 """Measures of how samples disagree about classes, as pure functions of arrays.
 
-The last axis holds the classes. With `kind="binary"` it holds independent labels, over
-which fractions are averaged and of which the least certain one gives the margin.
+A `Measure` says where the classes are. Of independent labels (`"binary"`) fractions are
+averaged, and the least certain one gives the margin.
 """
 
 import numpy as np
@@ -11,65 +11,79 @@ from keras_dropout.uncertainty import statistics
 KINDS = ("probabilities", "logits", "binary")
 
 
-def entropy(mean, kind):
+def entropy(mean, measure):
     """Entropy of mean probabilities in nats, summed over labels."""
-    return statistics.entropy(np.asarray(mean, np.float64), kind, np)
+    return statistics.entropy(np.asarray(mean, np.float64), measure, np)
 
 
-def variation_ratio(votes, count, kind):
+def variation_ratio(votes, count, measure):
     """Fraction of samples that do not vote for the class with the most votes.
 
     Args:
         votes: Array, how many samples voted for each class.
-        count: Array that broadcasts with `votes`, how many samples there are.
-        kind: `"binary"` or another.
+        count: Integer array `(rows,)`, how many samples there are.
+        measure: A `Measure` with classes.
     """
-    votes, count = _choices(votes, count, kind)
-    return _over_labels(1 - votes.max(axis=-1) / count, kind)
+    votes, count = _choices(votes, count, measure)
+    return _over_labels(1 - votes.max(axis=-1) / count, measure)
 
 
-def disagreement(votes, count, kind):
+def disagreement(votes, count, measure):
     """Probability that two different samples vote for different classes."""
-    votes, count = _choices(votes, count, kind)
+    votes, count = _choices(votes, count, measure)
     pairs = (votes * (votes - 1)).sum(axis=-1)
-    return _over_labels(1 - pairs / np.maximum(count * (count - 1), 1), kind)
+    return _over_labels(1 - pairs / np.maximum(count * (count - 1), 1), measure)
 
 
-def max_probability(mean, kind):
-    """The largest probability."""
-    return _sorted(mean, kind)[..., -1]
+def max_probability(mean, measure):
+    """The largest probability; of the least certain label, where there are labels."""
+    if measure.kind == "binary":
+        return _labels_last(np.maximum(mean, 1 - mean), measure).min(axis=-1)
+    return mean.max(axis=measure.axis)
 
 
-def margin(mean, kind):
+def margin(mean, measure):
     """The largest probability less the second, which for a label is its opposite's."""
-    ordered = _sorted(mean, kind)
+    if measure.kind == "binary":
+        likelier = max_probability(mean, measure)
+        return likelier - (1 - likelier)
+    if mean.shape[measure.axis] < 2:
+        raise ValueError(
+            "A margin needs two classes or more. For the probability of one class say "
+            f"outputs='binary'. Received: mean of shape {mean.shape} with its classes "
+            f"on axis {measure.axis}"
+        )
+    ordered = np.sort(_labels_last(mean, measure), axis=-1)
     return ordered[..., -1] - ordered[..., -2]
 
 
-def label(mean, kind):
+def label(mean, measure):
     """The most probable class, or for each label whether it is likely."""
-    return (mean > 0.5).astype("int64") if kind == "binary" else mean.argmax(axis=-1)
+    if measure.kind == "binary":
+        return (mean > 0.5).astype("int64")
+    return mean.argmax(axis=measure.axis)
 
 
-def _choices(votes, count, kind):
+def _choices(votes, count, measure):
     """Votes with all choices on the last axis, and how many there are of them."""
-    if kind == "binary":
+    if measure.kind == "binary":
+        votes = _labels_last(votes, measure)
+        count = _like(count, votes.ndim)
         return np.stack([votes, count - votes], axis=-1), count
-    return votes, count[..., 0]
+    votes = _labels_last(votes, measure)
+    return votes, _like(count, votes.ndim - 1)
 
 
-def _sorted(mean, kind):
-    if kind == "binary":
-        likelier = np.maximum(mean, 1 - mean).min(axis=-1)
-        return np.stack([1 - likelier, likelier], axis=-1)
-    if mean.shape[-1] < 2:
-        raise ValueError(
-            "A margin needs two classes or more on the last axis. For the probability "
-            "of one class say outputs='binary'. "
-            f"Received: mean of shape {mean.shape}"
-        )
-    return np.sort(mean, axis=-1)
+def _labels_last(array, measure):
+    """The classes on the last axis; one label without an axis gets one."""
+    if measure.axis is None:
+        return array[..., None]
+    return np.moveaxis(array, measure.axis, -1)
 
 
-def _over_labels(values, kind):
-    return values.mean(axis=-1) if kind == "binary" else values
+def _like(count, rank):
+    return np.reshape(count, np.shape(count) + (1,) * (rank - 1))
+
+
+def _over_labels(values, measure):
+    return values.mean(axis=-1) if measure.kind == "binary" else values

@@ -1,16 +1,22 @@
 """What Monte Carlo prediction gives back."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from keras_dropout import _validation
-from keras_dropout.uncertainty import classes, report
+from keras_dropout.uncertainty import classes, files, report
+from keras_dropout.uncertainty import rows as by_rows
+from keras_dropout.uncertainty import samples as of_samples
+from keras_dropout.uncertainty.statistics import Measure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
     """Mean prediction and its uncertainty, row by row.
+
+    `np.asarray(prediction)` is its mean.
 
     Attributes:
         mean: Array `(rows, ...)`, the mean of the samples; for `outputs="logits"` of
@@ -22,12 +28,19 @@ class Prediction:
         count: Integer array `(rows,)`, how many samples each row has.
         kind: What the outputs are: `"values"`, `"probabilities"`, `"logits"`,
             `"binary"` or `"gaussian"`.
+        class_axis: Integer below 0, the axis of the classes or labels of `mean`
+            counted from the last; `None` for values, and for one label a row without
+            an axis of its own.
         active: Tuple of strings, the layers whose noise was on.
         masks: How the samples were joined, as in `mc_predict`.
-        seed: The seed that repeats this prediction.
+        seed: The seed that repeats this prediction, or `None`.
         samples: Array `(samples, rows, ...)` where asked for, or `None`.
-        mask: Boolean array of the steps that are real, where the model masks its
+        valid: Boolean array of the steps that are real, where the model masks its
             outputs, or `None`. `most_uncertain` leaves the others out.
+        statistics: What only some kinds of output have, arrays by name. For classes
+            `"information"`, `"information_bias"` (how much too low it is on average)
+            and `"information_error"`, one number for each vector of classes, and
+            `"votes"`, as `mean`; for Gaussian outputs `"noise_variance"`, as `mean`.
     """
 
     mean: np.ndarray
@@ -35,22 +48,72 @@ class Prediction:
     standard_error: np.ndarray
     count: np.ndarray
     kind: str = "values"
+    class_axis: int | None = None
     active: tuple = ()
     masks: str = "independent"
     seed: int | None = None
     samples: np.ndarray | None = None
-    mask: np.ndarray | None = None
-    _information: np.ndarray | None = None
-    _information_error: np.ndarray | None = None
-    _votes: np.ndarray | None = None
-    _aleatoric: np.ndarray | None = None
+    valid: np.ndarray | None = None
+    statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_samples(
+        cls,
+        samples,
+        kind="values",
+        *,
+        axis=-1,
+        valid=None,
+        noise_variance=None,
+        masks="independent",
+        block=None,
+        active=(),
+        seed=None,
+    ):
+        """The prediction that samples from elsewhere make.
+
+        Args:
+            samples: Array `(samples, rows, ...)`. They are kept.
+            kind: `"values"`, `"probabilities"`, `"logits"`, `"binary"` or
+                `"gaussian"`, for which the samples are means.
+            axis: Integer, the axis of the classes or labels: from 2 on counted in
+                `samples`, or below 0 from the last.
+            valid: Boolean array `(rows, ...)`, the steps that are real, or `None`.
+            noise_variance: Array as `samples`, the variance of the data's own noise,
+                for `kind="gaussian"`.
+            masks: What joins the samples, as in `mc_predict`: `"independent"`,
+                `"shared"`, `"antithetic"` (pairs, one after the other) or
+                `"stratified"`.
+            block: Integer, how many samples depend on one another, one after the
+                other, or `None` for what `masks` says: 2 if antithetic, all if
+                stratified, else 1.
+            active: Strings, the layers whose noise was on.
+            seed: The seed that repeats the samples, or `None`.
+
+        Returns:
+            A `Prediction`.
+
+        Raises:
+            TypeError: An argument is of the wrong kind.
+            ValueError: A shape or a value does not fit.
+
+        Examples:
+            >>> import numpy as np
+            >>> import keras_dropout as kd
+            >>> samples = np.random.default_rng(0).dirichlet(np.ones(3), size=(20, 5))
+            >>> prediction = kd.Prediction.from_samples(samples, "probabilities")
+            >>> prediction.mean.shape, prediction.mutual_information.shape
+            ((5, 3), (5,))
+        """
+        of = samples, kind, axis, valid, noise_variance, masks, block
+        fields = of_samples.fields(*of)
+        seed = None if seed is None else _validation.integer("seed", seed, minimum=0)
+        return cls(**fields, kind=kind, active=tuple(active), masks=masks, seed=seed)
 
     @property
     def std(self):
         """Standard deviation, in the unit of `mean`: the root of `total`."""
         return np.sqrt(self.total)
-
-    # Parts of a variance.
 
     @property
     def epistemic(self):
@@ -60,105 +123,97 @@ class Prediction:
     @property
     def aleatoric(self):
         """Variance of the data's own noise, as the model predicts it."""
-        if self._aleatoric is None:
+        if "noise_variance" not in self.statistics:
             raise ValueError(
                 "Only a model that predicts a mean and a log variance knows the noise "
                 "of its data. Say so with outputs='gaussian'. "
                 f"Received: outputs={self.kind!r}"
             )
-        return self._aleatoric
+        return self.statistics["noise_variance"]
 
     @property
     def total(self):
         """Predictive variance: `epistemic + aleatoric` where the latter is known."""
-        if self._aleatoric is None:
-            return self.variance
-        return self.variance + self._aleatoric
-
-    # Information, in nats.
+        return self.variance + self.statistics.get("noise_variance", 0)
 
     @property
     def entropy(self):
         """Entropy of the mean probabilities, in nats: total uncertainty."""
-        return classes.entropy(self._classes("entropy").mean, self.kind)
+        return classes.entropy(self.mean, self._measure("entropy"))
 
     @property
     def expected_entropy(self):
         """Mean entropy of the samples, in nats: what is left when masks agree."""
-        self._classes("expected_entropy")
+        self._measure("expected_entropy")
         return np.maximum(self.entropy - self.mutual_information, 0)
 
     @property
     def mutual_information(self):
         """Information of the noise about the class, in nats, never negative.
 
-        It is `entropy` less `expected_entropy`; about 1/T of it too low for T samples.
+        It is `entropy` less `expected_entropy`; for T independent samples about 1/T
+        of it too low, for joined ones less.
         """
-        return self._classes("mutual_information")._information
+        return self._of_classes("mutual_information", "information")
 
     @property
     def mutual_information_corrected(self):
-        """`mutual_information` times T / (T - 1), nearly free of bias, in nats."""
-        information = self._classes("mutual_information_corrected")._information
-        count = self._count_like(information)
-        return information * (count / np.maximum(count - 1, 1))
+        r"""`mutual_information` nearly free of bias, in nats.
+
+        It gains $\tfrac12 \sum_c e_c^2 / \bar p_c$ with the standard errors $e_c$ of
+        the mean probabilities, which know how the samples are joined. Nothing is added
+        where they are all of one stratified call.
+        """
+        bias = self._of_classes("mutual_information_corrected", "information_bias")
+        return self.mutual_information + bias
 
     @property
     def mutual_information_error(self):
-        """Monte Carlo standard error of `mutual_information`, in nats."""
-        return self._classes("mutual_information_error")._information_error
+        """Monte Carlo standard error of `mutual_information`, in nats.
 
-    # Votes and margins, numbers in [0, 1].
+        It comes from the spread of independent blocks of samples. Where all are of one
+        stratified call, it is what independent samples would have, which is too large;
+        so is `standard_error`.
+        """
+        return self._of_classes("mutual_information_error", "information_error")
 
     @property
     def variation_ratio(self):
         """Fraction of samples that do not vote for the most voted class."""
-        votes = self._classes("variation_ratio")._votes
-        return classes.variation_ratio(votes, self._count_like(votes), self.kind)
+        votes = self._of_classes("variation_ratio", "votes")
+        return classes.variation_ratio(votes, self.count, self._measure())
 
     @property
     def disagreement(self):
         """Probability that two different samples vote for different classes."""
-        votes = self._classes("disagreement")._votes
-        return classes.disagreement(votes, self._count_like(votes), self.kind)
+        votes = self._of_classes("disagreement", "votes")
+        return classes.disagreement(votes, self.count, self._measure())
 
     @property
     def max_probability(self):
         """The largest mean probability; of the least certain label if binary."""
-        return classes.max_probability(self._classes("max_probability").mean, self.kind)
+        return classes.max_probability(self.mean, self._measure("max_probability"))
 
     @property
     def margin(self):
         """The largest mean probability less the second; a label's is its opposite."""
-        return classes.margin(self._classes("margin").mean, self.kind)
+        return classes.margin(self.mean, self._measure("margin"))
 
     @property
     def label(self):
         """The most probable class, or for each binary label whether it is likely."""
-        return classes.label(self._classes("label").mean, self.kind)
-
-    # The samples themselves.
+        return classes.label(self.mean, self._measure("label"))
 
     def quantile(self, q):
         """Quantiles of the samples.
 
         Args:
-            q: Float in `[0, 1]`, or several.
-
-        Returns:
-            Array as `mean`, with an axis in front if there are several.
+            q: Float in `[0, 1]`, or several, which then have an axis in front.
 
         Raises:
             ValueError: The samples were not kept, or `q` is out of its range.
         """
-        for each in np.ravel(q).tolist():
-            _validation.probability("q", each)
-        if self.samples is None:
-            raise ValueError(
-                "Quantiles need the samples themselves: call "
-                "`mc_predict(..., return_samples=True)`. Received: no samples"
-            )
-        return np.quantile(self.samples, q, axis=0).astype(self.mean.dtype)
+        return by_rows.quantile(self, q)
 
     def interval(self, level=0.9):
         """Central interval of the samples: an interval for the *mean prediction*.
@@ -174,14 +229,7 @@ class Prediction:
         Raises:
             ValueError: The samples were not kept, or `level` is out of its range.
         """
-        expected = "a float value above 0 and below 1"
-        level = _validation.real("level", level, expected)
-        if not 0 < level < 1:
-            raise ValueError(_validation.invalid("level", expected, level))
-        lower, upper = self.quantile([(1 - level) / 2, (1 + level) / 2])
-        return lower, upper
-
-    # Rows.
+        return by_rows.interval(self, level)
 
     @property
     def uncertainty(self):
@@ -189,16 +237,7 @@ class Prediction:
 
         Mean over steps and outputs, those that the model masks left out.
         """
-        if self.kind in classes.KINDS:
-            spread, mask = self.mutual_information, self.mask
-        else:
-            spread, mask = self.total, self.mask
-            if mask is not None:
-                mask = mask.reshape(mask.shape + (1,) * (spread.ndim - mask.ndim))
-        axes = tuple(range(1, spread.ndim))
-        if mask is None:
-            return spread.mean(axis=axes)
-        return np.mean(spread, axis=axes, where=np.broadcast_to(mask, spread.shape))
+        return by_rows.uncertainty(self)
 
     def most_uncertain(self, k):
         """The places of the `k` rows with the largest `uncertainty`, largest first.
@@ -213,40 +252,51 @@ class Prediction:
 
     def __getitem__(self, rows):
         """The prediction for some rows: an integer keeps the row axis."""
-        places = np.atleast_1d(np.arange(len(self))[rows])
-        if places.ndim > 1:
-            raise IndexError(
-                "Rows are chosen by an integer, a slice, or an array with one axis of "
-                f"integers or booleans. Received: {rows!r}"
-            )
-        changes = {
-            name: value[:, places] if name == "samples" else value[places]
-            for name, value in vars(self).items()
-            if isinstance(value, np.ndarray)
-        }
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **by_rows.chosen(self, rows))
+
+    def __array__(self, dtype=None, copy=None):
+        return by_rows.array(self.mean, dtype, copy)
 
     def to_dict(self):
         """All arrays that this kind of output has, by name."""
         return report.arrays(self)
 
     def save(self, path):
-        """Saves `to_dict()` to a compressed `.npz` file, for `numpy.load`."""
-        np.savez_compressed(path, **self.to_dict())
+        """Saves all of it to a compressed `.npz` file; `.npz` is added if missing.
+
+        `load` reads it back whole, `numpy.load` the arrays of `to_dict()` by name.
+        """
+        files.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """The prediction that `save` wrote; `.npz` may be left out of the path.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file holds no prediction.
+        """
+        return cls(**files.load(path))
 
     def __repr__(self):
         return report.text(self)
 
-    def _classes(self, name):
-        """This prediction, if it is one of classes."""
-        if self.kind in classes.KINDS:
-            return self
-        raise ValueError(
-            f"`{name}` needs class probabilities, and a model's output is taken for "
-            "plain values unless its last layer's activation says otherwise. Say "
-            "outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
-            f"Received: outputs={self.kind!r}"
-        )
+    def _repr_html_(self):
+        return report.html(self)
 
-    def _count_like(self, array):
-        return self.count.reshape(self.count.shape + (1,) * (array.ndim - 1))
+    def _measure(self, name=None):
+        """Where the classes are, if this is a prediction of classes."""
+        if self.kind not in classes.KINDS:
+            raise ValueError(
+                f"`{name}` needs class probabilities, and a model's output is taken "
+                "for plain values unless it ends in a softmax or a sigmoid that can be "
+                "read, or its values were seen to be probabilities. Say "
+                "outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
+                f"Received: outputs={self.kind!r}"
+            )
+        kind = "binary" if self.kind == "binary" else "probabilities"
+        return Measure(kind, self.class_axis)
+
+    def _of_classes(self, name, key):
+        self._measure(name)
+        return self.statistics[key]

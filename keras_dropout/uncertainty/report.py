@@ -1,5 +1,7 @@
 """What a prediction has, by its kind of output: as arrays, and as text."""
 
+import html as escaping
+
 import numpy as np
 
 from keras_dropout.uncertainty import classes
@@ -14,7 +16,6 @@ _OF_CLASSES = (
     "mutual_information_error",
     "variation_ratio",
     "disagreement",
-    "margin",
     "max_probability",
 )
 
@@ -22,44 +23,73 @@ _OF_CLASSES = (
 def arrays(prediction):
     """All arrays of a prediction, by name."""
     names = list(_ALWAYS)
-    if prediction._aleatoric is not None:
+    if "noise_variance" in prediction.statistics:
         names += _PARTS
     if prediction.kind in classes.KINDS:
         names += _OF_CLASSES
-    kept = ("samples", "mask")
+        # One class alone leads no other.
+        axis = prediction.class_axis
+        if prediction.kind == "binary" or prediction.mean.shape[axis] > 1:
+            names.append("margin")
+    kept = ("samples", "valid")
     names += [name for name in kept if getattr(prediction, name) is not None]
     return {name: getattr(prediction, name) for name in names}
 
 
 def text(prediction):
     """A prediction in a few lines."""
+    heading, noise, rows = _parts(prediction)
+    if not rows:
+        return heading
+    lines = [heading, f"  noise: {noise}"]
+    for name, unit, values in rows:
+        spread = f"{np.mean(values):.4g} on average, {np.max(values):.4g} at most"
+        lines.append(f"  {name}: {spread}{unit and ' ' + unit}")
+    return "\n".join(lines)
+
+
+def html(prediction):
+    """A prediction as a small table, for notebooks."""
+    heading, noise, rows = _parts(prediction)
+    caption = escaping.escape(heading if not rows else f"{heading}; noise: {noise}")
+    cells = [("", "mean", "largest", "")]
+    cells += [
+        (name, f"{np.mean(values):.4g}", f"{np.max(values):.4g}", unit)
+        for name, unit, values in rows
+    ]
+    first, *others = (
+        "".join(f"<{tag}>{escaping.escape(cell)}</{tag}>" for cell in row)
+        for tag, row in zip(["th"] + ["td"] * len(rows), cells, strict=True)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in others)
+    return (
+        f"<table><caption>{caption}</caption><thead><tr>{first}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _parts(prediction):
+    """The heading, the noise, and what is told: names, units and arrays."""
     heading = (
         f"Prediction of {len(prediction)} rows, {prediction.kind}, mean of shape "
         f"{prediction.mean.shape}"
     )
     if not prediction.mean.size:
-        return heading
-    count = _span(prediction.count)
-    noise = ", ".join(prediction.active) or "none"
-    lines = [
-        f"{heading}, {count} {prediction.masks} samples",
-        f"  noise: {noise} (seed {prediction.seed})",
-        f"  std: {_spread(prediction.std)}",
-        f"  standard error of the mean: {_spread(prediction.standard_error)}",
+        return heading, "", []
+    heading += f", {_span(prediction.count)} {prediction.masks} samples"
+    noise = f"{', '.join(prediction.active) or 'none'} (seed {prediction.seed})"
+    rows = [
+        ("std", "", prediction.std),
+        ("standard error of the mean", "", prediction.standard_error),
     ]
     if prediction.kind in classes.KINDS:
-        lines.append(f"  entropy: {_spread(prediction.entropy)} nats")
-        information = _spread(prediction.mutual_information)
-        lines.append(f"  mutual information: {information} nats")
-    if prediction._aleatoric is not None:
-        lines.append(f"  aleatoric variance: {_spread(prediction.aleatoric)}")
-    return "\n".join(lines)
+        rows.append(("entropy", "nats", prediction.entropy))
+        rows.append(("mutual information", "nats", prediction.mutual_information))
+    if "noise_variance" in prediction.statistics:
+        rows.append(("aleatoric variance", "", prediction.aleatoric))
+    return heading, noise, rows
 
 
 def _span(count):
     low, high = count.min(), count.max()
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _spread(values):
-    return f"{np.mean(values):.4g} on average, {np.max(values):.4g} at most"

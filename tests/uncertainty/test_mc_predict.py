@@ -208,7 +208,7 @@ def test_steps_that_keras_masks_are_left_out_of_the_ranking():
 
     prediction = kd.mc_predict(model, np.array([[1, 2, 0], [3, 4, 5]]), samples=5)
 
-    np.testing.assert_array_equal(prediction.mask, [[True, True, False], [True] * 3])
+    np.testing.assert_array_equal(prediction.valid, [[True, True, False], [True] * 3])
     expected = prediction.mutual_information[0, :2].mean()
     np.testing.assert_allclose(prediction.uncertainty[0], expected, rtol=1e-6)
 

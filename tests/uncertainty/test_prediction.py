@@ -1,53 +1,68 @@
 """What `mc_predict` gives back: rows, quantiles, text, arrays and files."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.sampling.total import Total, finished
-from keras_dropout.uncertainty import statistics
 from tests.uncertainty import models
+
+pytestmark = pytest.mark.once
 
 FIELDS = [field.name for field in dataclasses.fields(kd.Prediction)]
 
 
-def _predicted(samples, measure, kind, **options):
+def _predicted(samples, kind, **options):
     """What a model with these samples gives, without the model."""
-    everything = np.ones(len(samples), bool)
-    total = Total(measure, samples.shape[1], pairs_calls=False)
-    summary = statistics.summarise(samples, everything, measure, np, **options)
-    total.add({**summary, "samples": samples})
-    return kd.Prediction(
-        **finished([total], measure), kind=kind, active=("a/dropout", "b"), seed=7
+    return kd.Prediction.from_samples(
+        samples, kind, active=("a/dropout", "b"), seed=7, **options
     )
 
 
 @pytest.fixture(scope="module")
 def classified():
     samples = np.random.default_rng(0).dirichlet(np.ones(3), size=(8, 5))
-    return _predicted(samples.astype("float32"), "probabilities", "probabilities")
+    return _predicted(samples.astype("float32"), "probabilities")
 
 
 @pytest.fixture(scope="module")
 def regressed():
     samples = models.x_of(8, 5, 3)
     spread = np.full_like(samples, 0.25)
-    prediction = _predicted(samples, "values", "gaussian", noise_variance=spread)
+    prediction = _predicted(samples, "gaussian", noise_variance=spread)
     return dataclasses.replace(prediction, samples=None)
 
 
-@pytest.fixture(params=["classified", "regressed"])
+@pytest.fixture(scope="module")
+def segmented():
+    """Classes first, of maps of 2 by 4."""
+    samples = np.random.default_rng(1).dirichlet(np.ones(3), size=(8, 5, 2, 4))
+    samples = np.moveaxis(samples, -1, 2).astype("float32")
+    return _predicted(samples, "probabilities", axis=2)
+
+
+@pytest.fixture(params=["classified", "regressed", "segmented"])
 def prediction(request):
     return request.getfixturevalue(request.param)
+
+
+def _with(prediction, **changes):
+    """The same prediction with other statistics."""
+    changed = {**prediction.statistics, **changes}
+    return dataclasses.replace(prediction, statistics=changed)
 
 
 def _same(found, expected):
     """Asserts that two predictions are equal in all that they hold."""
     for name in FIELDS:
         one, other = getattr(found, name), getattr(expected, name)
-        np.testing.assert_array_equal(one, other, err_msg=name)
+        if name != "statistics":
+            one, other = {name: one}, {name: other}
+        assert one.keys() == other.keys()
+        for key, array in one.items():
+            np.testing.assert_array_equal(array, other[key], err_msg=key)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +96,10 @@ def test_rows_are_chosen_from_everything_at_once(prediction, rows, places):
 
 
 def test_steps_that_are_masked_go_with_their_rows(classified):
-    mask = np.arange(10).reshape(5, 2) % 3 > 0
-    prediction = dataclasses.replace(classified, mask=mask)
+    valid = np.arange(10).reshape(5, 2) % 3 > 0
+    prediction = dataclasses.replace(classified, valid=valid)
 
-    np.testing.assert_array_equal(prediction[1:3].mask, mask[1:3])
+    np.testing.assert_array_equal(prediction[1:3].valid, valid[1:3])
 
 
 def test_going_through_a_prediction_gives_its_rows(prediction):
@@ -119,14 +134,14 @@ def test_the_most_uncertain_rows_come_largest_first(prediction):
 
 def test_equally_uncertain_rows_keep_their_order_and_unknown_ones_come_last(classified):
     information = np.array([0.1, np.nan, 0.3, 0.1, 0.3])
-    prediction = dataclasses.replace(classified, _information=information)
+    prediction = _with(classified, information=information)
 
     np.testing.assert_array_equal(prediction.most_uncertain(5), [2, 4, 0, 3, 1])
 
 
 def test_values_are_ranked_by_all_of_their_variance(regressed):
     aleatoric = np.arange(15.0).reshape(5, 3)
-    prediction = dataclasses.replace(regressed, _aleatoric=aleatoric)
+    prediction = _with(regressed, noise_variance=aleatoric)
 
     expected = (prediction.variance + aleatoric).mean(axis=1)
 
@@ -270,7 +285,216 @@ def test_a_file_gives_back_every_array(prediction, tmp_path):
         found = dict(file)
 
     expected = prediction.to_dict()
-    assert found.keys() == expected.keys()
+    assert found.keys() > expected.keys()
     for name, array in expected.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_a_file_gives_back_the_prediction_whole(prediction, tmp_path):
+    valid = np.arange(10).reshape(5, 2) % 3 > 0
+    for number, each in enumerate(
+        [prediction, dataclasses.replace(prediction, valid=valid)]
+    ):
+        path = tmp_path / f"{number}"
+        each.save(path)
+
+        _same(kd.Prediction.load(path), each)
+        _same(kd.Prediction.load(f"{path}.npz"), each)
+
+
+def test_one_class_can_be_saved_and_has_no_margin(tmp_path):
+    prediction = kd.Prediction.from_samples(np.ones((4, 3, 1)), "probabilities")
+
+    prediction.save(tmp_path / "one")
+
+    _same(kd.Prediction.load(tmp_path / "one"), prediction)
+    assert "margin" not in prediction.to_dict()
+    np.testing.assert_array_equal(prediction.max_probability, 1)
+    with pytest.raises(ValueError, match="outputs='binary'"):
+        _ = prediction.margin
+
+
+def _arrays(**changes):
+    shape = (2, 3)
+    arrays = {name: np.zeros(shape) for name in ("mean", "variance", "standard_error")}
+    settings = '{"kind": "values", "class_axis": null, "active": [], '
+    settings += '"masks": "shared", "seed": null}'
+    return {**arrays, "count": np.zeros(2), "settings": np.array(settings), **changes}
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        _arrays(settings=np.array("{}")),
+        _arrays(settings=np.array("{")),
+        _arrays(variance=np.zeros((3, 2))),
+        _arrays(mean=np.array(["a", None], object)),
+        _arrays(settings=np.array(str(_arrays()["settings"]).replace("values", "x"))),
+        _arrays(
+            settings=np.array(str(_arrays()["settings"]).replace("values", "binary"))
+        ),
+    ],
+    ids=["empty", "settings", "text", "shapes", "objects", "kind", "statistics"],
+)
+def test_a_file_without_a_prediction_is_refused(arrays, tmp_path):
+    np.savez(tmp_path / "good.npz", **_arrays())
+    kd.Prediction.load(tmp_path / "good")
+    np.savez(tmp_path / "bad.npz", **arrays)
+
+    with pytest.raises(ValueError, match=r"must be one that `Prediction\.save` wrote"):
+        kd.Prediction.load(tmp_path / "bad.npz")
+
+
+def test_a_file_that_is_cut_off_or_not_there_is_refused(classified, tmp_path):
+    path = tmp_path / "prediction.npz"
+    classified.save(path)
+    whole = path.read_bytes()
+    for kept in (0, 10, len(whole) // 2, len(whole) - 9):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(ValueError, match=r"must be one that `Prediction\.save`"):
+            kd.Prediction.load(path)
+    with pytest.raises(FileNotFoundError):
+        kd.Prediction.load(tmp_path / "nothing")
+
+
+def test_a_prediction_as_an_array_is_its_mean(prediction):
+    np.testing.assert_array_equal(np.asarray(prediction), prediction.mean)
+    assert np.asarray(prediction, "float64").dtype == "float64"
+    np.array(prediction)[:] = -1
+    assert (prediction.mean != -1).all()
+
+
+def test_a_prediction_can_be_pickled(prediction):
+    _same(pickle.loads(pickle.dumps(prediction)), prediction)
+
+
+def test_the_constructor_takes_no_private_fields():
+    assert not [name for name in FIELDS if name.startswith("_")]
+    prediction = kd.Prediction(*np.ones((3, 2, 4)), count=np.full(2, 5))
+    assert prediction.total.shape == (2, 4)
+
+
+def test_a_notebook_shows_a_table(classified):
+    table = dataclasses.replace(classified, active=("a<b",))._repr_html_()
+
+    assert table.count("<tr>") == 5
+    assert "a&lt;b" in table
+    assert f"<td>{classified.entropy.mean():.4g}</td>" in table
+    assert classified[:0]._repr_html_().startswith("<table>")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "entropy",
+        "expected_entropy",
+        "mutual_information",
+        "mutual_information_corrected",
+        "mutual_information_error",
+        "variation_ratio",
+        "disagreement",
+        "margin",
+        "max_probability",
+        "label",
+        "uncertainty",
+    ],
+)
+@pytest.mark.parametrize("kind", ["probabilities", "logits", "binary"])
+def test_measures_take_the_classes_from_their_axis(name, kind):
+    samples = np.random.default_rng(1).random((8, 5, 2, 4, 3)).astype("float32")
+    first = np.moveaxis(samples, -1, 2)
+
+    expected = kd.Prediction.from_samples(samples, kind)
+    found = kd.Prediction.from_samples(first, kind, axis=2)
+
+    assert found.mean.shape == (5, 3, 2, 4)
+    assert (found.class_axis, expected.class_axis) == (-3, -1)
+    one, other = getattr(found, name), getattr(expected, name)
+    if name == "label" and kind == "binary":
+        one = np.moveaxis(one, 1, -1)
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(found.most_uncertain(3), expected.most_uncertain(3))
+
+
+def test_one_label_a_row_needs_no_axis():
+    samples = np.random.default_rng(0).random((6, 4))
+
+    flat = kd.Prediction.from_samples(samples, "binary")
+    column = kd.Prediction.from_samples(samples[..., None], "binary")
+
+    assert flat.class_axis is None
+    for name, array in column.to_dict().items():
+        found = getattr(flat, name)
+        np.testing.assert_allclose(found, array.reshape(found.shape), err_msg=name)
+
+
+def test_logits_are_put_through_a_softmax():
+    logits = np.random.default_rng(0).normal(size=(6, 4, 3, 2)) * 50
+    powers = np.exp(logits - logits.max(axis=2, keepdims=True))
+
+    found = kd.Prediction.from_samples(logits, "logits", axis=-2, masks="shared")
+
+    expected = (powers / powers.sum(axis=2, keepdims=True)).mean(axis=0)
+    assert found.masks == "shared"
+    np.testing.assert_allclose(found.mean, expected, rtol=1e-6)
+
+
+def test_joined_samples_are_told_from_their_blocks():
+    half = np.random.default_rng(0).random((10, 1, 50, 1))
+    pairs = np.concatenate([half, 1 - half], axis=1).reshape(20, 50, 1)
+
+    errors = {
+        options.get("masks", "-"): kd.Prediction.from_samples(
+            pairs, **options
+        ).standard_error
+        for options in (
+            {},
+            {"masks": "antithetic"},
+            {"masks": "stratified", "block": 4},
+        )
+    }
+
+    assert errors["-"].min() > 0.03
+    np.testing.assert_allclose(errors["antithetic"], 0, atol=1e-7)
+    np.testing.assert_allclose(errors["stratified"], 0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"samples": np.ones(3)}, ValueError, "one sample or more"),
+        ({"samples": np.ones((0, 3))}, ValueError, "one sample or more"),
+        ({"samples": np.array([["a"]])}, TypeError, "real numbers"),
+        ({"samples": np.ones((2, 3), complex)}, TypeError, "real numbers"),
+        ({"kind": "auto"}, ValueError, "one of 'values'"),
+        (
+            {"kind": "probabilities", "samples": -np.ones((2, 3, 4))},
+            ValueError,
+            "logits",
+        ),
+        ({"kind": "probabilities", "samples": np.ones((2, 3))}, ValueError, "axis"),
+        ({"kind": "probabilities", "axis": 1}, ValueError, "after that of the rows"),
+        ({"kind": "probabilities", "axis": -2}, ValueError, "after that of the rows"),
+        ({"kind": "probabilities", "axis": 3}, ValueError, "after that of the rows"),
+        ({"kind": "probabilities", "axis": 1.0}, TypeError, "axis"),
+        ({"kind": "gaussian"}, ValueError, "noise_variance"),
+        ({"noise_variance": np.ones((2, 3, 4))}, ValueError, "noise_variance"),
+        (
+            {"kind": "gaussian", "noise_variance": -np.ones((2, 3, 4))},
+            ValueError,
+            "not negative",
+        ),
+        ({"valid": np.ones((2, 3), bool)}, ValueError, "first axes of"),
+        ({"valid": np.ones(3)}, ValueError, "boolean"),
+        ({"masks": "pairs"}, ValueError, "'antithetic'"),
+        ({"masks": "antithetic", "samples": np.ones((3, 3, 4))}, ValueError, "divides"),
+        ({"block": 0}, ValueError, "at least 1"),
+        ({"seed": -1}, ValueError, "seed=-1"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(arguments, error, text):
+    given = {"samples": np.ones((2, 3, 4)), **arguments}
+    with pytest.raises(error, match=text):
+        kd.Prediction.from_samples(given.pop("samples"), **given)

@@ -1,0 +1,41 @@
+"""Computes at once, also where a backend is recording what is computed."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Within this context operations on arrays give numbers.
+
+    A `MonteCarlo` model may be called while `predict` is compiled, or on symbolic
+    inputs, and what it answers depends on what the model within gives.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.init_scope():
+            yield
+    elif backend == "jax":
+        import jax
+
+        with jax.ensure_compile_time_eval():
+            yield
+    else:
+        import torch
+
+        # Symbolic calls run on the device "meta", which knows shapes alone.
+        with keras.device("cpu"), torch.no_grad():
+            yield
+
+
+def numbers(tensor):
+    """The values of a tensor as an array, or None where it only stands for values."""
+    try:
+        return np.asarray(keras.ops.convert_to_numpy(tensor))
+    except Exception:
+        # Each backend, and Keras, has errors of its own for it.
+        return None

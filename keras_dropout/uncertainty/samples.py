@@ -1,0 +1,110 @@
+"""Makes the arrays of a `Prediction` from samples that are there all at once."""
+
+import numpy as np
+
+from keras_dropout import _validation
+from keras_dropout._validation import invalid
+from keras_dropout.random.schemes import SCHEMES
+from keras_dropout.uncertainty import pooling, statistics
+from keras_dropout.uncertainty.statistics import Measure
+
+KINDS = ("values", "probabilities", "logits", "binary", "gaussian")
+
+
+def fields(samples, kind, axis, valid, noise_variance, masks, block):
+    """The arrays; arguments as in `Prediction.from_samples`."""
+    _validation.choice("kind", kind, KINDS)
+    _validation.choice("masks", masks, SCHEMES)
+    samples = _numbers("samples", samples)
+    if samples.ndim < 2 or not samples.shape[0]:
+        expected = "an array (samples, rows, ...) with one sample or more"
+        raise ValueError(invalid("samples", expected, samples.shape))
+    measure = _measure(kind, axis, samples)
+    if kind == "logits":
+        samples = _softmax(samples, measure.axis)
+    if measure.has_classes and (samples < 0).any():
+        raise ValueError(
+            "Probabilities are never negative. Say kind='logits' for what comes before "
+            f"a softmax. Received: kind={kind!r} and samples down to {samples.min()}"
+        )
+    if (noise_variance is None) == (kind == "gaussian"):
+        expected = "an array as `samples` for kind='gaussian', and None else"
+        raise ValueError(invalid("noise_variance", expected, noise_variance))
+    noise_variance = _as_samples("noise_variance", noise_variance, samples)
+    summary = statistics.summarise(
+        samples.astype(np.float64),
+        np.ones(len(samples), bool),
+        measure,
+        np,
+        block=_block(block, masks, len(samples)),
+        noise_variance=noise_variance,
+    )
+    return {
+        **pooling.fields([summary], measure),
+        "class_axis": measure.axis,
+        "samples": samples,
+        "valid": _valid(valid, samples.shape[1:], measure),
+    }
+
+
+def _numbers(name, array):
+    array = np.asarray(array)
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float32)
+    # Half precision of JAX and TensorFlow has a kind of its own.
+    if array.dtype.kind == "V":
+        array = array.astype(np.float32)
+    if array.dtype.kind != "f":
+        raise TypeError(invalid(name, "an array of real numbers", array.dtype))
+    return array
+
+
+def _measure(kind, axis, samples):
+    if kind in ("values", "gaussian"):
+        return Measure("values")
+    if samples.ndim == 2 and kind == "binary":
+        return Measure(kind)
+    expected = "an axis of `samples` after that of the rows, for the classes"
+    axis = _validation.integer("axis", axis, minimum=-samples.ndim)
+    from_last = axis - samples.ndim if axis >= 0 else axis
+    if not 2 - samples.ndim <= from_last < 0:
+        received = f"{axis} for samples of shape {samples.shape}"
+        raise ValueError(invalid("axis", expected, received))
+    return Measure("binary" if kind == "binary" else "probabilities", from_last)
+
+
+def _softmax(logits, axis):
+    powers = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def _as_samples(name, array, samples):
+    if array is None:
+        return None
+    array = _numbers(name, array)
+    if array.shape != samples.shape or (array < 0).any():
+        expected = f"numbers that are not negative, of shape {samples.shape}"
+        raise ValueError(invalid(name, expected, array))
+    return array.astype(np.float64)
+
+
+def _block(block, masks, samples):
+    if block is None:
+        block = {"antithetic": 2, "stratified": samples}.get(masks, 1)
+    block = _validation.integer("block", block, minimum=1)
+    if samples % block:
+        expected = f"a number that divides that of the samples, {samples}"
+        raise ValueError(invalid("block", expected, block))
+    return block
+
+
+def _valid(valid, shape, measure):
+    if valid is None:
+        return None
+    valid = np.asarray(valid)
+    if measure.axis is not None:
+        shape = tuple(np.delete(shape, measure.axis).tolist())
+    if valid.dtype != bool or not valid.ndim or valid.shape != shape[: valid.ndim]:
+        expected = f"a boolean array of the first axes of {shape}"
+        raise ValueError(invalid("valid", expected, valid))
+    return valid
