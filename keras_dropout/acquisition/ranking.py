@@ -132,6 +132,9 @@ def uncertainty(prediction: Prediction, method: str) -> np.ndarray:
             f"{prediction.kind!r}"
         )
     score = getattr(prediction, method)
+    if method == "std" and prediction.class_axis is not None:
+        # Last, so that what is left is as `valid`.
+        score = np.moveaxis(score, prediction.class_axis, -1)
     return _row_means(1 - score if method == "margin" else score, prediction)
 
 
@@ -139,9 +142,9 @@ def _row_means(score, prediction):
     """The mean of each row over what is real in it."""
     score = np.asarray(score, np.float64)
     axes = tuple(range(1, score.ndim))
-    if prediction.mask is None:
+    real = prediction.valid
+    if real is None:
         return score.mean(axis=axes)
-    real = prediction.mask
     real = real.reshape(real.shape + (1,) * (score.ndim - real.ndim))
     real = np.broadcast_to(real, score.shape)
     count = real.sum(axis=axes)

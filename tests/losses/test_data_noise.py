@@ -162,6 +162,7 @@ every_loss = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"], indirect=True)
 @every_loss
 def test_trains_saves_and_loads(make, units, labels, tmp_path, policy):
     rng = np.random.default_rng(0)
