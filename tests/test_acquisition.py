@@ -248,7 +248,7 @@ def test_equal_rows_come_in_their_order():
 
 
 def test_binary_labels_count_jointly():
-    """One or two labels a row, as classes of all their outcomes; one without an axis."""
+    """One or two labels a row, as classes of all outcomes; one also without an axis."""
     p = np.random.default_rng(0).uniform(size=(5, 6, 2)).astype("float32")
     one = np.concatenate([1 - p[..., :1], p[..., :1]], axis=-1)
     two = one[..., :, None] * np.stack([1 - p[..., 1], p[..., 1]], -1)[..., None, :]
