@@ -239,6 +239,9 @@ def test_a_batch_does_not_take_the_same_twice():
     assert acquisition.batch_bald(prediction, 2).tolist() == [0, 2]
     # The first alone tells all there is of it, so the other comes last.
     assert acquisition.batch_bald(prediction, 3).tolist() == [0, 2, 1]
+    # Behind 99 more, each of which would have told most alone.
+    many = prediction_of(np.repeat(samples, [100, 0, 1], axis=1))
+    assert acquisition.batch_bald(many, 2).tolist() == [0, 100]
 
 
 def test_equal_rows_come_in_their_order():
