@@ -194,7 +194,9 @@ def test_drawn_outcomes_choose_what_gains_as_much():
         samples = dirichlet(seed, samples=10, rows=12)
         prediction = prediction_of(samples)
         exact = acquisition.batch_bald(prediction, 7)
-        drawn = acquisition.batch_bald(prediction, 7, configurations=27, seed=seed)
+        drawn = acquisition.batch_bald(
+            prediction, 7, configurations=27, draws=27, seed=seed
+        )
 
         assert len(set(drawn.tolist())) == 7
         best, found = (joint_information(samples, rows) for rows in (exact, drawn))

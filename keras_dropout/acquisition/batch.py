@@ -21,6 +21,7 @@ def batch_bald(
     k: int,
     *,
     configurations: int = 10_000,
+    draws: int = 2_000,
     seed: int = 0,
 ) -> np.ndarray:
     r"""The places of `k` rows whose labels together tell most about the model.
@@ -35,18 +36,19 @@ def batch_bald(
     best batch. The joint entropy needs the *same* noise for all rows in each sample.
 
     As long as all labels of the rows chosen have no more than `configurations` joint
-    outcomes, the entropies are exact for the samples given. From then on so many
-    outcomes are drawn, in proportion to their probabilities, and their mean estimates
-    the conditional entropy of the next label. `T` samples hold $\log T$ nats at most,
-    so a large batch needs many samples; beyond that all rows add 0, and the first of
-    them come next.
+    outcomes, the entropies are exact for the samples given. From then on `draws`
+    outcomes stand for all, drawn in proportion to their probabilities, and their mean
+    estimates the conditional entropy of the next label. `T` samples hold $\log T$ nats
+    at most, so a large batch needs many samples; beyond that all rows add 0, and the
+    first of them come next.
 
     Args:
         prediction: A `Prediction` of classes with its samples, which share their masks:
             `mc_predict(..., masks="shared", return_samples=True)`.
         k: Integer from 1 to the number of rows, how many to choose.
-        configurations: Integer of at least 1, the most joint outcomes to keep. Time and
-            memory grow with it.
+        configurations: Integer of at least 1, the most joint outcomes to count exactly.
+        draws: Integer of at least 1, how many to draw where there are more. Time grows
+            with both.
         seed: Integer in `[0, 2**31)` for the outcomes that are drawn.
 
     Returns:
@@ -86,6 +88,7 @@ def batch_bald(
     """
     k = rows_wanted(prediction, k)
     most = _validation.integer("configurations", configurations, minimum=1)
+    draws = _validation.integer("draws", draws, minimum=1)
     generator = np.random.default_rng(_validation.integer("seed", seed, minimum=0))
     outcomes = _outcomes(prediction)
     expected = _entropy(outcomes).mean(axis=0)
@@ -99,7 +102,7 @@ def batch_bald(
         chosen.append(best)
         labels = labels.and_of(outcomes[:, best])
         if len(labels.share) > most:
-            labels = labels.drawn(most, generator)
+            labels = labels.drawn(draws, generator)
     return np.array(chosen)
 
 
