@@ -1,6 +1,15 @@
 """Noise as part of the model: dropouts, max-norm and honest uncertainty for Keras."""
 
-from keras_dropout import callbacks, constraints, layers, losses, plots, schedules
+from keras_dropout import (
+    acquisition,
+    callbacks,
+    constraints,
+    layers,
+    losses,
+    metrics,
+    plots,
+    schedules,
+)
 from keras_dropout._registration import custom_objects
 from keras_dropout._version import __version__
 from keras_dropout.random.seeding import reseed
@@ -12,6 +21,7 @@ __all__ = [
     "MonteCarlo",
     "Prediction",
     "__version__",
+    "acquisition",
     "callbacks",
     "constraints",
     "custom_objects",
@@ -19,6 +29,7 @@ __all__ = [
     "layers",
     "losses",
     "mc_predict",
+    "metrics",
     "plots",
     "replace_dropout",
     "reseed",

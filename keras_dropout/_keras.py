@@ -18,6 +18,7 @@ import: each function says what happens without it, and
 | `Softmax`, `Sigmoid`, `Cast`, ... of `ops` | what a graph ends in | seen in values |
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
+| `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 Two more are overridden, since Keras calls them: `Layer._track_variables` (in
@@ -92,6 +93,11 @@ def has_parts(layer):
         )
     except AttributeError:
         return True
+
+
+def set_direction(metric, direction):
+    """Says whether "up" or "down" is better, for callbacks with `mode="auto"`."""
+    metric._direction = direction
 
 
 try:

@@ -57,6 +57,7 @@ def test_other_objects_have_theirs():
     assert hasattr(keras.random.SeedGenerator(1), "_initial_seed")
     assert hasattr(keras.Variable(np.zeros(2)), "_value")
     assert hasattr(keras.optimizers.SGD(), "_iterations")
+    assert keras.metrics.MeanSquaredError()._direction == "down"
     assert hasattr(keras.layers.MultiHeadAttention(1, 2), "_compute_attention")
     assert hasattr(keras.layers.MultiHeadAttention(1, 2), "_kernel_constraint")
 

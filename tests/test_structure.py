@@ -26,6 +26,7 @@ LEVELS = {
     "callbacks": 5,
     "uncertainty": 5,
     "metrics": 5,
+    "acquisition": 6,
     "plots": 6,
     "sampling": 6,
 }
@@ -60,7 +61,18 @@ def test_imports_point_down_only(path):
         assert LEVELS[name] <= LEVELS[own], f"{own} imports {name}"
 
 
-@pytest.mark.parametrize("module", [kd, kd.layers, kd.schedules, kd.constraints])
+@pytest.mark.parametrize(
+    "module",
+    [
+        kd,
+        kd.layers,
+        kd.schedules,
+        kd.constraints,
+        kd.losses,
+        kd.metrics,
+        kd.acquisition,
+    ],
+)
 def test_all_lists_what_is_there(module):
     for name in module.__all__:
         assert hasattr(module, name), name

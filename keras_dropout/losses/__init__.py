@@ -1,5 +1,14 @@
-"""Losses for models that are called several times, or give several outputs."""
+"""Losses for several passes or outputs, and for data whose noise a model predicts."""
 
 from keras_dropout.losses.agreement import MultiSampleLoss, SymmetricKL, symmetric_kl
+from keras_dropout.losses.data_noise import GaussianNLL, HeteroscedasticCrossentropy
+from keras_dropout.losses.scaling import kl_weights
 
-__all__ = ["MultiSampleLoss", "SymmetricKL", "symmetric_kl"]
+__all__ = [
+    "GaussianNLL",
+    "HeteroscedasticCrossentropy",
+    "MultiSampleLoss",
+    "SymmetricKL",
+    "kl_weights",
+    "symmetric_kl",
+]

@@ -1,0 +1,162 @@
+"""Rows one by one, by an uncertainty of each."""
+
+import random
+from typing import Literal
+
+import numpy as np
+
+from keras_dropout import _validation
+from keras_dropout.uncertainty import Prediction
+from keras_dropout.uncertainty.classes import KINDS
+
+Method = Literal[
+    "mutual_information", "entropy", "margin", "variation_ratio", "std", "random"
+]
+METHODS = (
+    "mutual_information",
+    "entropy",
+    "margin",
+    "variation_ratio",
+    "std",
+    "random",
+)
+
+
+def select(
+    prediction: Prediction,
+    k: int,
+    method: Method = "mutual_information",
+    *,
+    power: float | None = None,
+    seed: int | None = None,
+) -> np.ndarray:
+    r"""The places of the `k` rows to label next, the most uncertain first.
+
+    - `"mutual_information"`: information of the noise about the class (*BALD*), in
+      nats; high where the samples disagree, and not where the classes merely overlap.
+    - `"entropy"`: of the mean probabilities, in nats.
+    - `"margin"`: the largest mean probability less the second, smallest first.
+    - `"variation_ratio"`: the fraction of samples that do not vote for the winner.
+    - `"std"`: the standard deviation, for values too; over classes and outputs its
+      mean.
+    - `"random"`: the baseline that the others must beat.
+
+    Where a row has several steps, pixels or outputs, their mean counts, those that the
+    model masks left out. Of equal rows the first comes first; rows whose uncertainty is
+    no number come last.
+
+    Rows that are alike are uncertain alike, so the best `k` tell less than `k` rows
+    could. With `power` $\beta$ the rows are drawn instead, without replacement, with
+    probabilities $\propto u_i^\beta$ of their uncertainty $u_i$ (for `"margin"`, of 1
+    less the margin). They are the largest `k` of $\beta \log u_i + G_i$ with Gumbel
+    noise $G_i$. [batch_bald][keras_dropout.acquisition.batch_bald] computes what a
+    batch tells together.
+
+    Args:
+        prediction: A `Prediction` of the rows that have no label.
+        k: Integer from 1 to the number of rows, how many to choose.
+        method: Which uncertainty.
+        power: Float above 0, the power $\beta$, or `None` for the best `k`. 1 is a good
+            start; it grows towards the best `k`.
+        seed: Integer in `[0, 2**31)` for what is drawn, or `None` for another each
+            time, which `keras.utils.set_random_seed` makes repeat.
+
+    Returns:
+        Integer array `(k,)`, places of rows, each once.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: `k` exceeds the rows, an argument is out of its range, the method
+            needs class probabilities, or `power` is given where nothing is ranked.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> import keras_dropout as kd
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((4,)),
+        ...         keras.layers.Dropout(0.5),
+        ...         keras.layers.Dense(3, activation="softmax"),
+        ...     ]
+        ... )
+        >>> pool = np.array([[0, 0, 0, 0], [1, 2, -1, 3]], "float32")
+        >>> prediction = kd.mc_predict(model, pool, samples=20, seed=0)
+        >>> kd.acquisition.select(prediction, 1).tolist()
+        [1]
+
+    References:
+        - Houlsby et al., 2011, [Bayesian Active Learning for Classification and
+          Preference Learning](https://arxiv.org/abs/1112.5745)
+        - Gal, Islam and Ghahramani, 2017, [Deep Bayesian Active Learning with Image
+          Data](https://arxiv.org/abs/1703.02910)
+        - Kirsch et al., 2021, [Stochastic Batch Acquisition: A Simple Baseline for Deep
+          Active Learning](https://arxiv.org/abs/2106.12059), for `power`
+    """
+    k = rows_wanted(prediction, k)
+    _validation.choice("method", method, METHODS)
+    generator = np.random.default_rng(_seed(seed))
+    if method == "random":
+        if power is not None:
+            expected = "None for method='random', which has no uncertainty to weigh"
+            raise ValueError(_validation.invalid("power", expected, power))
+        return generator.permutation(len(prediction))[:k]
+    score = uncertainty(prediction, method)
+    if power is not None:
+        power = _validation.positive("power", power)
+        with np.errstate(divide="ignore"):
+            score = power * np.log(np.maximum(score, 0))
+        score = score + generator.gumbel(size=len(score))
+    # Sorting puts what is no number last.
+    return np.argsort(-score, kind="stable")[:k]
+
+
+def rows_wanted(prediction: Prediction, k: int) -> int:
+    """`k` as an int, if there are so many rows."""
+    if not isinstance(prediction, Prediction):
+        expected = "a `Prediction`, as `mc_predict` returns for a model of one output"
+        raise TypeError(_validation.invalid("prediction", expected, prediction))
+    k = _validation.integer("k", k, minimum=1)
+    if k > len(prediction):
+        expected = f"at most the {len(prediction)} rows of the prediction"
+        raise ValueError(_validation.invalid("k", expected, k))
+    return k
+
+
+def uncertainty(prediction: Prediction, method: str) -> np.ndarray:
+    """One number a row, larger where less certain and never negative."""
+    if method != "std" and prediction.kind not in KINDS:
+        raise ValueError(
+            f"method={method!r} needs class probabilities. For values say "
+            "method='std'; for classes say outputs='probabilities', 'logits' or "
+            "'binary' to `mc_predict`. Received: a prediction of kind "
+            f"{prediction.kind!r}"
+        )
+    score = getattr(prediction, method)
+    if method == "std" and prediction.class_axis is not None:
+        # Last, so that what is left is as `valid`.
+        score = np.moveaxis(score, prediction.class_axis, -1)
+    return _row_means(1 - score if method == "margin" else score, prediction)
+
+
+def _row_means(score, prediction):
+    """The mean of each row over what is real in it."""
+    score = np.asarray(score, np.float64)
+    axes = tuple(range(1, score.ndim))
+    real = prediction.valid
+    if real is None:
+        return score.mean(axis=axes)
+    real = real.reshape(real.shape + (1,) * (score.ndim - real.ndim))
+    real = np.broadcast_to(real, score.shape)
+    count = real.sum(axis=axes)
+    total = np.where(real, score, 0).sum(axis=axes)
+    return np.divide(total, count, out=np.full(len(score), np.nan), where=count > 0)
+
+
+def _seed(seed):
+    if seed is None:
+        # Python's own numbers, which `keras.utils.set_random_seed` seeds.
+        return random.randrange(1 << 31)
+    expected = "an integer in [0, 2**31) or None"
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+        raise TypeError(_validation.invalid("seed", expected, seed))
+    return _validation.seed(seed)

@@ -1,0 +1,40 @@
+"""What an uncertainty is worth: scores of probabilities, distributions and rankings.
+
+Functions take NumPy arrays, know no model, and compute in float64. Classes are Keras
+metrics for `compile(metrics=[...])`: they stream over batches, on each backend, and
+give what the function of that name gives for all rows at once, to the rounding of
+float32. Both take the truth first, then the prediction.
+"""
+
+from keras_dropout.metrics.calibration import expected_calibration_error
+from keras_dropout.metrics.classes import brier_score, negative_log_likelihood
+from keras_dropout.metrics.ranking import area_under_risk_coverage, separation
+from keras_dropout.metrics.streaming.calibration import ExpectedCalibrationError
+from keras_dropout.metrics.streaming.classes import BrierScore, NegativeLogLikelihood
+from keras_dropout.metrics.streaming.values import (
+    ContinuousRankedProbabilityScore,
+    IntervalCoverage,
+)
+from keras_dropout.metrics.values import (
+    crps_gaussian,
+    crps_samples,
+    interval_coverage,
+    interval_score,
+)
+
+__all__ = [
+    "BrierScore",
+    "ContinuousRankedProbabilityScore",
+    "ExpectedCalibrationError",
+    "IntervalCoverage",
+    "NegativeLogLikelihood",
+    "area_under_risk_coverage",
+    "brier_score",
+    "crps_gaussian",
+    "crps_samples",
+    "expected_calibration_error",
+    "interval_coverage",
+    "interval_score",
+    "negative_log_likelihood",
+    "separation",
+]

@@ -1,0 +1,1 @@
+"""The metrics as Keras metrics, which see a batch at a time."""
