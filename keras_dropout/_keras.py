@@ -17,6 +17,8 @@ import: each function says what happens without it, and
 | `Functional`, `_nodes_by_depth`, ... | the graph of a model | the model runs whole |
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
+| `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
+| `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 Two more are overridden, since Keras calls them: `Layer._track_variables` (in
@@ -47,6 +49,64 @@ def flatten_layers(layer):
             f"another version of Keras. Received: Keras {keras.__version__}"
         )
     return list(walk(include_self=True, recursive=True))
+
+
+def sublayers(layer):
+    """The layers that a layer holds itself, not those within them."""
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+def attributes(layer):
+    """The attributes of a layer by their names, on PyTorch layers and modules too."""
+    return {**vars(layer), **vars(layer).get("_modules", {})}
+
+
+# What belongs to a layer's place in a model: the graph nodes, the scope, and the
+# methods that Keras wraps for each object.
+_PLACE = (
+    "_inbound_nodes",
+    "_outbound_nodes",
+    "_path",
+    "_parent_path",
+    "_called",
+    "_remat_mode",
+    "build",
+    "quantize",
+)
+
+
+def turn_into(old, new):
+    """Makes the object `old` a layer of the class and state of `new`, in its place.
+
+    Whoever holds `old` (graphs, attributes, lists, closures) holds the new layer then.
+    Neither may have weights or layers within. `new` must not be used afterwards.
+    """
+    place = {name: vars(old)[name] for name in _PLACE if name in vars(old)}
+    object.__setattr__(old, "__class__", type(new))
+    old.__dict__.clear()
+    old.__dict__.update({**vars(new), **place})
+
+
+def view_of(layer):
+    """A second layer with the state of the first: its weights, layers and seeds."""
+    new = type(layer).__new__(type(layer))
+    own = {name: vars(new)[name] for name in _PLACE if name in vars(new)}
+    nodes = {"_inbound_nodes": [], "_outbound_nodes": []}
+    new.__dict__.update({**vars(layer), **own, **nodes})
+    return new
+
+
+def give(layer, name, value):
+    """Sets an attribute to a layer or a seed generator, also after `build`."""
+    tracker = getattr(layer, "_tracker", None)
+    locked = getattr(tracker, "locked", False)
+    if locked:
+        tracker.unlock()
+    try:
+        setattr(layer, name, value)
+    finally:
+        if locked:
+            tracker.lock(tracker._lock_violation_msg)
 
 
 INITIAL_SEED = "_initial_seed"
