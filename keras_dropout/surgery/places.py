@@ -39,11 +39,11 @@ class Place:
     @property
     def path(self):
         """Where it is, in words."""
-        return f"{self.names[0]}/{self.attribute}".strip("/")
+        return _join(self.names[0], self.attribute)
 
     def fits(self, pattern):
         """Whether a pattern asks for it, or for something that it lies within."""
-        own = [f"{name}/{self.attribute}".strip("/") for name in self.names]
+        own = [_join(name, self.attribute) for name in self.names]
         if any(_fits(pattern, name) for name in own):
             return True
         parts = [name.split("/") for name in self.names]
@@ -70,16 +70,25 @@ def find_places(model):
     return [place for places in found.values() for place in places]
 
 
-def walk(layer, names=("",), holders=()):
-    """Each layer, the ways to name it, and what it lies within; shared ones again."""
+def walk(layer, names=("",), holders=(), chains=("", "", "")):
+    """Each layer, the ways to name it, and what it lies within; shared ones again.
+
+    The first way is by the names of a model's layers and of a layer's attributes.
+    Others are by names alone, by attributes alone, and by either at the end.
+    """
     yield layer, names, holders
     attributes = _attributes(layer)
     for inner in _keras.sublayers(layer):
-        # By the names of layers, by those of attributes, and mixed at the end.
-        attribute = attributes.get(id(inner), inner.name)
-        ways = [(names[0], inner.name), (names[0], attribute), (names[-1], attribute)]
-        below = dict.fromkeys("/".join(filter(None, way)) for way in ways)
-        yield from walk(inner, tuple(below), (*holders, layer))
+        name, attribute = inner.name, attributes.get(id(inner), inner.name)
+        best = name if isinstance(layer, keras.Model) else attribute
+        steps = zip(chains, (best, name, attribute), strict=True)
+        below = tuple(_join(*each) for each in steps)
+        ways = (*below, _join(chains[0], name), _join(chains[0], attribute))
+        yield from walk(inner, tuple(dict.fromkeys(ways)), (*holders, layer), below)
+
+
+def _join(*names):
+    return "/".join(filter(None, names))
 
 
 def _attributes(layer):

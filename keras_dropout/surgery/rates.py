@@ -9,7 +9,13 @@ from keras_dropout._validation import invalid
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled, turn
 from keras_dropout.surgery.missing import find_missing
-from keras_dropout.surgery.places import LIVE, MISSING, NUMBER, find_places
+from keras_dropout.surgery.places import (
+    LIVE,
+    MISSING,
+    NUMBER,
+    draws_by_itself,
+    find_places,
+)
 from keras_dropout.surgery.switches import find_switches
 from keras_dropout.surgery.twins import ours
 from keras_dropout.surgery.unsaved import unsaved
@@ -183,7 +189,7 @@ def _set_number(place, rate):
     if rate and place.attribute == "recurrent_dropout":
         # As cells do that are built with such a rate.
         layer.implementation = 1
-    if rate and getattr(layer, "seed_generator", layer) is None:
+    if draws_by_itself(layer) and getattr(layer, "seed_generator", None) is None:
         seed = getattr(layer, "seed", None)
         _keras.give(layer, "seed_generator", keras.random.SeedGenerator(seed))
 

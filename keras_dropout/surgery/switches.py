@@ -55,7 +55,7 @@ class Switch:
     def carries(self, place, asked):
         """Whether a layer built with it gives the place its rate, as it did before."""
         carried = place in self.governed and place.rate == self.value
-        return carried and self.after(asked) == asked[place]
+        return carried and self.after(asked) == asked.get(place, place.rate)
 
     def as_place(self):
         """The place that it is where no noise is built for it."""
