@@ -18,6 +18,7 @@ import: each function says what happens without it, and
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
+| `Model._auto_config`, ... | a model is made past its constructor | not kept |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
@@ -56,9 +57,38 @@ def sublayers(layer):
     return list(layer._flatten_layers(include_self=False, recursive=False))
 
 
+# Where Keras itself lists what the attributes of a layer hold.
+_LISTS = ("_layers", "_metrics", "_operations", "_functional")
+
+
 def attributes(layer):
     """The attributes of a layer by their names, on PyTorch layers and modules too."""
-    return {**vars(layer), **vars(layer).get("_modules", {})}
+    found = {**vars(layer), **vars(layer).get("_modules", {})}
+    return {name: value for name, value in found.items() if name not in _LISTS}
+
+
+# What a model has of its own as soon as it is compiled, called or built.
+_STATE = (
+    "_compile_config",
+    "_compile_loss",
+    "_compile_metrics",
+    "_loss_tracker",
+    "_torch_params",
+    "optimizer",
+)
+# What the constructor of a model is told, and keeps for the configuration.
+_TOLD = ("_auto_config", "_dtype_policy")
+
+
+def tell_alike(new, model):
+    """Tells a model that was made past its constructor what another one was told."""
+    new.__dict__.update({n: v for n, v in vars(model).items() if n in _TOLD})
+
+
+def beside(model, new):
+    """The attributes of a model that `new`, made past its constructor, lacks."""
+    own = {*vars(new), *_STATE}
+    return {n: value for n, value in attributes(model).items() if n not in own}
 
 
 # What belongs to a layer's place in a model: the graph nodes, the scope, and the

@@ -9,20 +9,8 @@ import warnings
 
 import keras
 
-from keras_dropout._keras import Functional, attributes
-
-# What a new model must have of its own, though it may not have it yet.
-_OWN = {
-    "_compile_config",
-    "_compile_loss",
-    "_compile_metrics",
-    "_functional",
-    "_loss_tracker",
-    "_torch_params",
-    "optimizer",
-}
-# What every model has, and is told by its constructor.
-_TOLD = ("_auto_config", "_dtype_policy")
+from keras_dropout import _keras
+from keras_dropout._keras import Functional
 
 
 def functional(model, inputs, outputs):
@@ -46,12 +34,9 @@ def finish(new, model, chains):
     """
     _compile(new, model)
     if type(model) not in (Functional, keras.Sequential):
-        for name in _TOLD:
-            if name in vars(model):
-                new.__dict__[name] = vars(model)[name]
-        for name, value in attributes(model).items():
-            own = name in vars(new) or name in _OWN
-            if not own and not isinstance(value, keras.optimizers.Optimizer):
+        _keras.tell_alike(new, model)
+        for name, value in _keras.beside(model, new).items():
+            if not isinstance(value, keras.optimizers.Optimizer):
                 setattr(new, name, _exchanged(value, chains))
     if not model.trainable:
         new.trainable = False

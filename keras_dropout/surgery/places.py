@@ -95,8 +95,6 @@ def _attributes(layer):
     """By the id of each layer held: the name of the attribute that holds it."""
     found = {}
     for name, value in _keras.attributes(layer).items():
-        if name in ("_layers", "_operations", "_metrics"):
-            continue
         several = isinstance(value, (list, tuple))
         for place, each in enumerate(value) if several else [(None, value)]:
             if isinstance(each, keras.layers.Layer):

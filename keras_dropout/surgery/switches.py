@@ -8,6 +8,7 @@ import dataclasses
 
 import keras
 
+from keras_dropout._keras import Functional
 from keras_dropout.layers import NoiseLayer
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.places import (
@@ -48,9 +49,12 @@ class Switch:
         """What it must be for these rates by their places."""
         if not any(place in asked for place in self.governed):
             return self.value
+        rates = [_number(asked.get(place, place.rate)) for place in self.governed]
+        if isinstance(self.holder, Functional):
+            # Its graph uses the noise anyway. It saves what holds for most.
+            return max(rates, key=lambda rate: (rates.count(rate), rate))
         # Where the places differ, the noise must at least be used.
-        rates = [asked.get(place, place.rate) for place in self.governed]
-        return max(map(_number, rates))
+        return max(rates)
 
     def carries(self, place, asked):
         """Whether a layer built with it gives the place its rate, as it did before."""
