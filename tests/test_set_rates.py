@@ -208,6 +208,7 @@ def test_rates_without_noise_to_act_on_are_named():
 
     with pytest.warns(UserWarning, match=r"no effect.*\['unused/dropout'\]"):
         kd.set_rates(model, 0.1)
+    assert model.layers[0].dropout == 0.0
 
 
 def test_schedules_follow_the_steps_of_training():

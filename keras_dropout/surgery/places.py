@@ -10,7 +10,8 @@ from keras_dropout.layers import NoiseLayer
 from keras_dropout.layers._base.live import live_names
 from keras_dropout.surgery.twins import TWINS
 
-LIVE, TWIN, NUMBER, MISSING = "live", "twin", "number", "missing"
+LIVE, TWIN, NUMBER = "live", "twin", "number"
+MISSING, IDLE = "missing", "idle"
 
 
 @dataclasses.dataclass(eq=False)
@@ -21,7 +22,8 @@ class Place:
         layer: The layer that it is the rate of.
         attribute: The name of the attribute that holds it.
         kind: `LIVE` in one of our layers, `TWIN` in one of Keras's that we have a twin
-            of, `NUMBER` in any other, `MISSING` in a layer that was never made.
+            of, `NUMBER` in any other, `MISSING` in a layer that was never made, `IDLE`
+            where nothing looks at it any more.
         names: The ways to name it, from the model down.
         holders: The layers that it lies within, from the model down.
         rate: What it is now.

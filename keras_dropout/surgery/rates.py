@@ -10,6 +10,7 @@ from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled, turn
 from keras_dropout.surgery.missing import find_missing
 from keras_dropout.surgery.places import (
+    IDLE,
     LIVE,
     MISSING,
     NUMBER,
@@ -74,16 +75,16 @@ def set_rates(model, rate):
     rates = _checked(rate)
     places = [*find_places(model), *find_missing(model)]
     switches = find_switches(model, places)
-    alone = [each for each in switches if not each.governed]
-    places += [switch.as_place() for switch in alone if switch.is_read()]
-    idle = [switch.as_place() for switch in alone if not switch.is_read()]
-    asked = _asked(places, rates, idle)
+    places += [switch.as_place() for switch in switches if not switch.governed]
+    asked = _asked(places, rates)
+    idle = [place for place in asked if place.kind == IDLE]
+    idle = [place.path for place in idle if asked.pop(place)]
     lost = unsaved(model, asked, switches)
     is_compiled_in = _assign(asked)
     is_compiled_in |= _follow(switches, asked)
     if is_compiled_in:
         forget_compiled(model)
-    _warn(model, [place.path for place in idle if place in asked], lost)
+    _warn(model, idle, lost)
     return model
 
 
@@ -98,13 +99,13 @@ def _checked(rate):
     return rates
 
 
-def _asked(places, rates, idle):
+def _asked(places, rates):
     """By place: the rate that it is asked to have."""
     asked = {}
     for pattern, value in rates.items():
         fitting = [
             place
-            for place in (*places, *idle)
+            for place in places
             if (not place.on_demand if pattern is None else place.fits(pattern))
         ]
         if not fitting:

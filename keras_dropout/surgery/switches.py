@@ -12,6 +12,7 @@ from keras_dropout._keras import Functional
 from keras_dropout.layers import NoiseLayer
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.places import (
+    IDLE,
     NUMBER,
     Place,
     draws_by_itself,
@@ -62,14 +63,13 @@ class Switch:
         return carried and self.after(asked) == asked.get(place, place.rate)
 
     def as_place(self):
-        """The place that it is where no noise is built for it."""
-        return Place(
-            self.holder, self.name, NUMBER, self.names, self.holders, self.value
-        )
+        """The place that it is where no noise is built for it.
 
-    def is_read(self):
-        """Whether the layer may still look at it: when it is built, or called."""
-        return not self.holder.built or _reads(type(self.holder), self.name)
+        It is idle if the layer does not look at it any more, to be built or called.
+        """
+        is_read = not self.holder.built or _reads(type(self.holder), self.name)
+        kind = NUMBER if is_read else IDLE
+        return Place(self.holder, self.name, kind, self.names, self.holders, self.value)
 
 
 def find_switches(model, places):
