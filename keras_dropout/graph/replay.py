@@ -19,12 +19,11 @@ def replay(graph, call):
     inputs = keras.tree.map_structure(_fresh, graph.input)
     known = dict(zip(map(id, graph.inputs), keras.tree.flatten(inputs), strict=True))
     for node in nodes_of(graph):
-        if not node.operation or node.is_input:
+        # Some hang on inputs that the model does not have.
+        if node.is_input or any(id(tensor) not in known for tensor in node.inputs):
             continue
-        if any(id(tensor) not in known for tensor in node.input_tensors):
-            # It hangs on an input that the model does not have.
-            continue
-        outputs = call(node.operation, *node.arguments.fill_in(known))
+        args, kwargs = node.filled([known[id(tensor)] for tensor in node.inputs])
+        outputs = call(node.operation, args, kwargs)
         flat = keras.tree.flatten(outputs)
         known.update(zip(map(id, node.outputs), flat, strict=True))
     return inputs, keras.tree.map_structure(lambda x: known[id(x)], graph.output)

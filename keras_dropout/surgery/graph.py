@@ -7,7 +7,7 @@ import keras
 
 from keras_dropout._model import flatten_layers
 from keras_dropout._validation import invalid
-from keras_dropout.graph.reader import graph_of
+from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.replay import replay
 from keras_dropout.surgery import classes
 from keras_dropout.surgery.twins import is_noise
