@@ -14,7 +14,12 @@ from keras_dropout._registration import custom_objects
 from keras_dropout._version import __version__
 from keras_dropout.random.seeding import reseed
 from keras_dropout.sampling import MonteCarlo, mc_predict
-from keras_dropout.surgery import insert_dropout, replace_dropout, strip_dropout
+from keras_dropout.surgery import (
+    insert_dropout,
+    replace_dropout,
+    set_rates,
+    strip_dropout,
+)
 from keras_dropout.uncertainty import Prediction
 
 __all__ = [
@@ -34,5 +39,6 @@ __all__ = [
     "replace_dropout",
     "reseed",
     "schedules",
+    "set_rates",
     "strip_dropout",
 ]

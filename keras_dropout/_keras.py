@@ -19,6 +19,9 @@ import: each function says what happens without it, and
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
+| `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
+| `Model._auto_config`, ... | a model is made past its constructor | not kept |
+| `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 Two more are overridden, since Keras calls them: `Layer._track_variables` (in
@@ -49,6 +52,93 @@ def flatten_layers(layer):
             f"another version of Keras. Received: Keras {keras.__version__}"
         )
     return list(walk(include_self=True, recursive=True))
+
+
+def sublayers(layer):
+    """The layers that a layer holds itself, not those within them."""
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+# Where Keras itself lists what the attributes of a layer hold.
+_LISTS = ("_layers", "_metrics", "_operations", "_functional")
+
+
+def attributes(layer):
+    """The attributes of a layer by their names, on PyTorch layers and modules too."""
+    found = {**vars(layer), **vars(layer).get("_modules", {})}
+    return {name: value for name, value in found.items() if name not in _LISTS}
+
+
+# What a model has of its own as soon as it is compiled, called or built.
+_STATE = (
+    "_compile_config",
+    "_compile_loss",
+    "_compile_metrics",
+    "_loss_tracker",
+    "_torch_params",
+    "optimizer",
+)
+# What the constructor of a model is told, and keeps for the configuration.
+_TOLD = ("_auto_config", "_dtype_policy")
+
+
+def tell_alike(new, model):
+    """Tells a model that was made past its constructor what another one was told."""
+    new.__dict__.update({n: v for n, v in vars(model).items() if n in _TOLD})
+
+
+def beside(model, new):
+    """The attributes of a model that `new`, made past its constructor, lacks."""
+    own = {*vars(new), *_STATE}
+    return {n: value for n, value in attributes(model).items() if n not in own}
+
+
+# What belongs to a layer's place in a model: the graph nodes, the scope, and the
+# methods that Keras wraps for each object.
+_PLACE = (
+    "_inbound_nodes",
+    "_outbound_nodes",
+    "_path",
+    "_parent_path",
+    "_called",
+    "_remat_mode",
+    "build",
+    "quantize",
+)
+
+
+def turn_into(old, new):
+    """Makes the object `old` a layer of the class and state of `new`, in its place.
+
+    Whoever holds `old` (graphs, attributes, lists, closures) holds the new layer then.
+    Neither may have weights or layers within. `new` must not be used afterwards.
+    """
+    place = {name: vars(old)[name] for name in _PLACE if name in vars(old)}
+    object.__setattr__(old, "__class__", type(new))
+    old.__dict__.clear()
+    old.__dict__.update({**vars(new), **place})
+
+
+def view_of(layer):
+    """A second layer with the state of the first: its weights, layers and seeds."""
+    new = type(layer).__new__(type(layer))
+    own = {name: vars(new)[name] for name in _PLACE if name in vars(new)}
+    nodes = {"_inbound_nodes": [], "_outbound_nodes": []}
+    new.__dict__.update({**vars(layer), **own, **nodes})
+    return new
+
+
+def give(layer, name, value):
+    """Sets an attribute to a layer or a seed generator, also after `build`."""
+    tracker = getattr(layer, "_tracker", None)
+    locked = getattr(tracker, "locked", False)
+    if locked:
+        tracker.unlock()
+    try:
+        setattr(layer, name, value)
+    finally:
+        if locked:
+            tracker.lock(tracker._lock_violation_msg)
 
 
 INITIAL_SEED = "_initial_seed"

@@ -23,7 +23,7 @@ def flatten_layers(model):
     return _keras.flatten_layers(model)
 
 
-def select(model, layers, fits, what):
+def select(model, layers, fits, what, name="layers"):
     """The layers of a model, nested ones too, that are picked and for which `fits`.
 
     Args:
@@ -33,6 +33,7 @@ def select(model, layers, fits, what):
             picked with all layers within it. Functions see only what fits.
         fits: Function from a layer to whether it can be picked.
         what: What a layer that fits has, in words.
+        name: The name of the argument, for errors.
 
     Raises:
         ValueError: A pick leads to no layer that fits.
@@ -41,7 +42,7 @@ def select(model, layers, fits, what):
     several = isinstance(layers, (list, tuple, set, frozenset))
     found = {}
     for pick in layers if several else [layers]:
-        matching = [each for each in every if _matches(each, pick, fits)]
+        matching = [each for each in every if _matches(each, pick, fits, name)]
         inside = [layer for each in matching for layer in flatten_layers(each)]
         picked = {id(each): each for each in inside if fits(each)}
         if not picked:
@@ -49,12 +50,12 @@ def select(model, layers, fits, what):
             expected = (
                 f"layers with {what}; in {model.name!r} there is {names or 'none'}"
             )
-            raise ValueError(invalid("layers", expected, pick))
+            raise ValueError(invalid(name, expected, pick))
         found.update(picked)
     return list(found.values())
 
 
-def _matches(layer, pick, fits):
+def _matches(layer, pick, fits, name):
     if pick is None:
         return True
     if isinstance(pick, keras.layers.Layer):
@@ -66,4 +67,4 @@ def _matches(layer, pick, fits):
     if callable(pick):
         return fits(layer) and bool(pick(layer))
     expected = "layers, names, classes or functions of a layer"
-    raise TypeError(invalid("layers", expected, pick))
+    raise TypeError(invalid(name, expected, pick))

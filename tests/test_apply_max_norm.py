@@ -197,6 +197,90 @@ def test_refuses_a_layer_that_it_does_not_know():
         apply_max_norm(mlp(Prototypes()))
 
 
+class Tables(keras.layers.Layer):
+    """Has what the layers of KerasHub have beside kernels."""
+
+    def build(self, shape):
+        self.position_embeddings = self.add_weight((5, 4), name="embeddings")
+        self.relative_attention_bias = self.add_weight((5, 4), name="embeddings")
+        self.cls_token = self.add_weight((1, 1, 4), name="cls_token")
+
+    def call(self, x):
+        return x
+
+
+def test_knows_tables_biases_and_single_vectors_by_name_and_shape():
+    with pytest.warns(UserWarning, match="not saved"):
+        model = apply_max_norm(mlp(Tables()), 0.01)
+
+    (row,) = max_norm_report(model)
+    assert (row.weight.split("/")[-1], row.axes) == ("embeddings", (1,))
+    table = ops.convert_to_numpy(model.layers[0].position_embeddings)
+    assert np.all(np.linalg.norm(table, axis=1) <= 0.01 * (1 + 1e-5))
+
+
+class Holds(keras.layers.Layer):
+    """Holds weights whose names and shapes tell nothing."""
+
+    def __init__(self, attribute, shape, name):
+        super().__init__(name=name)
+        self.attribute, self.shape = attribute, shape
+
+    def build(self, shape):
+        weight = self.add_weight(self.shape, name="w")
+        setattr(
+            self, self.attribute, [weight] if self.attribute == "several" else weight
+        )
+
+    def call(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("attribute", "shape", "advice"),
+    [
+        ("points", (5, 4), r"`\{'points': 1\}` for a table of vectors"),
+        ("query", (1, 1, 4), r"`\{'query': None\}` for one vector"),
+        ("mixer", (2, 3, 4), r"`\{'mixer': \(...\)\}` with those of the 3 axes"),
+        ("several", (5, 4), "no attribute of its own"),
+    ],
+)
+def test_tells_how_to_say_the_axes_or_to_leave_the_layer_out(attribute, shape, advice):
+    model = mlp(Holds(attribute, shape, "own"), keras.layers.Dense(3))
+
+    for function in (apply_max_norm, max_norm_report):
+        with pytest.raises(ValueError, match=f"{advice}.*skip='own'"):
+            function(model)
+    apply_max_norm(model, 0.5, skip="own")
+
+    (row,) = max_norm_report(model, skip=Holds)
+    assert row.limit == 0.5
+
+
+def test_applies_and_reports_alike_with_a_spare_layer_that_is_not_built():
+    class Spare(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = keras.layers.Dense(3), keras.layers.Dense(3)
+
+        def build(self, shape):
+            self.used.build(shape)
+
+        def call(self, x):
+            return self.used(x)
+
+    model = mlp(Spare(), keras.layers.Dense(2, name="last"))
+
+    with pytest.warns(UserWarning, match="not saved"):
+        apply_max_norm(model, 0.5, layers=Spare)
+
+    assert [row.limit for row in max_norm_report(model)] == [0.5, None]
+    assert [row.limit for row in max_norm_report(model, layers=Spare)] == [0.5]
+    assert [row.limit for row in max_norm_report(model, skip="last")] == [0.5]
+    with pytest.raises(ValueError, match="`skip`"):
+        max_norm_report(model, skip="nothing")
+
+
 def test_takes_the_axes_that_a_layer_declares(tmp_path):
     model = mlp(Declared())
 

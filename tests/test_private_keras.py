@@ -14,6 +14,10 @@ LAYER = (
     "_build_at_init",
     "_call_has_training_arg",
     "_called",
+    "_inbound_nodes",
+    "_outbound_nodes",
+    "_path",
+    "_tracker",
     "_layers",
     "_trainable_variables",
     "_non_trainable_variables",
@@ -58,6 +62,8 @@ def test_other_objects_have_theirs():
     assert hasattr(keras.Variable(np.zeros(2)), "_value")
     assert hasattr(keras.optimizers.SGD(), "_iterations")
     assert keras.metrics.MeanSquaredError()._direction == "down"
+    assert hasattr(_model(), "_dtype_policy")
+    assert hasattr(_model().layers[1]._tracker, "unlock")
     assert hasattr(keras.layers.MultiHeadAttention(1, 2), "_compute_attention")
     assert hasattr(keras.layers.MultiHeadAttention(1, 2), "_kernel_constraint")
 
@@ -72,6 +78,28 @@ def test_a_name_that_is_gone_does_not_break_the_import(module, name, monkeypatch
     spec.loader.exec_module(without)
 
     assert without.flatten_layers(model)
+
+
+def test_a_layer_turns_into_another_in_its_graph():
+    model = _model()
+    layer = model.layers[1]
+    new = keras.layers.Identity(name="new")
+
+    _keras.turn_into(layer, new)
+
+    assert type(model.layers[1]) is keras.layers.Identity
+    assert model.outputs[0]._keras_history.operation is layer
+    assert layer._inbound_nodes
+
+
+def test_a_built_layer_is_given_a_layer_and_stays_locked():
+    layer = _model().layers[1]
+
+    _keras.give(layer, "spare", keras.layers.Dropout(0.5))
+
+    assert layer.spare in _keras.flatten_layers(layer)
+    with pytest.raises(ValueError, match="already built"):
+        layer.another = keras.layers.Dropout(0.5)
 
 
 def test_without_the_walk_the_error_says_so():

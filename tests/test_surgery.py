@@ -106,6 +106,29 @@ def test_strip_keeps_what_acts_at_inference():
     assert not any(getattr(each, "monte_carlo", 0) for each in stripped.layers)
 
 
+def test_strip_shares_the_weights_of_what_stays():
+    model = keras.Sequential(
+        [
+            keras.Input((5, 6)),
+            layers.Zoneout(
+                K.LSTMCell(4), 0.3, 0.3, return_sequences=True, monte_carlo=True
+            ),
+            layers.StochasticPooling1D(2, monte_carlo=True, name="pool"),
+        ]
+    )
+    model.compile("sgd", "mse")
+    x = np.stack([X] * 5, axis=1)
+
+    stripped = kd.strip_dropout(model)
+    stripped.fit(x, np.ones((4, 2, 4)), verbose=0)
+
+    assert same_weights(stripped, model)
+    assert model.layers[0].monte_carlo
+    assert not stripped.layers[0].monte_carlo
+    model.layers[0].monte_carlo = model.layers[1].monte_carlo = False
+    assert np.array_equal(array(stripped(x)), array(model(x)))
+
+
 def test_strip_leaves_a_model_without_noise_as_it_is():
     model = sequential(K.ReLU)
 
@@ -155,6 +178,35 @@ def test_insert_before_drops_from_the_input(build, where):
     # Nothing reaches the last layer but its bias.
     assert np.array_equal(output(noisy, training=True), np.ones((4, 3)))
     assert noisy.get_layer("xb").rate == 1.0
+
+
+def test_inserted_layers_share_a_generator_that_is_given():
+    generator = keras.random.SeedGenerator(3)
+    inputs = keras.Input((6,))
+    y = [K.Identity(name=name)(inputs) for name in ("a", "b")]
+    model = keras.Model(inputs, y)
+
+    noisy = kd.insert_dropout(model, layers.Dropout(0.5, seed=generator), ("a", "b"))
+
+    inserted = [x for x in noisy.layers if isinstance(x, layers.Dropout)]
+    assert [each.seed_generator for each in inserted] == [generator] * 2
+    first, second = noisy(np.ones((8, 6), "float32"), training=True)
+    assert not np.array_equal(array(first), array(second))
+
+
+def test_a_function_may_put_nothing():
+    model = sequential(K.ReLU)
+
+    noisy = kd.insert_dropout(
+        model,
+        lambda each: layers.Dropout(0.5) if each.units == 5 else None,
+        K.Dense,
+    )
+
+    assert [type(each) for each in noisy.layers].count(layers.Dropout) == 1
+    assert kd.insert_dropout(model, lambda each: None, K.Dense) is model
+    with pytest.raises(TypeError, match="a function that returns layers, or None"):
+        kd.insert_dropout(model, lambda each: 0.5, K.Dense)
 
 
 @every_model

@@ -5,13 +5,14 @@ import warnings
 import keras
 
 from keras_dropout import _validation
-from keras_dropout._model import flatten_layers, select
+from keras_dropout._model import flatten_layers
 from keras_dropout.constraints.incoming import handed_down, incoming
 from keras_dropout.constraints.max_norm import MaxNorm
+from keras_dropout.constraints.picked import picked
 from keras_dropout.constraints.saved import saved
 
 
-def apply_max_norm(model, max_value=3.0, layers=None):
+def apply_max_norm(model, max_value=3.0, layers=None, *, skip=None):
     r"""Limits the incoming weights of each unit of a model, trained or not.
 
     From now on, after each update, $\lVert w_j \rVert_2 \le c$ for the weights $w_j$
@@ -30,13 +31,19 @@ def apply_max_norm(model, max_value=3.0, layers=None):
         max_value: Float above 0, the limit $c$, in the units of the weights.
         layers: The layers to limit: `None` for all, or one or a list of names,
             classes, layers, or functions from a layer to True or False. A layer is
-            limited with all layers within it.
+            limited with all layers within it. Spare layers within that were never
+            built are passed over.
+        skip: The layers to leave out, with all layers within them, in the same ways;
+            `None` for none.
+
+    Returns:
+        The model.
 
     Raises:
-        TypeError: `max_value` is not a number, `layers` of another kind.
+        TypeError: `max_value` is not a number, `layers` or `skip` of another kind.
         ValueError: `max_value` is not above 0; the model is not built; `layers` picks
-            nothing that can be limited; a layer has another constraint, or weights
-            whose incoming axes are not known (see
+            nothing that can be limited, or `skip` nothing; a layer has another
+            constraint, or weights whose incoming axes are not known (see
             [keras_dropout.constraints.register_incoming_axes][]).
 
     Warns:
@@ -47,7 +54,7 @@ def apply_max_norm(model, max_value=3.0, layers=None):
         >>> import keras
         >>> from keras_dropout import constraints
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8)])
-        >>> constraints.apply_max_norm(model, max_value=2.0)
+        >>> model = constraints.apply_max_norm(model, max_value=2.0)
         >>> model.layers[0].kernel.constraint.max_value
         2.0
 
@@ -61,16 +68,16 @@ def apply_max_norm(model, max_value=3.0, layers=None):
             "Max-norm acts on weights, so the model must be built first, for example "
             f"by calling it on a batch. Received: {model.name!r}, which is not."
         )
-    picked = select(model, layers, _has_weights, "weights")
-    weights = [weight for layer in picked for weight in incoming(layer)]
+    chosen = picked(model, layers, skip)
+    weights = [weight for layer in chosen for weight in incoming(layer)]
     weights = [weight for weight in weights if weight.variable.trainable]
     if not weights:
         raise ValueError(
             "There is nothing to limit: the layers are frozen or quantized, or have no "
             "weights that come into a unit. "
-            f"Received: layers={layers!r} of model {model.name!r}"
+            f"Received: layers={layers!r}, skip={skip!r} of model {model.name!r}"
         )
-    handing = [layer for layer in picked if layer.trainable and handed_down(layer)]
+    handing = [layer for layer in chosen if layer.trainable and handed_down(layer)]
     for layer in handing:
         hand_down(layer, max_value)
     for weight in weights:
@@ -78,6 +85,7 @@ def apply_max_norm(model, max_value=3.0, layers=None):
         weight.variable.assign(weight.variable.constraint(weight.variable))
     _forget_compiled_step(model)
     _warn_if_unsaved(model, weights, handing)
+    return model
 
 
 def constrain(layer, max_value):
@@ -131,10 +139,6 @@ def _replace(holder, attribute, constraint):
             f"it, or leave the layer out. Received: {attribute}={present!r}"
         )
     setattr(holder, attribute, constraint)
-
-
-def _has_weights(layer):
-    return bool(layer.weights)
 
 
 def _forget_compiled_step(model):

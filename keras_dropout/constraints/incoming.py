@@ -5,8 +5,8 @@ import dataclasses
 import keras
 
 from keras_dropout import _keras, _validation
-from keras_dropout._model import flatten_layers
 from keras_dropout._validation import invalid
+from keras_dropout.constraints.unknown import by_shape
 
 
 def _all_but_last(layer):
@@ -141,7 +141,7 @@ def incoming(layer):
         return []
     declared = _checked(getattr(layer, "incoming_axes", {}))
     rows = {**_biases, **_row(_table, layer), **declared}
-    _refuse_unknown(layer, rows)
+    rows = {**by_shape(layer, rows), **rows}
     known = {name: _resolved(axes, layer) for name, axes in rows.items()}
     return [Incoming(layer, name, axes) for name, axes in known.items() if axes]
 
@@ -199,20 +199,3 @@ def _checked(axes):
         name: None if each is None else _validation.axes("incoming_axes", each)
         for name, each in axes.items()
     }
-
-
-def _refuse_unknown(layer, rows):
-    """Refuses a layer with a matrix that neither it nor the table explains."""
-    explained = {id(getattr(layer, name, None)) for name in rows}
-    for sublayer in flatten_layers(layer)[1:]:
-        explained.update(map(id, sublayer.weights))
-    for weight in layer.trainable_weights:
-        if len(weight.shape) > 1 and id(weight) not in explained:
-            kind = type(layer).__name__
-            raise ValueError(
-                f"Which axes of the weight {weight.path!r}, of shape {weight.shape}, "
-                f"come into one unit is not known for layer {layer.name!r} of class "
-                f"{kind}. Say it, for example with `constraints.register_incoming_axes"
-                f"({kind}, {{'{weight.name}': 0}})` or in an attribute "
-                f"`incoming_axes` of the class, or leave the layer out."
-            )

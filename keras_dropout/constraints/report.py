@@ -6,9 +6,9 @@ import math
 import keras
 from keras import ops
 
-from keras_dropout._model import flatten_layers
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
+from keras_dropout.constraints.picked import picked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class MaxNormReport(tuple):
     __repr__ = __str__
 
 
-def max_norm_report(model):
+def max_norm_report(model, layers=None, *, skip=None):
     """The incoming norms of a model, weight by weight, and who is at the limit.
 
     It tells which limit would bite before max-norm is applied, and whether it does
@@ -60,37 +60,41 @@ def max_norm_report(model):
 
     Args:
         model: A Keras model or layer that is built.
+        layers: The layers to report on, as in
+            [keras_dropout.constraints.apply_max_norm][].
+        skip: The layers to leave out, likewise.
 
     Returns:
         A `MaxNormReport`: a tuple of rows with the attributes `weight`, `shape`,
         `axes`, `units`, `largest`, `limit` and `at_limit`, which prints as a table.
 
     Raises:
-        ValueError: The model is not built, or has weights whose incoming axes are not
-            known.
+        TypeError: `layers` or `skip` is of another kind.
+        ValueError: The model is not built, `layers` or `skip` picks no layer with
+            weights, or a layer has weights whose incoming axes are not known.
 
     Examples:
         >>> import keras
         >>> from keras_dropout import constraints
         >>> dense = keras.layers.Dense(2, kernel_initializer="ones", name="dense")
         >>> model = keras.Sequential([keras.Input((4,)), dense], name="mlp")
-        >>> constraints.apply_max_norm(model, max_value=1.5)
+        >>> model = constraints.apply_max_norm(model, max_value=1.5)
         >>> constraints.max_norm_report(model)
         weight            shape   axes  units  largest  limit  at limit
         ----------------  ------  ----  -----  -------  -----  --------
         mlp/dense/kernel  (4, 2)  (0,)  2      1.5      1.5    2
     """
-    weights = [weight for layer in flatten_layers(model) for weight in incoming(layer)]
-    return MaxNormReport(map(_row, weights))
+    if not model.built:
+        raise ValueError(
+            f"There are no norms before the model is built, for example by calling it "
+            f"on a batch. Received: {model.name!r}, which is not built."
+        )
+    chosen = picked(model, layers, skip)
+    return MaxNormReport(_row(w) for layer in chosen for w in incoming(layer))
 
 
 def _row(weight):
     variable = weight.variable
-    if variable is None:
-        raise ValueError(
-            f"There are no norms before the model is built, for example by calling it "
-            f"on a batch. Received: layer {weight.layer.name!r}, which is not built."
-        )
     axes = MaxNorm(axis=weight.axes).axes_of(variable)
     norms = ops.convert_to_numpy(incoming_norms(variable, axes))
     limit = getattr(variable.constraint, "max_value", None)

@@ -1,69 +1,57 @@
 """Graphs of layers with other layers in their places."""
 
 import dataclasses
-import inspect
+import warnings
 
 import keras
 
 from keras_dropout._model import flatten_layers
 from keras_dropout._validation import invalid
+from keras_dropout.graph.models import graph_of
+from keras_dropout.graph.replay import replay
+from keras_dropout.surgery import classes
 from keras_dropout.surgery.twins import is_noise
 
 
-@dataclasses.dataclass(frozen=True)
-class Chain:
-    """What stands in the place of one layer; `None` for nothing."""
-
-    layer: keras.layers.Layer | None
-    before: keras.layers.Layer | None = None
-    after: keras.layers.Layer | None = None
-
-    def __iter__(self):
-        parts = (self.before, self.layer, self.after)
-        return (part for part in parts if part is not None)
-
-    def __call__(self, x, *args, **kwargs):
-        x = x if self.before is None else self.before(x)
-        if self.layer is not None:
-            x = self.layer(x, *args, **_accepted(self.layer, kwargs))
-        return x if self.after is None else self.after(x)
-
-
-def _accepted(layer, kwargs):
-    """Those of the arguments that the layer's call knows.
-
-    Keras notes the mask, if only that there is none, with each call of a layer that
-    takes one, and the layer that stands there now may not.
-    """
-    known = inspect.signature(layer.call).parameters
-    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
-        return kwargs
-    return {name: value for name, value in kwargs.items() if name in known}
-
-
-def rebuilt(model, change, done=None):
-    """The model with `change(layer)` in the place of each layer.
+def rebuilt(model, change):
+    """The model with what `change(layer)`, a `Chain`, says in the place of each layer.
 
     It is the model itself where nothing changes.
     """
     _check_reach(model)
-    done = {} if done is None else done
+    chains, own_ways = {}, []
 
     def chain(layer):
-        if id(layer) not in done:
+        if id(layer) not in chains:
             found = change(layer)
             if isinstance(found.layer, keras.Model) and _has_graph(found.layer):
-                inner = rebuilt(found.layer, change, done)
-                found = dataclasses.replace(found, layer=inner)
-            done[id(layer)] = found
-        return done[id(layer)]
+                found = dataclasses.replace(found, layer=whole(found.layer))
+            chains[id(layer)] = found
+        return chains[id(layer)]
 
-    chains = [chain(layer) for layer in model.layers]
-    if all([*new] == [old] for new, old in zip(chains, model.layers, strict=True)):
-        return model
-    if isinstance(model, keras.Sequential):
-        return _sequential(model, [part for new in chains for part in new])
-    return _functional(model, chain)
+    def whole(model):
+        found = [chain(layer) for layer in model.layers]
+        if not any(each.is_changed for each in found):
+            return model
+        if isinstance(model, keras.Sequential):
+            new = _sequential(model, [part for each in found for part in each])
+        else:
+            new = _functional(model, chain)
+        classes.finish(new, model, chains)
+        if not classes.is_saved_by_graph(new):
+            own_ways.append(new.name)
+        return new
+
+    new = whole(model)
+    if own_ways:
+        warnings.warn(
+            f"The class of {own_ways} is kept, and says by itself how it is saved: a "
+            "saved model does not hold the change of layers. Save the weights and "
+            "change the layers again after loading, or save the plain model "
+            "`keras.Model(new.inputs, new.outputs)`.",
+            stacklevel=3,
+        )
+    return new
 
 
 def all_layers(model):
@@ -75,46 +63,42 @@ def all_layers(model):
 
 
 def _functional(model, chain):
-    def part(operation):
-        is_layer = isinstance(operation, keras.layers.Layer)
-        return chain(operation) if is_layer else operation
+    def call(operation, args, kwargs):
+        if isinstance(operation, keras.layers.Layer):
+            return chain(operation)(args, kwargs)
+        return operation(*args, **kwargs)
 
-    def call(part, *args, **kwargs):
-        return part(*args, **kwargs)
-
-    # Its hooks give back what they are given: layers are shared, not cloned.
-    new = keras.models.clone_model(model, clone_function=part, call_function=call)
-    if not model.trainable:
-        new.trainable = False
-    return new
+    inputs, outputs = replay(model, call)
+    return classes.functional(model, inputs, outputs)
 
 
 def _sequential(model, parts):
     if model.inputs:
         (x,) = model.inputs
         parts = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), *parts]
-    new = keras.Sequential(parts, name=model.name, trainable=model.trainable)
-    if model.compiled:
-        new.compile_from_config(model.get_compile_config())
-    return new
+    return classes.sequential(model, parts)
 
 
 def _has_graph(model):
-    # Only models that are graphs of layers have `operations`.
-    return isinstance(model, keras.Sequential) or hasattr(model, "operations")
+    # A `Sequential` that is not built yet has no graph, only a list of layers.
+    plain = type(model).call is keras.Sequential.call
+    return graph_of(model) is not None or (
+        isinstance(model, keras.Sequential) and plain
+    )
 
 
 def _check_reach(model):
     """Refuses models that are not graphs of layers, at any depth."""
     if not isinstance(model, keras.Model):
         raise TypeError(invalid("model", "a Keras model", model))
-    inner = [each for each in model.layers if isinstance(each, keras.Model)]
+    inner = [each for each in all_layers(model) if isinstance(each, keras.Model)]
     noisy = [each for each in inner if any(map(is_noise, flatten_layers(each)))]
     for each in (model, *noisy):
         if not _has_graph(each):
             raise TypeError(
                 f"The layers of a subclassed model are called by its own code, which "
                 f"cannot be changed. Build it with the Functional API or as a "
-                f"Sequential model, or change its code. Received: {each.name!r}, "
-                f"a {type(each).__name__}"
+                f"Sequential model, change its code, or change rates where they stand "
+                f"with `set_rates` or `replace_dropout(..., in_place=True)`. "
+                f"Received: {each.name!r}, a {type(each).__name__}"
             )

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from keras_dropout._validation import choice, invalid
-from keras_dropout.surgery.graph import Chain, all_layers, rebuilt
+from keras_dropout.surgery.chain import Chain
+from keras_dropout.surgery.graph import all_layers, rebuilt
 
 
 def insert_dropout(model, layer, where, *, position="after"):
@@ -13,11 +14,13 @@ def insert_dropout(model, layer, where, *, position="after"):
     Args:
         model: A Functional or Sequential model; models nested in it are searched too.
         layer: The noise layer to insert, of which every place gets a copy of its own
-            name and seed, or a function of the neighbouring layer that returns the
-            layer to insert.
+            name and seed (a `SeedGenerator` is shared by all), or a function of the
+            neighbouring layer that returns the layer to insert, or `None` for none.
         where: The layers to put it next to: a name, a layer class, a tuple of these,
             or a function of a layer that returns a Boolean.
-        position: `"after"` or `"before"`.
+        position: `"after"`, on the outputs of the layer (if there are several, as with
+            the states of an LSTM, on the first; if it is a model, on all), or
+            `"before"`, on its first argument, wherever else the same tensor comes in.
 
     Returns:
         A new model that shares the weights of `model`.
@@ -49,10 +52,13 @@ def insert_dropout(model, layer, where, *, position="after"):
 
     def change(target):
         if not wanted(target):
-            return Chain(target)
+            return Chain(target, target)
         found.append(target)
         new = make(target)
-        return Chain(target, **{position: new})
+        if not isinstance(new, (keras.layers.Layer, type(None))):
+            expected = "a function that returns layers, or None"
+            raise TypeError(invalid("layer", expected, layer))
+        return Chain(target, target, **{position: new})
 
     changed = rebuilt(model, change)
     if not found:
@@ -86,7 +92,10 @@ def _maker(layer):
 
     def copy(neighbour):
         own = {"name": f"{layer.name}_{neighbour.name}"}
-        if isinstance(config.get("seed"), int):
+        if isinstance(getattr(layer, "seed", None), keras.random.SeedGenerator):
+            # A copy of the generator would repeat its noise.
+            own["seed"] = layer.seed
+        elif isinstance(config.get("seed"), int):
             # Copies of one seed would share their noise.
             words = np.random.SeedSequence([config["seed"], next(places)])
             own["seed"] = int(words.generate_state(1)[0] >> 1)

@@ -1,27 +1,38 @@
 """Exchanging the noise of a built model."""
 
-from keras_dropout._validation import choice
-from keras_dropout.surgery.graph import Chain, rebuilt
+import keras
+
+from keras_dropout._model import flatten_layers
+from keras_dropout._validation import boolean, choice, invalid
+from keras_dropout.surgery.chain import Chain
+from keras_dropout.surgery.graph import rebuilt
+from keras_dropout.surgery.in_place import check_turn, forget_compiled, turn
 from keras_dropout.surgery.twins import is_noise, ours, theirs
 
 
-def replace_dropout(model, by="keras_dropout"):
+def replace_dropout(model, by="keras_dropout", *, in_place=False):
     """Exchanges the noise layers of a built model.
 
     Args:
         model: A Functional or Sequential model; nested models are changed too. Noise
-            within other layers, as in attention, stays as it is.
+            within other layers, as in attention, stays as it is. In place, a Keras
+            model or layer of any kind, and all noise within.
         by: `"keras_dropout"` puts our layers in the place of Keras's, `"keras"` puts
             Keras's in the place of ours. A function is given each noise layer, ours or
             Keras's, and returns the layer to stand there, or `None` for none.
+        in_place: Boolean. If true, the noise layers of `model` itself become others
+            where they stand, within layers of your own too, and the model keeps its
+            class, its compiled state and its way of saving. Only layers without
+            weights and layers within can become others, and none can be left out.
 
     Returns:
         A new model that shares the weights of `model`, or `model` itself if there was
-        nothing to exchange.
+        nothing to exchange or `in_place` is true.
 
     Raises:
-        TypeError: `model` is subclassed.
-        ValueError: Keras has no layer that does what one of ours does.
+        TypeError: `model` is subclassed, and `in_place` is false.
+        ValueError: Keras has no layer that does what one of ours does; or, in place, a
+            layer holds weights or other layers, or `None` should stand there.
 
     Examples:
         >>> import keras
@@ -40,7 +51,25 @@ def replace_dropout(model, by="keras_dropout"):
         choice("by", by, ("keras_dropout", "keras"))
         exchange = ours if by == "keras_dropout" else theirs
 
+    if boolean("in_place", in_place):
+        return _turned(model, exchange)
+
     def change(target):
-        return Chain(exchange(target) if is_noise(target) else target)
+        return Chain(target, exchange(target) if is_noise(target) else target)
 
     return rebuilt(model, change)
+
+
+def _turned(model, exchange):
+    if not isinstance(model, keras.layers.Layer):
+        raise TypeError(invalid("model", "a Keras model or layer", model))
+    noisy = [layer for layer in flatten_layers(model) if is_noise(layer)]
+    found = [(layer, exchange(layer)) for layer in noisy]
+    changed = [(old, new) for old, new in found if new is not old]
+    for old, new in changed:
+        check_turn(old, new)
+    for old, new in changed:
+        turn(old, new)
+    if changed:
+        forget_compiled(model)
+    return model

@@ -1,8 +1,9 @@
 """Taking the noise out of a built model."""
 
-from keras_dropout import layers
+from keras_dropout import _keras, layers
 from keras_dropout._model import flatten_layers
-from keras_dropout.surgery.graph import Chain, rebuilt
+from keras_dropout.surgery.chain import Chain
+from keras_dropout.surgery.graph import rebuilt
 from keras_dropout.surgery.twins import TWINS
 
 
@@ -38,7 +39,7 @@ def strip_dropout(model):
     """
 
     def change(target):
-        return Chain(_without_noise(target))
+        return Chain(target, _without_noise(target))
 
     stripped = rebuilt(model, change)
     for layer in flatten_layers(stripped):
@@ -65,8 +66,6 @@ def _without_noise(layer):
 
 def _silent(layer):
     """The layer without Monte Carlo: the same weights, noisy in training only."""
-    new = type(layer).from_config({**layer.get_config(), "monte_carlo": False})
-    if layer.weights:
-        new.build_from_config(layer.get_build_config())
-        new.set_weights(layer.get_weights())
+    new = _keras.view_of(layer)
+    new.monte_carlo = False
     return new

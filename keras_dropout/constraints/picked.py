@@ -1,0 +1,20 @@
+"""The layers of a model whose incoming weights are limited, or reported."""
+
+from keras_dropout._model import select
+
+
+def picked(model, layers, skip):
+    """The layers with weights that `layers` picks and `skip` does not.
+
+    Layers that were never built have none: spare ones are passed over.
+    """
+    found = select(model, layers, _has_weights, "weights")
+    if skip is None:
+        return found
+    left_out = select(model, skip, _has_weights, "weights", "skip")
+    ids = {id(layer) for layer in left_out}
+    return [layer for layer in found if id(layer) not in ids]
+
+
+def _has_weights(layer):
+    return bool(layer.weights)
