@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
@@ -45,7 +46,11 @@ class UOut(NoiseLayer):
           Normalization by Variance Shift](https://arxiv.org/abs/1801.05134)
     """
 
-    beta = Live(_validation.non_negative, "The half width of the noise, a live float.")
+    beta = Live(
+        _validation.strength,
+        "The half width of the noise, a live float.",
+        formulas.is_lost,
+    )
 
     def __init__(self, beta=0.1, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
