@@ -22,7 +22,7 @@ class Live:
     It reads as a Python float. Assigning checks the value and acts from the next
     step on, also in compiled functions, since it is a variable of the layer's
     state. Given a `Schedule` when the layer is built, it follows the layer's own
-    step counter instead; given `sources.Learned` by its class, it is a function of a
+    step counter instead; given `learned.Learned` by its class, it is a function of a
     trainable weight. What is behind it answers as `layer.source(name)`.
 
     Args:

@@ -6,7 +6,7 @@ from keras import ops
 from keras_dropout import _keras, _validation, random
 from keras_dropout._registration import registered as registered
 from keras_dropout.layers._base import direct_call, seeds
-from keras_dropout.layers._base.live import live_names
+from keras_dropout.layers._base.live import Live, live_names
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.random import context
 
@@ -42,6 +42,15 @@ class NoiseLayer(keras.layers.Layer):
         # Into `__dict__`, past Keras's tracking, for the layer to have no weights;
         # `variables` tells the trainers about it.
         self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
+
+    def __setattr__(self, name, value):
+        live = getattr(type(self), name, None)
+        if isinstance(live, Live):
+            # Past Keras's tracking, which would take in a variable that is no number
+            # before it is refused.
+            live.__set__(self, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def variables(self):

@@ -10,8 +10,6 @@ A layer asks none of them which one it is: each answers for the value now, the t
 of this step, the configuration, the saved state, and whether it is silent.
 """
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
@@ -96,7 +94,7 @@ class Number(Source):
 
     def assign(self, value):
         if isinstance(value, Schedule):
-            raise TypeError(_no_change(self, value))
+            raise TypeError(no_change(self, value))
         value = self.check(value)
         self.variable.assign(value)
         self.given = value
@@ -110,14 +108,18 @@ class Number(Source):
     def loaded(self, entries):
         if self.name not in entries:
             return super().loaded(entries)
-        value = self.check(number(self.name, entries[self.name]))
-        initial = number(_INITIAL + self.name, entries.get(_INITIAL + self.name, value))
+        value = number(self.name, entries[self.name])
+        self.live.check(self.name, value, "float32")
+        # A layer on a schedule has saved no number that it was built with.
+        origin = _INITIAL + self.name
+        initial = number(origin, entries[origin]) if origin in entries else value
         # A layer that was built with another number than the saved one is to have
         # that number. Else it goes on from where the saved one stood. A model that is
         # loaded as a whole was built with the number of that time.
         same = np.float32(self.initial) in (np.float32(initial), np.float32(value))
         if not same:
             return super().loaded(entries)
+        self.check(value)
 
         def take():
             self.assign(value)
@@ -148,7 +150,7 @@ class Scheduled(Source):
         return ops.cast(self.schedule(ops.convert_to_tensor(self.step)), "float32")
 
     def assign(self, value):
-        raise TypeError(_no_change(self, value))
+        raise TypeError(no_change(self, value))
 
     def config(self):
         return keras.saving.serialize_keras_object(self.schedule)
@@ -157,117 +159,6 @@ class Scheduled(Source):
         # For who reads the file. A layer on a schedule asks for the step alone.
         return {self.name: self.read()}
 
-
-class Learned(Source):
-    """A trainable weight of the layer, and the function from it to the value.
-
-    A layer that learns a value gives one where others give a number:
-    `self.rate = Learned(rate, LOGIT)`. It makes the weight as soon as it knows its
-    shape, in its constructor or in `build`: `self.source("rate").build(shape)`. Until
-    then the value is the initial one. The weight is float32 under every policy, is
-    saved, set, frozen and trained as any other, and `layer.current("rate")` passes
-    gradients to it.
-
-    Args:
-        initial: Float, the value at the start.
-        link: A `Link`, the function and its inverse.
-    """
-
-    kind = "learned"
-
-    def __init__(self, initial, link):
-        self.initial = initial
-        self.link = link
-        self.weight = None
-
-    def bind(self, live, layer):
-        super().bind(live, layer)
-        self._weights_for(self.initial)
-        self.initial = self.check(self.initial)
-        return self
-
-    def build(self, shape=()):
-        """Makes the weight, of one value for each place of `shape`."""
-        start = float(self._weights_for(self.initial))
-        self.weight = self.layer.add_weight(
-            shape=shape,
-            initializer=keras.initializers.Constant(start),
-            dtype="float32",
-            autocast=False,
-            name=f"{self.name}_{self.link.name}",
-        )
-
-    def read(self):
-        if self.weight is None:
-            return self.initial
-        value = ops.convert_to_numpy(self.link.forward(self.weight.value))
-        return value if value.ndim else value.item()
-
-    def tensor(self):
-        return self.link.forward(self.weight.value)
-
-    def assign(self, value):
-        weights = self._weights_for(value)
-        if self.weight is None:
-            self.initial = self.check(value)
-            return
-        shape = tuple(self.weight.shape)
-        if weights.shape not in ((), shape):
-            expected = f"one number, or an array of the shape {shape}"
-            raise ValueError(invalid(self.name, expected, value))
-        self.weight.assign(np.broadcast_to(weights, shape))
-
-    def _weights_for(self, value):
-        """The weights at which the value is `value`, as a float32 array."""
-        if isinstance(value, Schedule):
-            raise TypeError(_no_change(self, value))
-        several = isinstance(value, (np.ndarray, list, tuple))
-        flat = np.ravel(value).tolist() if several else [value]
-        found = [self.link.inverse(np.float32(self.check(each))) for each in flat]
-        if not all(map(math.isfinite, found)):
-            expected = "a number within its range, not at its end, since it is learned"
-            raise ValueError(invalid(self.name, expected, value))
-        return np.reshape(
-            np.array(found, "float32"), np.shape(value) if several else ()
-        )
-
-    def config(self):
-        return self.initial
-
-    def check_weight(self):
-        """Refuses a weight that stands for no value, such as a loaded NaN."""
-        if self.weight is not None:
-            for each in np.ravel(self.read()).tolist():
-                self.check(each)
-
-
-class Link:
-    """A function from all real numbers to a range, and its inverse.
-
-    Attributes:
-        name: The name that its weight gets, behind that of the value.
-        forward: Function of a tensor, made with `keras.ops`.
-        inverse: Function of a float. Not finite for an end of the range.
-    """
-
-    def __init__(self, name, forward, inverse):
-        self.name = name
-        self.forward = forward
-        self.inverse = inverse
-
-
-def _logit(value):
-    with np.errstate(divide="ignore"):
-        return float(np.log(np.float64(value)) - np.log1p(-np.float64(value)))
-
-
-def _log(value):
-    with np.errstate(divide="ignore"):
-        return float(np.log(np.float64(value)))
-
-
-LOGIT = Link("logit", ops.sigmoid, _logit)
-LOG = Link("log", ops.exp, _log)
 
 _INITIAL = "initial_"
 
@@ -281,12 +172,14 @@ def source_of(value):
 
 def number(name, value):
     """The one real number of an array of a file."""
-    if value.shape != () or value.dtype.kind not in "iuf":
-        raise ValueError(invalid(name, "one real number", value))
+    real = value.shape == () and value.dtype.kind in "iuf"
+    if not (real and np.isfinite(value)):
+        raise ValueError(invalid(name, "one finite real number", value))
     return value.item()
 
 
-def _no_change(source, value):
+def no_change(source, value):
+    """The words for a number that is to become a schedule, or the reverse."""
     return (
         f"`{source.name}` cannot change between a number, a schedule and a learned "
         f"value once the layer is built. Build a new layer, or let "

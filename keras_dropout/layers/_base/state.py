@@ -57,8 +57,8 @@ class NoiseState(keras.layers.Layer):
     def load_own_variables(self, store):
         """Takes over a saved state, checked as what a person assigns is."""
         names = store.keys()  # which is all that each store of Keras has
-        entries = {name: np.asarray(store[name]) for name in names}
         try:
+            entries = {name: np.asarray(store[name]) for name in names}
             takes = [source.loaded(entries) for source in self.sources.values()]
             takes += [self._loaded_step(entries), self._loaded_seed(entries)]
         except (TypeError, ValueError) as error:
