@@ -137,16 +137,21 @@ def test_a_learned_rate_is_saved_as_a_weight(tmp_path):
     assert keras.models.clone_model(model).layers[0].rate == pytest.approx(0.25)
 
 
-def test_a_loaded_weight_that_stands_for_no_rate_is_refused(tmp_path):
-    model, layer = learned_model()
-    layer.source("rate").weight.assign(np.float32("nan"))
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -float("inf")])
+def test_a_loaded_weight_that_stands_for_no_rate_is_refused(
+    weight, per_channel, tmp_path
+):
+    model, layer = learned_model(per_channel=per_channel)
+    bad = layer.source("rate").weight
+    bad.assign(np.full(bad.shape, weight, "float32"))
     model.save_weights(tmp_path / "bad.weights.h5")
-    other, other_layer = learned_model()
+    other, other_layer = learned_model(per_channel=per_channel)
 
     with pytest.raises(ValueError, match=r"'scale' in the file .*bad\.weights\.h5"):
         other.load_weights(tmp_path / "bad.weights.h5")
 
-    assert other_layer.rate == pytest.approx(0.25)
+    assert np.mean(other_layer.rate) == pytest.approx(0.25)
 
 
 @pytest.mark.once

@@ -31,7 +31,6 @@ class Learned(Source):
     def __init__(self, initial, link):
         self.initial = initial
         self.link = link
-        self.weight = None
 
     def bind(self, live, layer):
         super().bind(live, layer)
@@ -89,9 +88,11 @@ class Learned(Source):
 
     def check_weight(self):
         """Refuses a weight that stands for no value, such as a loaded NaN."""
-        if self.weight is not None:
-            for each in np.ravel(self.read()).tolist():
-                self.check(each)
+        weights = ops.convert_to_numpy(self.weight)
+        if not np.isfinite(weights).all():
+            raise ValueError(invalid(self.weight.name, "finite numbers", weights))
+        for each in np.ravel(self.read()).tolist():
+            self.check(each)
 
 
 class Link:

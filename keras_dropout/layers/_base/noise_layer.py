@@ -133,7 +133,7 @@ class NoiseLayer(keras.layers.Layer):
     def load_own_variables(self, store):
         """Takes over weights from a file. Those of learned values are checked."""
         sources = self.noise_state.sources.values()
-        learned = [each for each in sources if each.kind == "learned"]
+        learned = [each for each in sources if each.weight is not None]
         before = [ops.convert_to_numpy(each.weight) for each in learned]
         super().load_own_variables(store)
         try:

@@ -23,9 +23,11 @@ class Source:
 
     Attributes:
         kind: `"number"`, `"schedule"` or `"learned"`.
+        weight: The trainable weight that the value comes from, or `None`.
     """
 
     kind = None
+    weight = None
 
     def bind(self, live, layer):
         """Makes this the source of the live value `live` of `layer`."""

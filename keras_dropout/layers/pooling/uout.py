@@ -32,7 +32,8 @@ class UOut(NoiseLayer):
 
     Raises:
         TypeError: `beta` is not a number.
-        ValueError: `beta` is negative or not finite.
+        ValueError: `beta` is negative, or more than a tenth of the largest number of
+            the layer's dtype.
 
     Examples:
         >>> from keras import ops

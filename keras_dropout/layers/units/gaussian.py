@@ -32,7 +32,8 @@ class GaussianDropout(NoiseLayer):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1)`, `noise_shape` does not fit.
+        ValueError: `rate` lies outside `[0, 1)` in float32, `noise_shape` does not
+            fit.
 
     Examples:
         >>> from keras import ops
@@ -94,7 +95,8 @@ class GaussianNoise(NoiseLayer):
 
     Raises:
         TypeError: `stddev` is not a number.
-        ValueError: `stddev` is negative or not finite.
+        ValueError: `stddev` is negative, or more than a tenth of the largest number
+            of the layer's dtype.
 
     Examples:
         >>> from keras import ops
