@@ -29,7 +29,9 @@ class LearnedScale(NoiseLayer):
         self.source("rate").build(input_shape[-1:] if self.per_channel else ())
 
     def perturb(self, x):
-        return x * ops.cast(self.current("rate"), x.dtype)
+        rate = self.current("rate")
+        assert keras.backend.standardize_dtype(rate.dtype) == "float32"
+        return x * ops.cast(rate, x.dtype)
 
     def get_config(self):
         return {**super().get_config(), "per_channel": self.per_channel}
