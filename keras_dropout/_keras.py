@@ -22,6 +22,7 @@ import: each function says what happens without it, and
 | `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
 | `Model._auto_config`, ... | a model is made past its constructor | not kept |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
+| `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 Two more are overridden, since Keras calls them: `Layer._track_variables` (in
@@ -33,6 +34,7 @@ Two more are overridden, since Keras calls them: `Layer._track_variables` (in
 import contextlib
 import dataclasses
 import inspect
+import os
 from typing import Any
 
 import keras
@@ -341,3 +343,10 @@ def value_now(variable):
 def batches_counted(optimizer):
     """The batches that an optimizer has counted; an update may take several."""
     return getattr(optimizer, "_iterations", optimizer.iterations)
+
+
+def file_of(store):
+    """The path of the file that a layer is loaded from, or None if it is not known."""
+    archive = getattr(store, "archive", None)
+    place = getattr(archive, "filename", None) or getattr(store, "path_or_io", None)
+    return str(place) if isinstance(place, (str, os.PathLike)) else None

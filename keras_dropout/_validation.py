@@ -5,6 +5,7 @@ import numbers
 import operator
 
 import keras
+import numpy as np
 
 
 def invalid(name, expected, received):
@@ -15,14 +16,37 @@ def invalid(name, expected, received):
     )
 
 
+# Noise is drawn in float32 and then cast. Of bfloat16 it is what float32 rounds to.
+_LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}
+
+
+def _largest(dtype):
+    """The largest number that noise may have in a layer of this compute dtype."""
+    return _LARGEST.get(dtype, float(np.finfo("float32").max))
+
+
 def real(name, value, expected):
     """`value` as a float; `TypeError` where it is not a real number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        if hasattr(value, "shape"):
+            # Of a tensor or variable, which may be large or symbolic, its kind only.
+            shape, kind = tuple(value.shape), type(value).__name__
+            expected += ", no array or tensor (one number of it is `float(value)`)"
+            value = f"{kind} of the shape {shape}"
         raise TypeError(invalid(name, expected, value))
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(invalid(name, expected, value)) from None
 
 
-def probability(name, value):
+def single(value):
+    """`value` as float32 has it: noise is drawn in that."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
+
+
+def probability(name, value, dtype="float32"):
     """`value` as a float in [0, 1]."""
     expected = "a float value between 0 and 1"
     value = real(name, value, expected)
@@ -31,31 +55,83 @@ def probability(name, value):
     return value
 
 
-def probability_below_one(name, value):
+def probability_below_one(name, value, dtype="float32"):
     """`value` as a float in [0, 1), for noise that has infinite variance at 1."""
-    value = probability(name, value)
-    if value == 1:
+    value = probability(name, value, dtype)
+    if single(value) == 1:
         expected = (
-            "a float value between 0 and 1, below 1 (where the variance is infinite)"
+            "a float value between 0 and 1, below 1 also in float32 (at 1 the variance "
+            "is infinite)"
         )
         raise ValueError(invalid(name, expected, value))
     return value
 
 
+def drop_rate(name, value, dtype="float32"):
+    """`value` as a float in [0, 1], for masks whose kept units are scaled.
+
+    The factor 1 / (1 - rate) must be a number in the layer's dtype. A probability is
+    realised to within a factor of 2, so half of the largest number is the limit. At 1
+    nothing is kept, and nothing scaled.
+    """
+    value = probability(name, value, dtype)
+    keep = 1 - single(value)
+    if keep and 2 / keep > _largest(dtype):
+        limit = 1 - 2 / _largest(dtype)
+        expected = (
+            f"a float value between 0 and {limit:.7f}, or 1, since the layer computes "
+            f"in {dtype}, in which 1 / (1 - {name}) is no number else"
+        )
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def drop_rate_below_one(name, value, dtype="float32"):
+    """As `drop_rate`, but below 1."""
+    return drop_rate(name, probability_below_one(name, value, dtype), dtype)
+
+
+def strength(name, value, dtype="float32"):
+    """`value` as a float of at least 0 by which noise is multiplied.
+
+    Normal numbers reach 10 standard deviations at the very most, so a tenth of the
+    largest number of the layer's dtype is the limit.
+    """
+    limit = _largest(dtype) / 10
+    expected = (
+        f"a finite float that is not negative, and at most {limit:.4g}, a tenth of the "
+        f"largest {dtype}"
+    )
+    value = real(name, value, expected)
+    if not 0 <= value <= limit:
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
 def non_negative(name, value):
-    """`value` as a finite float that is not negative."""
+    """`value` as a float that is not negative, and finite in float32."""
     expected = "a finite float that is not negative"
     value = real(name, value, expected)
-    if not 0 <= value < math.inf:
+    if not (value >= 0 and single(value) < math.inf):
         raise ValueError(invalid(name, expected, value))
     return value
 
 
 def positive(name, value):
-    """`value` as a finite float above zero."""
+    """`value` as a float above zero, and finite, both also in float32."""
     expected = "a finite float above 0"
     value = real(name, value, expected)
-    if not 0 < value < math.inf:
+    if not 0 < single(value) < math.inf:
+        raise ValueError(invalid(name, expected, value))
+    return value
+
+
+def finite(name, value, dtype="float32"):
+    """`value` as a float that is a number in the layer's dtype."""
+    limit = _largest(dtype)
+    expected = f"a float of at most {limit:.4g}, the largest {dtype}, in magnitude"
+    value = real(name, value, expected)
+    if not -limit <= value <= limit:
         raise ValueError(invalid(name, expected, value))
     return value
 
@@ -90,7 +166,7 @@ def interval(name, value):
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(invalid(name, expected, value))
     low, high = (real(name, each, expected) for each in value)
-    if not -math.inf < low <= high < math.inf:
+    if not -math.inf < single(low) <= single(high) < math.inf:
         raise ValueError(invalid(name, expected, value))
     return low, high
 
@@ -114,7 +190,8 @@ def boolean(name, value):
 
 def choice(name, value, choices):
     """`value` if it is one of `choices`."""
-    if value not in choices:
+    # Arrays are left out first: `in` would ask for the truth of a comparison.
+    if not isinstance(value, (str, numbers.Integral)) or value not in choices:
         expected = "one of " + ", ".join(repr(each) for each in choices)
         raise ValueError(invalid(name, expected, value))
     return value

@@ -53,6 +53,20 @@ def test_modules_have(module, name):
     assert hasattr(importlib.import_module(module), name)
 
 
+def test_an_error_names_the_file_that_is_loaded(tmp_path):
+    class Told(keras.layers.Layer):
+        def load_own_variables(self, store):
+            self.file = _keras.file_of(store)
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), Told()])
+    for name in ("model.keras", "model.weights.h5"):
+        path = tmp_path / name
+        (model.save if name.endswith("keras") else model.save_weights)(path)
+        model.load_weights(path)
+        assert model.layers[-1].file == str(path)
+    assert _keras.file_of({}) is None
+
+
 def test_other_objects_have_theirs():
     sequential = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 

@@ -169,7 +169,9 @@ def test_comes_back_with_its_schedule():
     copy = layers.Dropout.from_config(layer.get_config())
 
     assert copy.get_config() == layer.get_config()
-    assert repr(copy.schedules["rate"]) == "Early(rate=0.5, steps=7, decay='linear')"
+    assert (
+        repr(copy.source("rate").schedule) == "Early(rate=0.5, steps=7, decay='linear')"
+    )
 
 
 def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path):

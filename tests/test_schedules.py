@@ -91,6 +91,52 @@ def test_comes_back_from_its_configuration(schedule, closed_form):
     assert repr(copy) == repr(schedule)
 
 
+@every_schedule
+def test_reaches_its_extremes(schedule, closed_form):
+    """They are exact, so that no layer refuses a schedule that it could follow."""
+    rates = ops.convert_to_numpy(schedule(np.arange(1000, dtype="int32")))
+
+    np.testing.assert_allclose(min(schedule.extremes()), rates.min(), atol=ULPS)
+    np.testing.assert_allclose(max(schedule.extremes()), rates.max(), atol=ULPS)
+
+
+class Own(schedules.Schedule):
+    """A schedule of a user, who says nothing of its extremes."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, step):
+        return self.function(ops.cast(step, "float32"))
+
+    def get_config(self):
+        return {"function": self.function}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda step: step / 8000.0,
+        lambda step: 0.5 - step / 100.0,
+        lambda step: ops.where(step > 5e6, 1.5, 0.5),
+        lambda step: ops.where(step > 100, float("nan"), 0.5),
+        lambda step: ops.where(step == 2, float("inf"), 0.5),
+    ],
+)
+def test_a_layer_refuses_a_rate_on_an_unknown_schedule(function):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        layers.Dropout(Own(function))
+
+
+def test_a_layer_follows_an_unknown_schedule_within_its_range():
+    wave = Own(lambda step: 0.25 + 0.25 * ops.cos(step))
+
+    assert layers.Dropout(wave).rate == 0.5
+    low, high = wave.extremes()
+    assert 0 <= low < 0.01
+    assert high == 0.5
+
+
 def test_gives_the_golden_early_rates():
     rates = values(schedules.Early(0.1, steps=5), range(8))
 

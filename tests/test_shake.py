@@ -105,6 +105,25 @@ def test_shake_drop_golden(gate, value, slope):
     assert g.item() == slope
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_another_gradient_leaves_the_output_as_it_is(dtype):
+    """To the bit, also where the two factors are of another magnitude."""
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    x, slope = ops.cast(x, dtype), 1000.0
+    closed = ops.zeros((64, 1), "bool")
+
+    y = shake.shake_drop(x, closed, 1e-3, slope)
+    (gradient,) = gradients(
+        lambda x: shake.shake_drop(ops.cast(x, dtype), closed, 1e-3, slope),
+        array(ops.cast(x, "float32")),
+    )
+
+    assert keras.backend.standardize_dtype(y.dtype) == dtype
+    expected = x * ops.cast(1e-3, dtype)
+    assert bool(ops.all(y == expected))
+    assert np.all(gradient == slope)
+
+
 @pytest.mark.parametrize(
     ("alpha_range", "mean", "square"),
     [((-1, 1), 0.6, 0.6 + 0.4 / 3), ((0, 1), 0.8, 0.6 + 0.4 / 3), ((0, 0), 0.6, 0.6)],

@@ -1,7 +1,5 @@
 """Rates that are live, seeds that are honest, files that load."""
 
-import copy
-import pickle
 import subprocess
 import sys
 
@@ -274,54 +272,6 @@ def test_reseed_gives_every_layer_its_own_noise():
 def test_reseed_refuses_what_is_no_seed(seed):
     with pytest.raises((TypeError, ValueError), match=r"`seed`.*Received: seed="):
         kd.reseed(keras.Sequential([kd.layers.Dropout(0.5)]), seed)
-
-
-def test_a_seed_generator_can_be_shared_and_serialised():
-    generator = keras.random.SeedGenerator(5)
-    a, b = (kd.layers.Dropout(0.5, seed=generator) for _ in range(2))
-    x = np.ones((4, 64), "float32")
-
-    first, second = array(a(x, training=True)), array(b(x, training=True))
-    again = kd.layers.Dropout.from_config(a.get_config())
-
-    assert not np.array_equal(first, second)
-    assert np.array_equal(array(again(x, training=True)), first)
-
-
-@pytest.mark.parametrize(
-    "copied",
-    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
-    ids=["deepcopy", "pickle"],
-)
-def test_a_copy_draws_the_same_and_goes_its_own_way(copied):
-    ramp = kd.schedules.Linear(0.25, 0.75, steps=4)
-    stack = [kd.layers.Dropout(0.5, seed=1), kd.layers.Dropout(ramp, seed=2)]
-    model = keras.Sequential([keras.Input((64,)), *stack])
-    x = np.ones((4, 64), "float32")
-    model(x, training=True)
-    model.layers[0].rate = 0.375
-
-    twin = copied(model)
-
-    assert [layer.rate for layer in twin.layers] == [0.375, 0.375]
-    assert np.array_equal(array(twin(x, training=True)), array(model(x, training=True)))
-    twin.layers[0].rate = 0.0
-    twin(x, training=True)
-    assert [layer.rate for layer in model.layers] == [0.375, 0.5]
-
-
-def test_layers_that_share_a_generator_share_it_after_reload(tmp_path):
-    generator = keras.random.SeedGenerator(5)
-    shared = [kd.layers.MCDropout(0.5, seed=generator) for _ in range(2)]
-    model = keras.Sequential([keras.Input((64,)), *shared])
-    x = np.ones((4, 64), "float32")
-    model(x)
-
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-
-    assert loaded.layers[0].seed_generator is loaded.layers[1].seed_generator
-    assert np.array_equal(array(loaded(x)), array(model(x)))
 
 
 class Subclassed(keras.Model):

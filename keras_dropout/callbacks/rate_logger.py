@@ -3,6 +3,7 @@
 import numbers
 
 import keras
+import numpy as np
 
 from keras_dropout._model import select
 from keras_dropout.layers._base.live import live_names
@@ -60,11 +61,14 @@ class RateLogger(keras.callbacks.Callback):
 
 
 def rates(layer):
-    """The live numbers of a layer, and its rate, whatever keeps it, by name."""
+    """The live numbers of a layer, and its rate, whatever keeps it, by name.
+
+    Of a number that is learned for each unit it is the mean.
+    """
     names = dict.fromkeys([*live_names(type(layer)), "rate"])
     values = {name: getattr(layer, name, None) for name in names}
     return {
-        name: float(value)
+        name: float(np.mean(value))
         for name, value in values.items()
-        if isinstance(value, numbers.Real)
+        if isinstance(value, (numbers.Real, np.ndarray))
     }

@@ -108,15 +108,16 @@ class RateScheduler(keras.callbacks.Callback):
         return self.attribute in live_names(type(layer))
 
     def _check(self, layer):
-        if self.attribute in layer.schedules:
+        source = layer.source(self.attribute)
+        if source.kind == "schedule":
             raise ValueError(
                 f"Layer {layer.name!r} follows a schedule of its own already. Leave it "
                 f"out of `layers`, or build it with a number. "
-                f"Received: {self.attribute}={layer.schedules[self.attribute]!r}"
+                f"Received: {self.attribute}={source.schedule!r}"
             )
         if isinstance(self.schedule, Schedule):
             for extreme in self.schedule.extremes():
-                getattr(type(layer), self.attribute).check(self.attribute, extreme)
+                source.check(extreme)
 
 
 def steps_taken(model):

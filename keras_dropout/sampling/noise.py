@@ -40,6 +40,8 @@ class Noise:
     @property
     def is_silent(self):
         """Whether it is a noise of strength zero."""
+        if isinstance(self.layer, NoiseLayer):
+            return self.layer.is_silent
         if self.is_foreign or not self.strength:
             return False
         return not any(getattr(*each) for each in self.strength)

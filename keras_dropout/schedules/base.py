@@ -1,6 +1,11 @@
 """What a schedule is."""
 
+import math
+
 from keras import ops
+
+# Steps at which an unknown schedule is looked at: 0, 1, 2, 3, ... 10^7.
+_PROBES = sorted({0, *(round(10 ** (power / 10)) for power in range(71))})
 
 
 class Schedule:
@@ -13,7 +18,8 @@ class Schedule:
 
     A subclass writes `__call__`, which takes the step (an integer or an integer
     tensor) and returns a float32 tensor, made with `keras.ops`; `get_config`; and
-    `extremes`. Decorate it with `keras.saving.register_keras_serializable`.
+    `extremes`, which a layer asks for, once, to check that no step has a rate that it
+    cannot use. Decorate it with `keras.saving.register_keras_serializable`.
     """
 
     def __call__(self, step):
@@ -24,8 +30,17 @@ class Schedule:
         return float(ops.convert_to_numpy(self(step)))
 
     def extremes(self):
-        """Rates between which the whole schedule lies, for layers to check."""
-        return (self.value(0),)
+        """Rates between which the whole schedule lies, for layers to check.
+
+        Unless a subclass says better, these are the least and the greatest of about
+        sixty steps from 0 to 10^7, ten in each power of ten. A peak between two of
+        them is missed: a schedule with peaks needs an `extremes` of its own. Nothing
+        is checked or clipped in a step.
+        """
+        values = [self.value(step) for step in _PROBES]
+        # NaN compares with nothing, so it would be lost in `min` and `max`.
+        odd = [value for value in values if math.isnan(value)]
+        return (*odd[:1], min(values), max(values))
 
     def get_config(self):
         """The arguments that rebuild the schedule."""

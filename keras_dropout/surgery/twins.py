@@ -5,6 +5,7 @@ import inspect
 import keras
 
 from keras_dropout import layers
+from keras_dropout.layers._base.live import live_names
 
 TWINS = {
     getattr(keras.layers, name): getattr(layers, name)
@@ -39,7 +40,8 @@ def theirs(layer):
     if not isinstance(layer, layers.NoiseLayer):
         return layer
     twins = [twin for twin, own in TWINS.items() if type(layer) is own]
-    beyond = layer.monte_carlo or layer.schedules
+    live = [layer.source(name) for name in live_names(type(layer))]
+    beyond = layer.monte_carlo or any(source.kind != "number" for source in live)
     if not twins or beyond or getattr(layer, "scaling", "train") != "train":
         raise ValueError(
             f"Keras has no layer that does the same as {layer.name!r}. Take the noise "

@@ -1,21 +1,41 @@
-"""Numbers of a layer that may change at any time, or follow a schedule."""
+"""Numbers of a layer that may change at any time, follow a schedule, or be learned."""
 
-from keras import ops
+import numpy as np
 
-from keras_dropout.schedules import Schedule
+from keras_dropout import random
+from keras_dropout.layers._base.sources import source_of
+
+
+def is_zero(value, dtype):
+    """Whether a strength is 0 in the float32 that the noise is drawn in."""
+    return np.float32(value) == 0
+
+
+def never_drops(rate, dtype):
+    """Whether masks of this rate keep everything: it may be too small for them."""
+    return random.keep_probability(float(rate)) == 1
 
 
 class Live:
-    """A number of a layer that may change at any time, or follow a schedule.
+    """A number of a layer: it may change, follow a schedule, or be learned.
 
     It reads as a Python float. Assigning checks the value and acts from the next
     step on, also in compiled functions, since it is a variable of the layer's
     state. Given a `Schedule` when the layer is built, it follows the layer's own
-    step counter instead.
+    step counter instead; given `learned.Learned` by its class, it is a function of a
+    trainable weight. What is behind it answers as `layer.source(name)`.
+
+    Args:
+        check: Function of the name, the value and the layer's compute dtype, which
+            returns the value as a float or raises.
+        doc: The docstring of the attribute.
+        is_silent: Function from the value and the layer's compute dtype to whether
+            the layer then does nothing; `None` for a number that is no strength.
     """
 
-    def __init__(self, check, doc):
+    def __init__(self, check, doc, is_silent=is_zero):
         self.check = check
+        self.is_silent = is_silent
         self.__doc__ = doc
 
     def __set_name__(self, owner, name):
@@ -24,35 +44,17 @@ class Live:
     def __get__(self, layer, owner=None):
         if layer is None:
             return self
-        if self.name not in layer.noise_state:
+        sources = layer.noise_state.sources
+        if self.name not in sources:
             raise AttributeError(f"`{self.name}` is not set yet")
-        schedule = layer.schedules.get(self.name)
-        if schedule is not None:
-            return schedule.value(ops.convert_to_numpy(layer.noise_state["step"]))
-        return layer.noise_state.read(self.name)
+        return sources[self.name].read()
 
     def __set__(self, layer, value):
-        state = layer.noise_state
-        if isinstance(value, Schedule) and self.name not in state:
-            for extreme in value.extremes():
-                self.check(self.name, extreme)
-            layer.schedules[self.name] = value
-            state.create(self.name, value.value(0))
-            if "step" not in state:
-                state.create("step", 0, dtype="int32")
-            return
-        if isinstance(value, Schedule) or self.name in layer.schedules:
-            raise TypeError(
-                f"`{self.name}` cannot change between a number and a schedule once "
-                f"the layer is built. Build a new layer, or let "
-                f"`keras_dropout.callbacks.RateScheduler` assign the numbers. "
-                f"Received: {self.name}={value!r} for layer {layer.name!r}"
-            )
-        value = self.check(self.name, value)
-        if self.name in state:
-            state.write(self.name, value)
+        sources = layer.noise_state.sources
+        if self.name in sources:
+            sources[self.name].assign(value)
         else:
-            state.create(self.name, value)
+            sources[self.name] = source_of(value).bind(self, layer)
 
 
 def live_names(cls):

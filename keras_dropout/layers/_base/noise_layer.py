@@ -5,8 +5,8 @@ from keras import ops
 
 from keras_dropout import _keras, _validation, random
 from keras_dropout._registration import registered as registered
-from keras_dropout.layers._base import direct_call
-from keras_dropout.layers._base.live import live_names
+from keras_dropout.layers._base import direct_call, seeds
+from keras_dropout.layers._base.live import Live, live_names
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.random import context
 
@@ -42,7 +42,15 @@ class NoiseLayer(keras.layers.Layer):
         # Into `__dict__`, past Keras's tracking, for the layer to have no weights;
         # `variables` tells the trainers about it.
         self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
-        self.__dict__["schedules"] = {}
+
+    def __setattr__(self, name, value):
+        live = getattr(type(self), name, None)
+        if isinstance(live, Live):
+            # Past Keras's tracking, which would take in a variable that is no number
+            # before it is refused.
+            live.__set__(self, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def variables(self):
@@ -103,17 +111,38 @@ class NoiseLayer(keras.layers.Layer):
 
     def current(self, name):
         """A live value as a float32 tensor, as it stands in this step."""
-        schedule = self.schedules.get(name)
-        if schedule is None:
-            return self.noise_state[name].value
-        step = ops.convert_to_tensor(self.noise_state["step"])
-        return ops.cast(schedule(step), "float32")
+        return self.noise_state.sources[name].tensor()
+
+    def source(self, name):
+        """What is behind a live value: a number, a schedule or a trainable weight."""
+        return self.noise_state.sources[name]
+
+    @property
+    def is_silent(self):
+        """Whether each strength of the noise is so small that it does nothing."""
+        sources = self.noise_state.sources.values()
+        strengths = [each for each in sources if each.live.is_silent is not None]
+        return bool(strengths) and all(each.is_silent for each in strengths)
 
     def advance(self, training=True):
         """Counts one training step, for schedules. Drawing a sample is none."""
-        if training and not context.is_active() and "step" in self.noise_state:
-            step = self.noise_state["step"]
+        step = self.noise_state.step
+        if step is not None and training and not context.is_active():
             step.assign(step + 1)
+
+    def load_own_variables(self, store):
+        """Takes over weights from a file. Those of learned values are checked."""
+        sources = self.noise_state.sources.values()
+        learned = [each for each in sources if each.weight is not None]
+        before = [ops.convert_to_numpy(each.weight) for each in learned]
+        super().load_own_variables(store)
+        try:
+            for each in learned:
+                each.check_weight()
+        except ValueError as error:
+            for each, value in zip(learned, before, strict=True):
+                each.weight.assign(value)
+            raise self.noise_state.refusal(store, error) from error
 
     def key(self):
         """The next key to draw with."""
@@ -151,26 +180,17 @@ class NoiseLayer(keras.layers.Layer):
 
     def get_config(self):
         config = super().get_config()
-        seed = self.seed
-        if isinstance(seed, keras.random.SeedGenerator):
-            # By this mark Keras knows in loading that other layers share it. It sets
-            # the mark itself on all but the first.
-            mark = {"shared_object_id": id(seed)}
-            seed = {**keras.saving.serialize_keras_object(seed), **mark}
-        live = {}
-        for name in live_names(type(self)):
-            schedule = self.schedules.get(name)
-            live[name] = (
-                getattr(self, name)
-                if schedule is None
-                else keras.saving.serialize_keras_object(schedule)
-            )
+        sources = self.noise_state.sources.items()
+        live = {name: source.config() for name, source in sources}
+        seed = seeds.serialized(self.seed, self)
         return {**config, **live, "seed": seed, "monte_carlo": self.monte_carlo}
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        for name in ("seed", *live_names(cls)):
+        for name in live_names(cls):
             if isinstance(config.get(name), dict):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
+        if "seed" in config:
+            config["seed"] = seeds.deserialized(config["seed"], config.get("name"))
         return cls(**config)

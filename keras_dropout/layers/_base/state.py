@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from keras_dropout import _keras
+from keras_dropout._validation import invalid
+
 
 class NoiseState(keras.layers.Layer):
     """The state of one noise layer, kept out of the layer's weights.
@@ -11,19 +14,22 @@ class NoiseState(keras.layers.Layer):
     by itself, in a place of its own in the file. So a weights file of
     `keras.layers.Dropout` loads into ours, where the state is then left as it
     was, and ours loads into Keras's layer, which does not look for the state.
+
+    Attributes:
+        sources: The source of each live value, by name.
+        step: The variable that counts the steps, or `None` if nothing asks for them.
     """
 
     def __init__(self, owner, generator):
         super().__init__(name=f"{owner}_state", trainable=False, dtype="float32")
         # Into `__dict__`, past Keras's tracking: the layer that owns this state
         # tracks the generator, and what is saved is keyed by name below.
-        self.__dict__["values"] = {}
-        self.__dict__["given"] = {}
-        self.__dict__["generator"] = generator
+        own = {"owner": owner, "sources": {}, "step": None, "generator": generator}
+        self.__dict__.update(own)
 
     def create(self, name, value, dtype="float32"):
         """Adds one variable to the state."""
-        self.values[name] = self.add_weight(
+        return self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(value),
             dtype=dtype,
@@ -32,40 +38,55 @@ class NoiseState(keras.layers.Layer):
             name=name,
         )
 
-        self.given[name] = value
-
-    def read(self, name):
-        """The value as a Python number, exactly as given where it still holds."""
-        value = keras.ops.convert_to_numpy(self.values[name])
-        given = self.given[name]
-        return given if value.dtype.type(given) == value else value.item()
-
-    def write(self, name, value):
-        """Assigns a new value."""
-        self.values[name].assign(value)
-        self.given[name] = value
-
-    def __contains__(self, name):
-        return name in self.values
-
-    def __getitem__(self, name):
-        return self.values[name]
-
-    def _named(self):
-        return {**self.values, "seed": self.generator.state}
+    def count_steps(self):
+        """The variable that counts the steps, which the first to ask for it adds."""
+        if self.step is None:
+            self.__dict__["step"] = self.create("step", 0, dtype="int32")
+        return self.step
 
     def save_own_variables(self, store):
-        for name, variable in self._named().items():
-            store[name] = keras.ops.convert_to_numpy(variable)
+        for source in self.sources.values():
+            for name, value in source.saved().items():
+                store[name] = np.float64(value)
+        if self.step is not None:
+            store["step"] = keras.ops.convert_to_numpy(self.step)
+        words = keras.ops.convert_to_numpy(self.generator.state)
+        # Two unsigned words of 32 bits, whatever the backend keeps them in.
+        store["seed"] = words.astype("uint32")
 
     def load_own_variables(self, store):
-        for name, variable in self._named().items():
-            if name in store:
-                value = np.asarray(store[name])
-                if name == "seed":
-                    # Two unsigned 32-bit words, whatever integer the backend
-                    # that wrote them, or this one, keeps them in.
-                    value = value.astype("uint32")
-                    dtype = keras.backend.standardize_dtype(variable.dtype)
-                    value = value.astype(dtype)
-                variable.assign(value)
+        """Takes over a saved state, checked as what a person assigns is."""
+        names = store.keys()  # which is all that each store of Keras has
+        try:
+            entries = {name: np.asarray(store[name]) for name in names}
+            takes = [source.loaded(entries) for source in self.sources.values()]
+            takes += [self._loaded_step(entries), self._loaded_seed(entries)]
+        except (TypeError, ValueError) as error:
+            raise self.refusal(store, error) from error
+        for take in takes:
+            take()
+
+    def refusal(self, store, reason):
+        """The error that says which layer of which file has a value that cannot be."""
+        file = _keras.file_of(store)
+        place = f" in the file {file!r}" if file else ""
+        text = f"The saved state of layer {self.owner!r}{place} is not valid. {reason}"
+        return ValueError(text)
+
+    def _loaded_step(self, entries):
+        if self.step is None or "step" not in entries:
+            return lambda: None
+        step = entries["step"]
+        if step.shape != () or step.dtype.kind not in "iu" or not 0 <= step < 1 << 31:
+            raise ValueError(invalid("step", "one integer in [0, 2**31)", step))
+        return lambda: self.step.assign(step.astype("int32"))
+
+    def _loaded_seed(self, entries):
+        if "seed" not in entries:
+            return lambda: None
+        words, state = entries["seed"], self.generator.state
+        integers = words.shape == (2,) and words.dtype.kind in "iu"
+        if not integers or not all(0 <= word < 1 << 32 for word in words.tolist()):
+            raise ValueError(invalid("seed", "two integers in [0, 2**32)", words))
+        dtype = keras.backend.standardize_dtype(state.dtype)
+        return lambda: state.assign(words.astype("uint32").astype(dtype))

@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
@@ -31,7 +32,8 @@ class UOut(NoiseLayer):
 
     Raises:
         TypeError: `beta` is not a number.
-        ValueError: `beta` is negative or not finite.
+        ValueError: `beta` is negative, or more than a tenth of the largest number of
+            the layer's dtype.
 
     Examples:
         >>> from keras import ops
@@ -45,7 +47,11 @@ class UOut(NoiseLayer):
           Normalization by Variance Shift](https://arxiv.org/abs/1801.05134)
     """
 
-    beta = Live(_validation.non_negative, "The half width of the noise, a live float.")
+    beta = Live(
+        _validation.strength,
+        "The half width of the noise, a live float.",
+        formulas.is_lost,
+    )
 
     def __init__(self, beta=0.1, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)

@@ -7,7 +7,7 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import formulas
-from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.live import Live, never_drops
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 
@@ -63,9 +63,11 @@ class Zoneout(RecurrentNoise):
           Hidden Activations](https://arxiv.org/abs/1606.01305)
     """
 
-    zoneout_h = Live(_validation.probability, "The probability of keeping the state h.")
+    zoneout_h = Live(
+        _validation.probability, "The probability of keeping the state h.", never_drops
+    )
     zoneout_c = Live(
-        _validation.probability, "The probability of keeping other states."
+        _validation.probability, "The probability of keeping other states.", never_drops
     )
 
     def __init__(
@@ -87,9 +89,16 @@ class Zoneout(RecurrentNoise):
         self.zoneout_h = zoneout_h
         self.zoneout_c = zoneout_c
 
+    @property
+    def is_silent(self):
+        return all(self.source(name).is_silent for name in set(self._rates()))
+
+    def _rates(self):
+        """The name of the probability for each state of the cell."""
+        return ["zoneout_h"] + ["zoneout_c"] * (len(self.state_size) - 1)
+
     def loop(self, sequences, noisy):
-        rates = ["zoneout_h"] + ["zoneout_c"] * (len(self.state_size) - 1)
-        rates = [self.current(name) for name in rates]
+        rates = [self.current(name) for name in self._rates()]
         if not noisy:
             kept = [ops.reshape(rate, (1, 1, 1)) for rate in rates]
             return [sequences, *kept], _zone(formulas.blend)

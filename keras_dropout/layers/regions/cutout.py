@@ -60,7 +60,10 @@ class Cutout(NoiseLayer):
     """
 
     probability = Live(
-        _validation.probability, "The probability that an image gets its holes."
+        _validation.probability,
+        "The probability that an image gets its holes.",
+        # The images without holes are drawn, as what is dropped.
+        lambda chosen, dtype: random.keep_probability(1.0 - chosen) == 0,
     )
 
     def __init__(
@@ -76,7 +79,9 @@ class Cutout(NoiseLayer):
         super().__init__(seed=seed, **kwargs)
         self.size = _validation.integers("size", size, count=2)
         self.num_holes = _validation.integer("num_holes", num_holes, minimum=1)
-        self.fill_value = _validation.real("fill_value", fill_value, "a float")
+        self.fill_value = _validation.finite(
+            "fill_value", fill_value, self.compute_dtype
+        )
         self.probability = probability
         self.data_format = _validation.data_format(data_format)
 

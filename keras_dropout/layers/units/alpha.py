@@ -6,14 +6,16 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.live import Live, never_drops
 
 
 class AlphaLayer(BernoulliLayer):
     """Base of the two alpha dropouts, which differ by what the mask shares."""
 
     rate = Live(
-        _validation.probability_below_one, "The probability of dropping, a live float."
+        _validation.probability_below_one,
+        "The probability of dropping, a live float.",
+        never_drops,
     )
 
     def perturb(self, x):

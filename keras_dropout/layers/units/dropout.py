@@ -37,7 +37,8 @@ class Dropout(BernoulliLayer):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, `noise_shape` does not fit.
+        ValueError: `rate` lies outside `[0, 1]`, or so near to 1 that `1 / (1 - rate)`
+            is no number in the layer's dtype; or `noise_shape` does not fit.
 
     Examples:
         >>> from keras import ops

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
@@ -32,7 +32,8 @@ class GaussianDropout(NoiseLayer):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1)`, `noise_shape` does not fit.
+        ValueError: `rate` lies outside `[0, 1)` in float32, `noise_shape` does not
+            fit.
 
     Examples:
         >>> from keras import ops
@@ -51,6 +52,8 @@ class GaussianDropout(NoiseLayer):
     rate = Live(
         _validation.probability_below_one,
         "The rate of the dropout whose variance is matched.",
+        # Less than one number in 10^14 is further off than eight deviations.
+        lambda rate, dtype: formulas.is_lost(8.0 * gaussian_stddev(rate), dtype),
     )
 
     def __init__(self, rate, seed=None, noise_shape=None, **kwargs):
@@ -61,12 +64,17 @@ class GaussianDropout(NoiseLayer):
     def perturb(self, x):
         rate = random.plain(self.current("rate"))
         noise_shape = shapes.resolve(self.noise_shape, ops.shape(x))
-        stddev = (rate / (1.0 - rate)) ** 0.5
+        stddev = gaussian_stddev(rate)
         factor = random.normal(noise_shape, self.key(), mean=1.0, stddev=stddev)
         return x * ops.cast(factor, x.dtype)
 
     def get_config(self):
         return {**super().get_config(), "noise_shape": self.noise_shape}
+
+
+def gaussian_stddev(rate):
+    """The standard deviation of the factor that dropout of this rate has."""
+    return (rate / (1.0 - rate)) ** 0.5
 
 
 @registered
@@ -87,7 +95,8 @@ class GaussianNoise(NoiseLayer):
 
     Raises:
         TypeError: `stddev` is not a number.
-        ValueError: `stddev` is negative or not finite.
+        ValueError: `stddev` is negative, or more than a tenth of the largest number
+            of the layer's dtype.
 
     Examples:
         >>> from keras import ops
@@ -101,7 +110,7 @@ class GaussianNoise(NoiseLayer):
           Regularization](https://doi.org/10.1162/neco.1995.7.1.108)
     """
 
-    stddev = Live(_validation.non_negative, "The standard deviation of the noise.")
+    stddev = Live(_validation.strength, "The standard deviation of the noise.")
 
     def __init__(self, stddev, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)

@@ -1,0 +1,190 @@
+"""Where a live value comes from: a number, a schedule or a trainable weight.
+
+| source | the value | in the file | assigning |
+|---|---|---|---|
+| `Number` | as it was given or assigned last | state of the layer | a new number |
+| `Scheduled` | that of the layer's step | the step, and the value now | refused |
+| `Learned` | a function of a trainable weight | the weight | writes the weight |
+
+A layer asks none of them which one it is: each answers for the value now, the tensor
+of this step, the configuration, the saved state, and whether it is silent.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dropout._validation import invalid
+from keras_dropout.schedules import Schedule
+
+
+class Source:
+    """Base of the three: one live value of one layer.
+
+    Attributes:
+        kind: `"number"`, `"schedule"` or `"learned"`.
+        weight: The trainable weight that the value comes from, or `None`.
+    """
+
+    kind = None
+    weight = None
+
+    def bind(self, live, layer):
+        """Makes this the source of the live value `live` of `layer`."""
+        self.live, self.layer = live, layer
+        self.name, self.state = live.name, layer.noise_state
+        return self
+
+    def check(self, value):
+        """`value` as a float that the layer can use, else an error."""
+        return self.live.check(self.name, value, self.layer.compute_dtype)
+
+    @property
+    def is_silent(self):
+        """Whether it is a strength, and so small that it does nothing."""
+        silent, dtype = self.live.is_silent, self.layer.compute_dtype
+        values = np.ravel(self.read()).tolist()
+        return silent is not None and all(silent(each, dtype) for each in values)
+
+    def read(self):
+        """The value now: a float, or an array where it is one."""
+        raise NotImplementedError
+
+    def tensor(self):
+        """The value in this step, as a float32 tensor."""
+        raise NotImplementedError
+
+    def assign(self, value):
+        """Takes a new value, from the next step on."""
+        raise NotImplementedError
+
+    def config(self):
+        """What builds the source again when it is given to the layer."""
+        raise NotImplementedError
+
+    def saved(self):
+        """What the state of the layer keeps of it in a file: names to arrays."""
+        return {}
+
+    def loaded(self, entries):
+        """Checks what a file has, and returns a function that takes it over."""
+        return lambda: None
+
+
+class Number(Source):
+    """A number, in a variable of the layer's state."""
+
+    kind = "number"
+
+    def __init__(self, value):
+        self.given = value
+
+    def bind(self, live, layer):
+        super().bind(live, layer)
+        # What the layer was built with, and what it was given last.
+        self.initial = self.given = self.check(self.given)
+        self.variable = self.state.create(self.name, self.given)
+        return self
+
+    def read(self):
+        value = ops.convert_to_numpy(self.variable)
+        given = self.given
+        return given if value.dtype.type(given) == value else value.item()
+
+    def tensor(self):
+        return self.variable.value
+
+    def assign(self, value):
+        if isinstance(value, Schedule):
+            raise TypeError(no_change(self, value))
+        value = self.check(value)
+        self.variable.assign(value)
+        self.given = value
+
+    def config(self):
+        return self.read()
+
+    def saved(self):
+        return {self.name: self.read(), _INITIAL + self.name: self.initial}
+
+    def loaded(self, entries):
+        if self.name not in entries:
+            return super().loaded(entries)
+        value = number(self.name, entries[self.name])
+        self.live.check(self.name, value, "float32")
+        # A layer on a schedule has saved no number that it was built with.
+        origin = _INITIAL + self.name
+        initial = number(origin, entries[origin]) if origin in entries else value
+        # A layer that was built with another number than the saved one is to have
+        # that number. Else it goes on from where the saved one stood. A model that is
+        # loaded as a whole was built with the number of that time.
+        same = np.float32(self.initial) in (np.float32(initial), np.float32(value))
+        if not same:
+            return super().loaded(entries)
+        self.check(value)
+
+        def take():
+            self.assign(value)
+            self.initial = initial
+
+        return take
+
+
+class Scheduled(Source):
+    """A schedule, at the step that the layer counts."""
+
+    kind = "schedule"
+
+    def __init__(self, schedule):
+        self.schedule = schedule
+
+    def bind(self, live, layer):
+        super().bind(live, layer)
+        for extreme in self.schedule.extremes():
+            self.check(extreme)
+        self.step = self.state.count_steps()
+        return self
+
+    def read(self):
+        return self.schedule.value(ops.convert_to_numpy(self.step))
+
+    def tensor(self):
+        return ops.cast(self.schedule(ops.convert_to_tensor(self.step)), "float32")
+
+    def assign(self, value):
+        raise TypeError(no_change(self, value))
+
+    def config(self):
+        return keras.saving.serialize_keras_object(self.schedule)
+
+    def saved(self):
+        # For who reads the file. A layer on a schedule asks for the step alone.
+        return {self.name: self.read()}
+
+
+_INITIAL = "initial_"
+
+
+def source_of(value):
+    """The source that a value given to a constructor stands for."""
+    if isinstance(value, Source):
+        return value
+    return Scheduled(value) if isinstance(value, Schedule) else Number(value)
+
+
+def number(name, value):
+    """The one real number of an array of a file."""
+    real = value.shape == () and value.dtype.kind in "iuf"
+    if not (real and np.isfinite(value)):
+        raise ValueError(invalid(name, "one finite real number", value))
+    return value.item()
+
+
+def no_change(source, value):
+    """The words for a number that is to become a schedule, or the reverse."""
+    return (
+        f"`{source.name}` cannot change between a number, a schedule and a learned "
+        f"value once the layer is built. Build a new layer, or let "
+        f"`keras_dropout.callbacks.RateScheduler` assign the numbers. "
+        f"Received: {source.name}={value!r} for layer {source.layer.name!r}"
+    )
