@@ -16,13 +16,14 @@ import: each function says what happens without it, and
 | `get_keras_mask`, `set_keras_mask` | a mask travels with its tensor | `_keras_mask` |
 | `Functional`, `_nodes_by_depth`, ... | the graph of a model | the model runs whole |
 | `Variable._value` | a donated value must not be made up anew | `value` |
+| `Model._jax_state`, ... | what JAX trainers have taken out | wait, then an error |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
-Two more are overridden, since Keras calls them: `Layer._track_variables` (in
-`layers/_base/noise_layer.py`) and `MultiHeadAttention._compute_attention` (in
-`layers/tokens/attention.py`). The latter's `_kernel_constraint` is named in
-`constraints/incoming.py`.
+Three more are overridden, since Keras calls them: `Layer._track_variables` (in
+`layers/_base/noise_layer.py`), `Model._get_jax_state` (in `sampling/lending.py`) and
+`MultiHeadAttention._compute_attention` (in `layers/tokens/attention.py`). The latter's
+`_kernel_constraint` is named in `constraints/incoming.py`.
 """
 
 import contextlib
@@ -230,6 +231,38 @@ def value_now(variable):
     """The value of a variable, or None while a JAX trainer has taken it away."""
     # `value` would make up a placeholder for one that is away.
     return variable._value if hasattr(variable, "_value") else variable.value
+
+
+def is_taken(variable):
+    """Whether a JAX trainer has taken the value of a variable that had one."""
+    uninitialized = getattr(variable, "_initializer", None) is not None
+    return value_now(variable) is None and not uninitialized
+
+
+def is_ahead(model):
+    """Whether a JAX trainer holds later values than a model's variables."""
+    return not getattr(model, "_jax_state_synced", True)
+
+
+def mark_as_synced(model):
+    """Tells a JAX trainer that the variables of its model have all values."""
+    model._jax_state_synced = True
+
+
+def taken_by(model):
+    """The values that a JAX trainer holds, by the id of the variable."""
+    state = getattr(model, "_jax_state", None) or {}
+    taken = {}
+    for name in ("trainable_variables", "non_trainable_variables"):
+        # A trainer that gave nothing away has no state, or none of one kind.
+        pairs = zip(getattr(model, name), state.get(name) or (), strict=False)
+        taken.update((id(variable), value) for variable, value in pairs)
+    return taken
+
+
+def bring_back(model):
+    """Puts what a JAX trainer holds back into a model, as `Callback.model` does."""
+    model.jax_state_sync()
 
 
 def batches_counted(optimizer):

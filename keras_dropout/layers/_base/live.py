@@ -1,7 +1,5 @@
 """Numbers of a layer that may change at any time, or follow a schedule."""
 
-from keras import ops
-
 from keras_dropout.schedules import Schedule
 
 
@@ -28,7 +26,7 @@ class Live:
             raise AttributeError(f"`{self.name}` is not set yet")
         schedule = layer.schedules.get(self.name)
         if schedule is not None:
-            return schedule.value(ops.convert_to_numpy(layer.noise_state["step"]))
+            return schedule.value(layer.noise_state.read("step"))
         return layer.noise_state.read(self.name)
 
     def __set__(self, layer, value):

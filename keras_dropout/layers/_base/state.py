@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_dropout import _away
+
 
 class NoiseState(keras.layers.Layer):
     """The state of one noise layer, kept out of the layer's weights.
@@ -36,13 +38,13 @@ class NoiseState(keras.layers.Layer):
 
     def read(self, name):
         """The value as a Python number, exactly as given where it still holds."""
-        value = keras.ops.convert_to_numpy(self.values[name])
+        value = keras.ops.convert_to_numpy(_away.read(self.values[name]))
         given = self.given[name]
         return given if value.dtype.type(given) == value else value.item()
 
     def write(self, name, value):
-        """Assigns a new value."""
-        self.values[name].assign(value)
+        """Assigns a new value, also in a callback while the model is trained."""
+        _away.assign(self.values[name], value)
         self.given[name] = value
 
     def __contains__(self, name):
@@ -56,7 +58,7 @@ class NoiseState(keras.layers.Layer):
 
     def save_own_variables(self, store):
         for name, variable in self._named().items():
-            store[name] = keras.ops.convert_to_numpy(variable)
+            store[name] = keras.ops.convert_to_numpy(_away.read(variable))
 
     def load_own_variables(self, store):
         for name, variable in self._named().items():
