@@ -4,7 +4,7 @@ import numbers
 
 import keras
 
-from keras_dropout._model import select
+from keras_dropout._model import picks, select
 from keras_dropout.layers._base.live import live_names
 
 
@@ -23,7 +23,8 @@ class RateLogger(keras.callbacks.Callback):
             False.
 
     Raises:
-        ValueError: When training begins, `layers` picks no layer with a rate.
+        ValueError: `layers` is empty, or when training begins, it picks no layer with
+            a rate.
 
     Examples:
         >>> import keras, numpy as np
@@ -42,6 +43,7 @@ class RateLogger(keras.callbacks.Callback):
 
     def __init__(self, layers=None):
         super().__init__()
+        picks(layers)
         self.layers = layers
         self._watched = {}
 

@@ -11,6 +11,7 @@ from keras_dropout.sampling.lending import Lender
 from keras_dropout.sampling.meeting import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
+from keras_dropout.sampling.weights import held
 from keras_dropout.uncertainty import statistics
 
 
@@ -124,8 +125,11 @@ class MonteCarlo(Lender, keras.Model):
             return self.model(inputs, training=True)
         if not self.model.built:
             self.model(inputs, training=False)
-        member = Member(self.model, self.settings)
         key = random.next_key(self.seed_generator)
+        return held([self.model], self._answer, inputs, key)
+
+    def _answer(self, inputs, key):
+        member = Member(self.model, self.settings)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
@@ -149,7 +153,7 @@ class MonteCarlo(Lender, keras.Model):
         if rows is None:
             rows = made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
-            member.learn(rows)
+            held([self.model], member.learn, rows)
 
     def predict(self, x, *args, **kwargs):
         if self.model.built:
