@@ -39,9 +39,8 @@ def select(model, layers, fits, what, name="layers"):
         ValueError: A pick leads to no layer that fits.
     """
     every = flatten_layers(model)
-    several = isinstance(layers, (list, tuple, set, frozenset))
     found = {}
-    for pick in layers if several else [layers]:
+    for pick in picks(layers, name):
         matching = [each for each in every if _matches(each, pick, fits, name)]
         inside = [layer for each in matching for layer in flatten_layers(each)]
         picked = {id(each): each for each in inside if fits(each)}
@@ -53,6 +52,15 @@ def select(model, layers, fits, what, name="layers"):
             raise ValueError(invalid(name, expected, pick))
         found.update(picked)
     return list(found.values())
+
+
+def picks(layers, name="layers"):
+    """The picks in `layers` as a list; `ValueError` where there is none."""
+    if not isinstance(layers, (list, tuple, set, frozenset)):
+        return [layers]
+    if not layers:
+        raise ValueError(invalid(name, "None for all, or at least one", layers))
+    return list(layers)
 
 
 def _matches(layer, pick, fits, name):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dropout import _keras, _validation
-from keras_dropout._model import select
+from keras_dropout._model import picks, select
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.live import live_names
 from keras_dropout.schedules import Schedule
@@ -30,9 +30,9 @@ class RateScheduler(keras.callbacks.Callback):
 
     Raises:
         TypeError: `schedule` is not callable.
-        ValueError: When training begins, `layers` picks a layer without a live
-            `attribute`, or one that follows a schedule of its own, or the schedule
-            leaves the range that a layer allows.
+        ValueError: `layers` is empty, or when training begins, it picks a layer
+            without a live `attribute`, or one that follows a schedule of its own, or
+            the schedule leaves the range that a layer allows.
 
     Examples:
         >>> import keras, numpy as np
@@ -57,6 +57,7 @@ class RateScheduler(keras.callbacks.Callback):
             expected = "a schedule, or a function from the step to a float"
             raise TypeError(invalid("schedule", expected, schedule))
         self.schedule = schedule
+        picks(layers)
         self.layers = layers
         self.unit = _validation.choice("unit", unit, ("step", "epoch"))
         self.attribute = attribute
@@ -97,9 +98,6 @@ class RateScheduler(keras.callbacks.Callback):
         value = float(ops.convert_to_numpy(value))
         if value == self._assigned:
             return
-        # On JAX the state is out of the model during an epoch. Asking for `self.model`
-        # brings it back, and has the trainer take it up again after we assign.
-        assert self.model is not None
         for layer in self._targets:
             setattr(layer, self.attribute, value)
         self._assigned = value

@@ -8,14 +8,16 @@ from keras_dropout._registration import registered
 from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import inputs, loop, noise
+from keras_dropout.sampling.lending import Lender
 from keras_dropout.sampling.meeting import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
+from keras_dropout.sampling.weights import held
 from keras_dropout.uncertainty import pooling, statistics
 
 
 @registered
-class MonteCarlo(keras.Model):
+class MonteCarlo(Lender, keras.Model):
     r"""Any model, with its mean prediction and uncertainty as outputs.
 
     A Keras model like others: `predict`, `save`, `export`. It shares the weights of
@@ -124,12 +126,15 @@ class MonteCarlo(keras.Model):
             return self.model(inputs, training=True)
         if not self.model.built:
             self.model(inputs, training=False)
+        key = random.next_key(self.seed_generator)
+        return held([self.model], self._answer, inputs, key)
+
+    def _answer(self, inputs, key):
         member = Member(self.model, self.settings)
         if member.engine.is_open and all(
             numbers(each) is not None for each in keras.tree.flatten(inputs)
         ):
             member.engine.look(inputs)
-        key = random.next_key(self.seed_generator)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
@@ -154,7 +159,7 @@ class MonteCarlo(keras.Model):
             return
         rows = made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
-            member.learn(rows)
+            held([self.model], member.learn, rows)
 
     def predict(self, x, *args, **kwargs):
         if self.model.built:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dropout import _keras
+from keras_dropout import _away, _keras
 from keras_dropout._validation import invalid
 
 
@@ -21,7 +21,11 @@ class NoiseState(keras.layers.Layer):
     """
 
     def __init__(self, owner, generator):
-        super().__init__(name=f"{owner}_state", trainable=False, dtype="float32")
+        # Layers of one name may meet in one model, whose state tree needs names that
+        # differ.
+        before = keras.backend.get_uid(f"{owner}_state") - 1
+        name = f"{owner}_state_{before}" if before else f"{owner}_state"
+        super().__init__(name=name, trainable=False, dtype="float32")
         # Into `__dict__`, past Keras's tracking: the layer that owns this state
         # tracks the generator, and what is saved is keyed by name below.
         own = {"owner": owner, "sources": {}, "step": None, "generator": generator}
@@ -49,8 +53,8 @@ class NoiseState(keras.layers.Layer):
             for name, value in source.saved().items():
                 store[name] = np.float64(value)
         if self.step is not None:
-            store["step"] = keras.ops.convert_to_numpy(self.step)
-        words = keras.ops.convert_to_numpy(self.generator.state)
+            store["step"] = keras.ops.convert_to_numpy(_away.read(self.step))
+        words = keras.ops.convert_to_numpy(_away.read(self.generator.state))
         # Two unsigned words of 32 bits, whatever the backend keeps them in.
         store["seed"] = words.astype("uint32")
 
