@@ -11,6 +11,8 @@ from keras_dropout import layers, schedules
 from keras_dropout.callbacks import RateLogger, RateScheduler
 from tests.test_scheduled_layers import RateProbe
 
+pytestmark = pytest.mark.keras
+
 LINEAR = schedules.Linear(0.125, 0.625, steps=4)
 TRAJECTORY = [0.125, 0.25, 0.375, 0.5, 0.625, 0.625]
 

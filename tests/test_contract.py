@@ -140,6 +140,7 @@ def test_monte_carlo_layer_is_noisy_at_inference(row):
     assert not same(row.call(layer, x), row.call(layer, x))
 
 
+@pytest.mark.keras
 @every_layer
 @pytest.mark.parametrize("dtype", HALF)
 def test_keeps_the_compute_dtype(row, dtype):
@@ -161,6 +162,7 @@ def test_has_no_weights(row):
     assert layer.trainable_variables == []
 
 
+@pytest.mark.keras
 @every_layer
 def test_config_round_trip_keeps_everything(row):
     layer = row.build(
@@ -277,6 +279,7 @@ def value_and_gradient(layer, x):
     return array(y), array(gradient)
 
 
+@pytest.mark.keras
 @every_layer(trains=True)
 @pytest.mark.parametrize("jit", MODES)
 def test_fits_compiled_with_a_fresh_mask_each_step(row, jit):
@@ -313,6 +316,7 @@ def _targets(row):
     return np.zeros((row.shape[0], 1), "float32")
 
 
+@pytest.mark.keras
 @every_layer
 def test_symbolic_call_keeps_the_output_shape(row):
     layer = row.build()
@@ -334,6 +338,7 @@ def test_passes_the_keras_mask_on(row):
     assert layer.supports_masking
 
 
+@pytest.mark.keras
 @every_layer(trains=True)
 def test_survives_keras_and_weights_files(row, tmp_path):
     """The next mask after loading is the one that the saved run would have drawn."""

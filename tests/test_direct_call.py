@@ -9,6 +9,8 @@ import keras_dropout as kd
 from keras_dropout.layers._base import direct_call
 from tests.catalogue import every_layer
 
+pytestmark = pytest.mark.keras
+
 BACKEND = keras.backend.backend()
 
 

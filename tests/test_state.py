@@ -14,6 +14,8 @@ import keras_dropout as kd
 from tests.exports import exported
 from tests.test_contract import array
 
+pytestmark = pytest.mark.keras
+
 BACKEND = keras.backend.backend()
 
 

@@ -14,6 +14,8 @@ from keras_dropout.sampling import noise
 from keras_dropout.sampling.plan import Plan
 from tests.uncertainty import models
 
+pytestmark = pytest.mark.keras
+
 L = keras.layers
 BACKEND = keras.backend.backend()
 
