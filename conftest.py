@@ -40,7 +40,7 @@ def pytest_report_header():
 def _compiled_once(tmp_path_factory):
     """What several tests compile alike is compiled once, on JAX.
 
-    In a folder of this process: JAX does not write files that others may read meanwhile.
+    In a folder of this process, since JAX writes files that others might read half.
     """
     if BACKEND == "jax":
         import jax

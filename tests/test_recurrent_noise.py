@@ -9,8 +9,6 @@ from keras_dropout import layers
 from keras_dropout.layers._base import formulas
 from tests.bounds import near
 
-pytestmark = pytest.mark.keras
-
 K = keras.layers
 BACKEND = keras.backend.backend()
 
@@ -74,6 +72,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("opposite", [False, True])
 @pytest.mark.parametrize("name", PLAIN)
 def test_without_noise_it_is_keras_own_layer(name, opposite):

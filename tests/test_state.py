@@ -14,8 +14,6 @@ import keras_dropout as kd
 from tests.exports import exported
 from tests.test_contract import array
 
-pytestmark = pytest.mark.keras
-
 BACKEND = keras.backend.backend()
 
 
@@ -128,6 +126,7 @@ def test_resumed_run_draws_the_masks_of_the_uninterrupted_one(tmp_path):
         assert np.array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b)), a.path
 
 
+@pytest.mark.keras
 def test_checkpoint_callback_keeps_rate_and_seed(tmp_path):
     model = measured(0.2, seed=1)
     path = tmp_path / "last.weights.h5"
@@ -153,6 +152,7 @@ TWINS = [
 ]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("name", "arguments"), TWINS)
 def test_weight_files_load_both_ways(name, arguments, tmp_path):
     def model(module):
@@ -182,6 +182,7 @@ def test_weight_files_load_both_ways(name, arguments, tmp_path):
     assert np.array_equal(array(ours(x)), array(keras_model(x)))
 
 
+@pytest.mark.keras
 def test_whole_model_hdf5_file_loads(tmp_path):
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.Dense(3), kd.layers.MCDropout(0.25)]
@@ -290,6 +291,7 @@ def test_a_seed_generator_can_be_shared_and_serialised():
     assert np.array_equal(array(again(x, training=True)), first)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     "copied",
     [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
@@ -312,6 +314,7 @@ def test_a_copy_draws_the_same_and_goes_its_own_way(copied):
     assert [layer.rate for layer in model.layers] == [0.375, 0.5]
 
 
+@pytest.mark.keras
 def test_layers_that_share_a_generator_share_it_after_reload(tmp_path):
     generator = keras.random.SeedGenerator(5)
     shared = [kd.layers.MCDropout(0.5, seed=generator) for _ in range(2)]
@@ -357,6 +360,7 @@ BUILDERS = {
 }
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_monte_carlo_layer_varies_in_every_kind_of_model(kind, tmp_path):
     model = BUILDERS[kind](kd.layers.MCDropout(0.5))
