@@ -20,9 +20,35 @@ collect_ignore_glob = [f"keras_dropout/**/*_{name}.py" for name in OTHERS]
 collect_ignore_glob += [f"keras_dropout/**/{name}.py" for name in OTHERS]
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves out tests that are of another backend."""
+    mine, others = [], []
+    for item in items:
+        mark = item.get_closest_marker("backend")
+        (mine if mark is None or BACKEND in mark.args else others).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = mine
+
+
 def pytest_report_header():
     """Which Keras and which backend this process tests."""
     return f"keras {keras.__version__} on {BACKEND}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory):
+    """What several tests compile alike is compiled once, on JAX.
+
+    In a folder of this process, since JAX writes files that others might read half.
+    """
+    if BACKEND == "jax":
+        import jax
+
+        folder = tmp_path_factory.mktemp("compiled")
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)

@@ -1,64 +1,128 @@
 """Runs the tests on all three backends and prints one summary.
 
     python -m tests                      everything
+    python -m tests --smoke              a few tests of each backend, in a minute
     python -m tests --fast               the inner loop, without the slow tests
     python -m tests --backend jax        one backend
     python -m tests --oldest             also on the oldest Keras that we support
     python -m tests -- -k max_norm -x    arguments for pytest after `--`
 
-A process has one backend, so each runs in its own.
+A process has one backend, so each runs in its own, as many at a time as there are
+cores. What needs no backend runs on one of them only. On the oldest Keras PyTorch runs
+all fast tests, and the others those of what Keras itself may change.
 """
 
 import argparse
 import os
 import pathlib
-import re
-import subprocess
 import sys
 import time
-import tomllib
 
-BACKENDS = ("tensorflow", "jax", "torch")
-ROOT = pathlib.Path(__file__).parents[1]
-COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
+from tests import jobs, needs
 
-
-def oldest_keras():
-    """The lowest version of Keras that `pyproject.toml` allows."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    (keras,) = (need for need in project["dependencies"] if need.startswith("keras"))
-    return keras.partition(">=")[2]
-
-
-def install_keras(version):
-    """Installs one version of Keras into a folder of its own, and returns that."""
-    folder = ROOT / "build" / f"keras-{version}"
-    if not folder.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        command = [*pip, "--target", str(folder), f"keras=={version}"]
-        subprocess.run(command, check=True)
-    return folder
+BACKENDS = ("torch", "jax", "tensorflow")
+SMOKE = (
+    "tests/test_core_layers.py",
+    "tests/test_max_norm.py",
+    "tests/test_schedules.py",
+    "tests/uncertainty/test_exact.py",
+)
+# Seconds between two lines that tell how far the tests are.
+HEARTBEAT = 30
 
 
-def run(backend, arguments, path=()):
-    """Runs pytest on one backend. Returns its exit status and what it counted."""
-    # Two workers share the cores, so each keeps to one thread.
-    threads = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
-    paths = os.pathsep.join(map(str, (*path, ROOT)))
-    variables = {"KERAS_BACKEND": backend, "PYTHONPATH": paths, "MPLBACKEND": "Agg"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-n", "2", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **threads, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    last = ""
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        last = line if COUNT.search(line) else last
-    counts = {kind.rstrip("s"): int(n) for n, kind in COUNT.findall(last)}
-    return process.wait(), counts
+def units(options):
+    """What to run: each backend on the newest Keras, and where asked on the oldest."""
+    backends = options.backend or BACKENDS
+    for backend in backends:
+        marks = "not slow" if options.fast or options.smoke else ""
+        if backend != backends[0]:
+            marks = f"{marks} and not once" if marks else "not once"
+        yield jobs.Unit(backend, "newest Keras", marks)
+    if options.oldest:
+        version = needs.oldest_keras()
+        path = (needs.install_keras(version),)
+        for backend in backends:
+            # PyTorch, which compiles nothing, shows what an older Keras lacks.
+            marks = "not once" if backend == "torch" else "keras"
+            marks = f"{marks} and not slow and not newest"
+            yield jobs.Unit(backend, f"Keras {version}", marks, path)
+
+
+class Report:
+    """Says how far the tests are, and what came out."""
+
+    def __init__(self, planned, cores):
+        self.jobs, self.cores = planned, cores
+        self.start = time.monotonic()
+        self.done = []
+
+    def clock(self):
+        minutes, seconds = divmod(int(time.monotonic() - self.start), 60)
+        return f"{minutes:3}:{seconds:02}"
+
+    def plan(self):
+        """What will run, and about how long it takes."""
+        longest = max(each.estimate for each in self.jobs)
+        total = max(sum(each.estimate for each in self.jobs) / self.cores, longest)
+        count = len(self.jobs)
+        about = f", about {total / 60:.0f} minutes" if total > 90 else ""
+        print(f"{count} processes, {min(count, self.cores)} at a time{about}:")
+        for unit in dict.fromkeys(each.unit for each in self.jobs):
+            own = [each for each in self.jobs if each.unit == unit]
+            seconds = sum(each.estimate for each in own)
+            about = f" about {seconds:4.0f} s" if seconds else ""
+            print(f"  {unit!s:25}{len(own):3} processes{about}  {unit.marks}")
+        sys.stdout.flush()
+
+    def beat(self):
+        """Tells how far the tests are, now and then."""
+        total = sum(each.estimate or 1 for each in self.jobs)
+        past = sum((each.estimate or 1) * each.percent / 100 for each in self.jobs)
+        running = [
+            f"{each} {each.percent} %"
+            for each in self.jobs
+            if each.status is None and each.output
+        ]
+        print(f"{self.clock()}  {past / total:4.0%}  {', '.join(running)}", flush=True)
+
+    def ended(self, job):
+        """Tells what came out of one process, and all it said where it failed."""
+        self.done.append(job)
+        job.percent = 100
+        said = ", ".join(f"{n} {kind}" for kind, n in job.counts.items()) or "no tests"
+        verdict = "FAILED" if job.failed else "ok"
+        place = f"{len(self.done)}/{len(self.jobs)}"
+        print(f"{self.clock()}  {place:>5} {verdict:6} {job}: {said}, "
+              f"{job.seconds:.0f} s", flush=True)  # fmt: skip
+        if job.failed and len(self.jobs) > 1:
+            print("".join(job.output), flush=True)
+
+    def summary(self):
+        """The table of the units and the line of totals. Returns the exit status."""
+        print("\n=== Summary ===")
+        totals = {"passed": 0, "failed": 0, "skipped": 0}
+        for unit in dict.fromkeys(each.unit for each in self.jobs):
+            own = [each for each in self.done if each.unit == unit]
+            counts = {kind: sum(each.counts[kind] for each in own) for kind in totals}
+            # A process that broke off counts nothing: it failed all the same.
+            counts["failed"] += sum(
+                each.counts["error"] or (each.failed and not each.counts["failed"])
+                for each in own
+            )
+            for kind in totals:
+                totals[kind] += counts[kind]
+            verdict = "FAILED" if any(each.failed for each in own) else "ok"
+            seconds = sum(each.seconds for each in own)
+            print(
+                f"{unit.backend:11} {unit.keras:13} {verdict:7} "
+                f"{counts['passed']:5} passed {counts['failed']:4} failed "
+                f"{counts['skipped']:4} skipped {seconds:6.0f} s"
+            )
+        print(f"All took {self.clock().strip()} minutes on {self.cores} cores.")
+        print("{passed} passed, {failed} failed, {skipped} skipped".format(**totals))
+        nothing = not totals["passed"] + totals["failed"]
+        return int(nothing or any(each.failed for each in self.done))
 
 
 def main():
@@ -68,42 +132,27 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--backend", choices=BACKENDS, action="append")
+    parser.add_argument("--smoke", action="store_true", help="a few tests of each")
     parser.add_argument("--fast", action="store_true", help="leave out slow tests")
     parser.add_argument("--oldest", action="store_true", help="test oldest Keras too")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     options = parser.parse_args()
+    if missing := needs.missing(options.backend or BACKENDS):
+        print(f"The tests need {', '.join(missing)}: pip install -e '.[test]'")
+        return 2
 
-    arguments = options.pytest + (["-m", "not slow"] if options.fast else [])
-    backends = options.backend or BACKENDS
-    plans = [(backend, "newest Keras", arguments, ()) for backend in backends]
-    if options.oldest:
-        version = oldest_keras()
-        fast = [*options.pytest, "-m", "not slow and not newest"]
-        path = [install_keras(version)]
-        plans += [(backend, f"Keras {version}", fast, path) for backend in backends]
-
-    rows = []
-    for backend, keras, selection, path in plans:
-        print(f"\n=== {backend}, {keras} ===", flush=True)
-        start = time.monotonic()
-        status, counts = run(backend, selection, path)
-        rows.append((backend, keras, status, counts, time.monotonic() - start))
-
-    print("\n=== Summary ===")
-    totals = {"passed": 0, "failed": 0, "skipped": 0}
-    for backend, keras, status, counts, seconds in rows:
-        failed = counts.get("failed", 0) + counts.get("error", 0) + (status > 1)
-        totals["passed"] += counts.get("passed", 0)
-        totals["skipped"] += counts.get("skipped", 0)
-        totals["failed"] += failed
-        verdict = "ok" if status == 0 else "FAILED"
-        print(
-            f"{backend:11} {keras:13} {verdict:7} {counts.get('passed', 0):5} passed "
-            f"{failed:4} failed {counts.get('skipped', 0):4} skipped "
-            f"{seconds:6.0f} s"
-        )
-    print("{passed} passed, {failed} failed, {skipped} skipped".format(**totals))
-    return 1 if any(status for _, _, status, _, _ in rows) else 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = cores or os.cpu_count()
+    arguments = [*options.pytest, *(SMOKE if options.smoke else ())]
+    # Arguments that name files choose the tests themselves.
+    named = any(pathlib.Path(each.split("::")[0]).exists() for each in arguments)
+    planned = jobs.plan(list(units(options)), cores, whole=named)
+    report = Report(planned, cores)
+    report.plan()
+    jobs.run_all(planned, arguments, cores, report.ended, report.beat, HEARTBEAT)
+    if not (arguments or options.fast):
+        jobs.remember(planned)
+    return report.summary()
 
 
 if __name__ == "__main__":

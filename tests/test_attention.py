@@ -13,6 +13,8 @@ from keras_dropout.layers.tokens import attention
 from tests.bounds import near
 from tests.test_contract import array
 
+pytestmark = pytest.mark.keras
+
 BOTH = [layers.DropHead, layers.DropKey]
 
 

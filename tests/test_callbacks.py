@@ -67,6 +67,7 @@ def test_sets_the_rate_of_each_epoch():
     assert rates == [rate for rate in TRAJECTORY[:3] for _ in range(3)]
 
 
+@pytest.mark.keras
 def test_goes_on_counting_in_another_fit():
     model = probe_model()
 
@@ -107,6 +108,7 @@ def test_a_step_is_a_batch_also_where_gradients_are_gathered():
     assert steps.asked == list(range(12))
 
 
+@pytest.mark.keras
 def test_counts_steps_that_the_optimizer_skips():
     """The first gradients overflow at the scale of the loss."""
     model, steps = probe_model(), Steps()

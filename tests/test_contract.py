@@ -1,7 +1,9 @@
 """What every layer keeps, whatever it does."""
 
 import contextlib
+import functools
 import inspect
+import itertools
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
+from keras_dropout.layers._base import direct_call
 from tests.catalogue import ROWS, every_layer
 
 BACKEND = keras.backend.backend()
@@ -72,38 +75,47 @@ def test_inference_is_the_bit_exact_identity(row, dtype):
     assert same(x, y)
 
 
-@every_layer
-def test_draws_anew_on_each_call(row):
-    layer = row.build(seed=1)
+@functools.cache
+def drawn(row):
+    """Three draws of each of some seeds: numbers by seed, and what replays one."""
     x = row.batch()
+    draws = {}
+    for seed in (0, 1, 2, 3, 2**31 - 1):
+        layer = row.build(seed=seed)
+        first = array(row.call(layer, x, training=True))
+        before = state(layer)
+        others = [array(row.call(layer, x, training=True)) for _ in range(2)]
+        draws[seed] = [first, *others]
+    return draws, layer, before
 
-    assert not same(
-        row.call(layer, x, training=True), row.call(layer, x, training=True)
-    )
+
+@every_layer
+def test_draws_anew_on_each_call_and_for_each_seed(row):
+    """Also not shifted by a call, as seeds that are added to a counter would."""
+    draws, _, _ = drawn(row)
+
+    for a, b in itertools.combinations(itertools.chain(*draws.values()), 2):
+        assert not np.array_equal(a, b)
 
 
 @every_layer
 def test_same_seed_gives_the_same_noise(row):
-    x = row.batch()
+    draws, _, _ = drawn(row)
+    layer = row.build(seed=1)
 
-    assert same(
-        row.call(row.build(seed=5), x, training=True),
-        row.call(row.build(seed=5), x, training=True),
-    )
+    for expected in draws[1][:2]:
+        assert same(row.call(layer, row.batch(), training=True), expected)
 
 
 @every_layer
-def test_neighbouring_seeds_share_nothing(row):
-    """Also not shifted by a call, as seeds that are added to a counter would."""
-    x = row.batch()
-    draws = []
-    for seed in (0, 1, 2, 3, 2**31 - 1):
-        layer = row.build(seed=seed)
-        draws += [array(row.call(layer, x, training=True)) for _ in range(3)]
+def test_state_replays(row):
+    draws, layer, before = drawn(row)
 
-    for i, a in enumerate(draws):
-        for b in draws[:i]:
-            assert not np.array_equal(a, b)
+    for variable, value in zip(layer.variables, before, strict=True):
+        variable.assign(value)
+
+    for expected in draws[2**31 - 1][1:]:
+        assert same(row.call(layer, row.batch(), training=True), expected)
 
 
 @every_layer
@@ -113,20 +125,6 @@ def test_layers_without_a_seed_differ(row):
     assert not same(
         row.call(row.build(), x, training=True), row.call(row.build(), x, training=True)
     )
-
-
-@every_layer
-def test_state_replays(row):
-    layer = row.build(seed=1)
-    x = row.batch()
-    row.call(layer, x, training=True)
-    before = state(layer)
-    first = row.call(layer, x, training=True)
-
-    for variable, value in zip(layer.variables, before, strict=True):
-        variable.assign(value)
-
-    assert same(first, row.call(layer, x, training=True))
 
 
 @every_layer
@@ -140,6 +138,7 @@ def test_monte_carlo_layer_is_noisy_at_inference(row):
     assert not same(row.call(layer, x), row.call(layer, x))
 
 
+@pytest.mark.keras
 @every_layer
 @pytest.mark.parametrize("dtype", HALF)
 def test_keeps_the_compute_dtype(row, dtype):
@@ -147,9 +146,24 @@ def test_keeps_the_compute_dtype(row, dtype):
     x = row.batch()
 
     for training in (True, False):
-        y = row.call(layer, x, training=training)
+        y = traced(row, layer, x, training)
         expected = str(x.dtype) if row.integers else layer.compute_dtype
         assert keras.backend.standardize_dtype(y.dtype) == expected
+
+
+def traced(row, layer, x, training):
+    """What a call gives; on JAX its trace, since each dtype would be compiled anew."""
+    if BACKEND != "jax":
+        return row.call(layer, x, training=training)
+    import jax
+
+    def stateless(x):
+        with keras.StatelessScope():
+            return row.call(layer, x, training=training)
+
+    # Builds the layer, outside of the trace.
+    row.call(layer, keras.Input(row.shape[1:], dtype=str(x.dtype)))
+    return jax.eval_shape(stateless, x)
 
 
 @every_layer(weights=False)
@@ -161,6 +175,7 @@ def test_has_no_weights(row):
     assert layer.trainable_variables == []
 
 
+@pytest.mark.keras
 @every_layer
 def test_config_round_trip_keeps_everything(row):
     layer = row.build(
@@ -277,21 +292,43 @@ def value_and_gradient(layer, x):
     return array(y), array(gradient)
 
 
-@every_layer(trains=True)
+def in_groups(size=12):
+    """The rows that train, in groups with one batch size: compiled, a model each."""
+    groups = {}
+    for row in ROWS:
+        if row.trains:
+            groups.setdefault(row.shape[0], []).append(row)
+    return [
+        pytest.param(rows[i : i + size], id=f"{batch}-{i}")
+        for batch, rows in groups.items()
+        for i in range(0, len(rows), size)
+    ]
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("rows", in_groups())
 @pytest.mark.parametrize("jit", MODES)
-def test_fits_compiled_with_a_fresh_mask_each_step(row, jit):
-    layer = row.build(seed=1)
-    model = _model(row, layer)
-    model.compile("sgd", "mse", jit_compile=jit)
-    x = row.batch()
-    seed = layer.seed_generator.state
-    before = int(array(seed)[1])
+def test_fits_compiled_with_a_fresh_mask_each_step(rows, jit):
+    layers = [row.build(seed=1) for row in rows]
+    branches = [_model(row, layer) for row, layer in zip(rows, layers, strict=True)]
+    inputs = [branch.input for branch in branches]
+    outputs = keras.layers.Add()([branch.output for branch in branches])
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.SGD(1e-3), "mse", jit_compile=jit)
+    x, y = [row.batch() for row in rows], np.zeros((rows[0].shape[0], 1), "float32")
+    before = [counter(layer) for layer in layers]
 
     with leaks_are_errors():
-        model.fit(x, _targets(row), epochs=2, batch_size=row.shape[0] // 2, verbose=0)
+        model.fit(x, y, epochs=2, batch_size=len(y) // 2, verbose=0)
 
     # Four steps, four draws or more: the counter counts in compiled steps.
-    assert int(array(seed)[1]) >= before + 4
+    for row, layer, start in zip(rows, layers, before, strict=True):
+        assert counter(layer) >= start + 4, row
+
+
+def counter(layer):
+    """How many keys a layer has drawn with."""
+    return int(array(layer.seed_generator.state)[1])
 
 
 def leaks_are_errors():
@@ -309,10 +346,7 @@ def _model(row, layer):
     return keras.Model(inputs, keras.layers.Dense(1)(x))
 
 
-def _targets(row):
-    return np.zeros((row.shape[0], 1), "float32")
-
-
+@pytest.mark.keras
 @every_layer
 def test_symbolic_call_keeps_the_output_shape(row):
     layer = row.build()
@@ -334,6 +368,7 @@ def test_passes_the_keras_mask_on(row):
     assert layer.supports_masking
 
 
+@pytest.mark.keras
 @every_layer(trains=True)
 def test_survives_keras_and_weights_files(row, tmp_path):
     """The next mask after loading is the one that the saved run would have drawn."""
@@ -350,3 +385,9 @@ def test_survives_keras_and_weights_files(row, tmp_path):
 
     for other in (loaded, refilled):
         assert np.array_equal(array(other(x, training=True)), expected)
+
+
+def test_keras_is_passed_by_only_where_layers_are_called_anew():
+    anew = direct_call._CALLED_ANEW
+
+    assert anew == (BACKEND == "torch")

@@ -9,13 +9,8 @@ import keras_dropout as kd
 from keras_dropout.layers._base import direct_call
 from tests.catalogue import every_layer
 
-BACKEND = keras.backend.backend()
-
-
-@pytest.fixture(autouse=True)
-def _as_if_called_anew(monkeypatch):
-    """On every backend: what is compared must be equal on each."""
-    monkeypatch.setattr(direct_call, "_CALLED_ANEW", True)
+# Only there is Keras's own way passed by.
+pytestmark = [pytest.mark.keras, pytest.mark.backend("torch")]
 
 
 def through_keras(monkeypatch, call):
@@ -143,7 +138,6 @@ def test_a_subclass_with_weights_goes_through_keras(monkeypatch):
     assert not goes_past_keras(monkeypatch, lambda: layer(x, training=True))
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="hooks are PyTorch's")
 def test_hooks_of_pytorch_are_run():
     layer = kd.layers.Dropout(0.5)
     x = ops.ones((4, 8))
@@ -155,11 +149,3 @@ def test_hooks_of_pytorch_are_run():
 
     assert len(seen) == 1
     assert seen[0] is y
-
-
-def test_only_where_layers_are_called_anew(monkeypatch):
-    monkeypatch.undo()
-
-    anew = direct_call._CALLED_ANEW
-
-    assert anew == (BACKEND == "torch")

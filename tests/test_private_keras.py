@@ -9,6 +9,8 @@ import pytest
 
 from keras_dropout import _keras
 
+pytestmark = pytest.mark.keras
+
 LAYER = (
     "_flatten_layers",
     "_build_at_init",

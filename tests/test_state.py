@@ -124,6 +124,7 @@ def test_resumed_run_draws_the_masks_of_the_uninterrupted_one(tmp_path):
         assert np.array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b)), a.path
 
 
+@pytest.mark.keras
 def test_checkpoint_callback_keeps_rate_and_seed(tmp_path):
     model = measured(0.2, seed=1)
     path = tmp_path / "last.weights.h5"
@@ -149,6 +150,7 @@ TWINS = [
 ]
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(("name", "arguments"), TWINS)
 def test_weight_files_load_both_ways(name, arguments, tmp_path):
     def model(module):
@@ -178,6 +180,7 @@ def test_weight_files_load_both_ways(name, arguments, tmp_path):
     assert np.array_equal(array(ours(x)), array(keras_model(x)))
 
 
+@pytest.mark.keras
 def test_whole_model_hdf5_file_loads(tmp_path):
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.Dense(3), kd.layers.MCDropout(0.25)]
@@ -305,6 +308,7 @@ BUILDERS = {
 }
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_monte_carlo_layer_varies_in_every_kind_of_model(kind, tmp_path):
     model = BUILDERS[kind](kd.layers.MCDropout(0.5))

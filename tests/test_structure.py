@@ -9,6 +9,8 @@ import pytest
 
 import keras_dropout as kd
 
+pytestmark = pytest.mark.once
+
 PACKAGE = pathlib.Path(kd.__file__).parent
 # Lower numbers may not import higher ones.
 LEVELS = {

@@ -9,6 +9,8 @@ import keras_dropout as kd
 from keras_dropout import layers
 from keras_dropout._model import flatten_layers
 
+pytestmark = pytest.mark.keras
+
 K = keras.layers
 X = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
 

@@ -11,18 +11,23 @@ import subprocess
 import sys
 import threading
 
-import keras
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
-NEEDED = ("mkdocs", "material", "mkdocstrings_handlers", "latex2mathml", "jax")
+FOLDER = pathlib.Path(__file__).parent
+ROOT = FOLDER.parents[1]
+NEEDED = ("mkdocs", "material", "mkdocstrings_handlers", "latex2mathml")
+
+
+def pytest_collection_modifyitems(items):
+    """The pages are of no backend."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.once)
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The folder of the built site."""
-    if keras.backend.backend() != "jax":
-        pytest.skip("the site is built once, in the run on JAX")
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"the extra `docs` is not installed: no {', '.join(missing)}")

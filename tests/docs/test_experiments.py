@@ -7,11 +7,9 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
-BACKEND = keras.backend.backend()
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 EXPERIMENTS = (
@@ -25,7 +23,6 @@ EXPERIMENTS = (
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "jax", reason="they take a minute, once is enough")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_runs_in_quick_mode(name, tmp_path):
     script = ROOT / "examples" / f"{name}.py"

@@ -1,4 +1,4 @@
-"""What the pages of the site show runs, on every backend."""
+"""What the pages of the site show runs."""
 
 import pathlib
 import re

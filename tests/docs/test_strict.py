@@ -7,13 +7,10 @@ import subprocess
 import sys
 import types
 
-import keras
 import pytest
 
 pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
 pytest.importorskip("latex2mathml", reason="the extra `docs` is not installed")
-if keras.backend.backend() != "jax":
-    pytest.skip("the site is built in the run on JAX", allow_module_level=True)
 
 from mkdocs.exceptions import PluginError
 

@@ -56,6 +56,7 @@ def _masked():
     return keras.Model(i, L.LSTM(3)(L.Dropout(0.5)(h)))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("make", [_skip, _several, _deep, _shared_noise, models.mlp])
 def test_the_two_parts_give_what_the_model_gives(make):
     model, x = make(), ops.convert_to_tensor(models.x_of(3, 6))
@@ -72,6 +73,7 @@ def test_the_two_parts_give_what_the_model_gives(make):
         np.testing.assert_allclose(found, np.concatenate([exact, exact]), atol=1e-6)
 
 
+@pytest.mark.keras
 def test_masks_of_keras_reach_the_suffix():
     model = _masked()
     tokens = np.array([[1, 2, 0, 0], [3, 4, 5, 6]])
@@ -154,6 +156,7 @@ def test_outputs_with_several_rows_for_each_row_come_as_predict_gives_them():
     assert (np.abs(prediction.mean - 1) < 5 / np.sqrt(400)).all()
 
 
+@pytest.mark.keras
 def test_reading_a_model_adds_no_nodes_to_its_layers():
     model = _skip()
     nodes = [len(layer._inbound_nodes) for layer in model.layers]

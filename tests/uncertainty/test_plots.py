@@ -12,6 +12,8 @@ import keras_dropout as kd
 from keras_dropout import plots
 from tests.uncertainty import models
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def ax():

@@ -9,6 +9,8 @@ from keras_dropout.sampling import noise, sizes
 from keras_dropout.sampling.plan import Plan
 from tests.uncertainty import models
 
+pytestmark = pytest.mark.once
+
 L = keras.layers
 
 

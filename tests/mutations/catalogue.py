@@ -1,0 +1,349 @@
+"""Mistakes that the tests must notice: one small change of the source each.
+
+A line of code is replaced by one that is wrong; the tests named with it must fail. A
+line that is not found exactly once is an error, so the list keeps up with the code.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """One mistake.
+
+    Attributes:
+        name: What is wrong, in a few words.
+        file: The file of the package that is changed.
+        old: What stands there.
+        new: What stands there instead.
+        tests: The files of tests of which one must fail.
+        backend: The only backend on which the change matters, or `None` for all.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple
+    backend: str | None = None
+
+
+def _in(file, *tests, backend=None):
+    """Makes mutations of one file, told by the same tests."""
+
+    def mutation(name, old, new):
+        paths = tuple(f"tests/{test}.py" for test in tests)
+        return Mutation(name, f"keras_dropout/{file}.py", old, new, paths, backend)
+
+    return mutation
+
+
+formula = _in("layers/_base/formulas", "test_core_layers", "test_shake")
+seeding = _in("random/_torch", "test_contract", "random/test_draws", backend="torch")
+threefry = _in("random/threefry", "random/test_threefry")
+scheme = _in("random/schemes", "uncertainty/test_sampling")
+incoming = _in("constraints/incoming", "test_incoming")
+ball = _in("constraints/max_norm", "test_max_norm")
+ramp = _in("schedules/ramps", "test_schedules")
+paper = _in("schedules/papers", "test_schedules")
+loss = _in("losses/agreement", "test_passes")
+statistic = _in("uncertainty/statistics", "uncertainty/test_statistics")
+measure = _in("uncertainty/classes", "uncertainty/test_statistics")
+picture = _in("plots/pictures", "uncertainty/test_plots")
+block = _in("layers/regions/_blocks", "test_drop_block")
+shake = _in("layers/paths/shake", "test_shake")
+path = _in("layers/paths/drop_path", "test_paths")
+attention = _in("layers/tokens/attention", "test_attention")
+connect = _in("layers/weights/drop_connect", "test_weights")
+size = _in("sampling/sizes", "uncertainty/test_sizes")
+surgery = _in("surgery/insert", "test_surgery")
+
+MUTATIONS = (
+    # Formulas.
+    formula(
+        "kept units are not scaled",
+        "return random.select(keep, x, scale)",
+        "return random.select(keep, x)",
+    ),
+    formula(
+        "alpha dropout has another variance",
+        "(1.0 + square) - square * keep_probability",
+        "1.0 + square * keep_probability",
+    ),
+    formula(
+        "alpha dropout has another mean",
+        "dropped = slope * (SELU_SATURATION * keep_probability)",
+        "dropped = slope * SELU_SATURATION",
+    ),
+    formula(
+        "the surrogate's gradient is lost",
+        "return surrogate + ops.stop_gradient(value - surrogate)",
+        "return value",
+    ),
+    _in("layers/_base/formulas", "test_weights")(
+        "mixout does not keep the mean",
+        'factor = ops.cast(keep, "float32") * inverse(keep_probability)',
+        'factor = ops.cast(keep, "float32")',
+    ),
+    _in("layers/_base/formulas", "test_recurrent_noise")(
+        "zoneout blends the wrong way round",
+        "return kept * old + (1 - kept) * new",
+        "return kept * new + (1 - kept) * old",
+    ),
+    _in("layers/units/gaussian", "test_core_layers")(
+        "gaussian dropout has another variance",
+        "(rate / (1.0 - rate)) ** 0.5",
+        "rate**0.5",
+    ),
+    _in("layers/pooling/uout", "test_shake")(
+        "uout is not centred",
+        "2.0 * random.uniform(ops.shape(x), self.key()) - 1.0",
+        "random.uniform(ops.shape(x), self.key())",
+    ),
+    _in("layers/pooling/max_pooling", "test_pooling")(
+        "the largest unit of a window weighs least",
+        "ops.arange(count - 1, -1, -1, ",
+        "ops.arange(count, ",
+    ),
+    _in("layers/pooling/stochastic_pooling", "test_pooling")(
+        "a window is drawn from uniformly",
+        "ops.expand_dims(uniforms, -1) * sums[..., -1:]",
+        "ops.expand_dims(uniforms, -1) * ops.mean(sums, axis=-1, keepdims=True)",
+    ),
+    # Masks: who shares them, and how much they drop.
+    _in("random/__init__", "random/test_draws")(
+        "the asked rate is not the rate",
+        "return round(rate * LEVELS)",
+        "return round(rate * 0.98 * LEVELS)",
+        # Plain numbers come on this backend only.
+    ),
+    _in("layers/channels/locked_dropout", "test_core_layers")(
+        "each step has a mask of its own",
+        "shapes.shared_over(shape, {self.time_axis})",
+        "tuple(shape)",
+    ),
+    _in("layers/tokens/embedding", "test_tokens")(
+        "all rows drop other words",
+        '1 if self.per == "batch" else shape[0]',
+        '1 if self.per == "sample" else shape[0]',
+    ),
+    _in("layers/tokens/patches", "test_tokens")(
+        "rounding costs a token",
+        "math.floor(length * (1.0 - rate) + 1e-6)",
+        "math.floor(length * (1.0 - rate))",
+    ),
+    _in("layers/regions/cutout", "test_cutout")(
+        "holes begin at their centre",
+        "ops.expand_dims(centre - length // 2, -1)",
+        "ops.expand_dims(centre, -1)",
+    ),
+    block(
+        "one end of an axis is forgotten",
+        "numbers = [2] * (largest - 1)",
+        "numbers = [1] * (largest - 1)",
+    ),
+    block("the rate of seeds is not solved for", "_STEPS = 6", "_STEPS = 1"),
+    path(
+        "the branch is scaled though it should not be",
+        "return keep, scale if self.scale_by_keep else None",
+        "return keep, scale",
+    ),
+    path(
+        "inference is not the mean",
+        "return shortcut + residual * ops.cast(kept, residual.dtype)",
+        "return shortcut + residual",
+    ),
+    shake(
+        "the weights do not sum to one",
+        "return weight * first + (1.0 - weight) * second",
+        "return weight * first + weight * second",
+    ),
+    shake(
+        "the middle of a range is not its middle",
+        "sum(self.alpha_range) / 2",
+        "sum(self.alpha_range)",
+    ),
+    attention(
+        "heads are not scaled by those left",
+        "return formulas.where_kept(keep, outputs, formulas.inverse(share))",
+        "return formulas.where_kept(keep, outputs)",
+    ),
+    attention(
+        "a query may be left without a key",
+        "return ops.where(some, kept, valid)",
+        "return kept",
+    ),
+    connect(
+        "the gaussian has another variance",
+        "(1.0 - keep) * formulas.inverse(keep) * squares",
+        "(1.0 - keep) * squares",
+    ),
+    _in("layers/weights/_affine", "test_weights")(
+        "the mean of a relu falls with the spread",
+        "return mean * below + stddev * density",
+        "return mean * below - stddev * density",
+    ),
+    _in("layers/recurrent/recurrent_dropout", "test_recurrent_noise")(
+        "the candidate of the LSTM is not dropped",
+        "gate(i) * _scaled(factor, cell.activation(g))",
+        "gate(i) * cell.activation(g)",
+    ),
+    _in("layers/recurrent/zoneout", "test_recurrent_noise")(
+        "the state h is kept as often as c",
+        'rates = ["zoneout_h"]',
+        'rates = ["zoneout_c"]',
+    ),
+    _in("layers/passes/multi_sample", "test_passes")(
+        "samples are joined to the wrong rows",
+        "outputs = ops.reshape(outputs, (-1, self.samples, *shape[1:]))",
+        "outputs = ops.swapaxes("
+        "ops.reshape(outputs, (self.samples, -1, *shape[1:])), 0, 1)",
+    ),
+    # Seeds and generators.
+    seeding(
+        "neighbouring seeds share their draws",
+        "SeedSequence((seed, counter, _rank()))",
+        "SeedSequence((seed + counter, _rank()))",
+    ),
+    seeding("ranks draw the same", "return distributed.get_rank()", "return 0"),
+    seeding("the counter stands still", "torch.tensor([0, 1]", "torch.tensor([0, 0]"),
+    threefry("another constant", "0x1BD11BDA", "0x1BD11BDB"),
+    threefry("another rotation", "(17, 29, 16, 24)", "(17, 29, 16, 25)"),
+    scheme("antithetic pairs are equal", "lambda u: _TOP - u", "lambda u: u"),
+    scheme(
+        "a stratum is drawn twice",
+        "ops.argsort(drawn[0], axis=0)",
+        "0 * ops.argsort(drawn[0], axis=0)",
+    ),
+    # What is saved, and what is live.
+    _in("layers/_base/state", "test_contract")(
+        "the seed is not saved",
+        'return {**self.values, "seed": self.generator.state}',
+        "return {**self.values}",
+    ),
+    _in("layers/_base/noise_layer", "test_scheduled_layers")(
+        "schedules never advance",
+        "step.assign(step + 1)",
+        "step.assign(step)",
+    ),
+    # Max-norm: its axes, its limit, its rounding.
+    incoming(
+        "convolutions sum over positions only",
+        '_convolution = {"kernel": _all_but_last}',
+        '_convolution = {"kernel": _positions}',
+    ),
+    incoming(
+        "the norm of a word is that of a column",
+        '_embedding = {"embeddings": (1,)}',
+        '_embedding = {"embeddings": (0,)}',
+    ),
+    incoming(
+        "transposed kernels have their axes swapped",
+        "return (*range(layer.rank), layer.rank + 1)",
+        "return (*range(layer.rank), layer.rank)",
+    ),
+    ball(
+        "the projection is not idempotent",
+        "inside = norms <= max_value * (1.0 + rounding(dtype, count))",
+        "inside = norms <= max_value",
+    ),
+    ball(
+        "the norm is not the root of the squares",
+        "ops.sqrt(ops.sum(ops.square(weights)",
+        "(ops.sum(ops.abs(weights)",
+    ),
+    _in("constraints/report", "test_apply_max_norm")(
+        "units at the limit are not counted",
+        "(norms >= limit * (1 - rounding(dtype, count)))",
+        "(norms > limit * (1 + rounding(dtype, count)))",
+    ),
+    # Schedules.
+    ramp(
+        "half a wave is a quarter",
+        "return (1.0 - ops.cos(math.pi * progress)) / 2.0",
+        "return ops.sin(math.pi * progress / 2.0)",
+    ),
+    ramp("a step comes late", "step >= boundary", "step > boundary"),
+    paper(
+        "the last step has a rate still",
+        "fraction(step, max(self.steps - 1, 1))",
+        "fraction(step, self.steps)",
+    ),
+    paper("gamma is ignored", "(-self.gamma / self.steps)", "(-10.0 / self.steps)"),
+    _in("schedules/depth", "test_schedules")(
+        "the last block has not the full rate",
+        '"paper": (1, depth)',
+        '"paper": (0, depth)',
+    ),
+    _in("schedules/base", "test_schedules")(
+        "a ramp begins at once",
+        "(as_float(step) - begin) / steps",
+        "as_float(step) / steps",
+    ),
+    # Losses.
+    loss(
+        "the divergence is counted twice",
+        "return 0.5 * ops.sum(difference, axis=-1)",
+        "return ops.sum(difference, axis=-1)",
+    ),
+    loss(
+        "samples are summed",
+        "for sample in samples) / len(samples)",
+        "for sample in samples)",
+    ),
+    # Statistics.
+    statistic(
+        "a merge forgets one of the weights",
+        "difference**2 * (a[weight] * share)",
+        "difference**2 * share",
+    ),
+    statistic(
+        "the error is that of one block more",
+        "return m2 / (blocks * (blocks - 1.0))",
+        "return m2 / (blocks * blocks)",
+    ),
+    statistic(
+        "a merge forgets the distance of the means",
+        'side["information"] + further',
+        'side["information"]',
+    ),
+    statistic("votes of one side are lost", 'a["votes"] + b["votes"]', 'b["votes"]'),
+    statistic(
+        "the other label has no entropy",
+        "total = total + (1.0 - p) * xp.log(xp.maximum(1.0 - p, _TINY))",
+        "pass",
+    ),
+    measure("a vote agrees with itself", "(votes * (votes - 1))", "(votes * votes)"),
+    measure("the margin is to the third", "ordered[..., -2]", "ordered[..., 0]"),
+    # Pictures.
+    picture(
+        "the certain are rejected first",
+        "return (1 - size / size[-1])[::-1], (correct / size)[::-1]",
+        "return (1 - size / size[-1])[::-1], correct / size",
+    ),
+    picture("the width of the band is ignored", "spread = width * ", "spread = 1.0 * "),
+    # Surgery and callbacks.
+    surgery(
+        "copies share one seed",
+        'SeedSequence([config["seed"], next(places)])',
+        'SeedSequence([config["seed"], 0 * next(places)])',
+    ),
+    surgery(
+        "the noise is put on the other side",
+        "return Chain(target, **{position: new})",
+        "return Chain(target, after=new)",
+    ),
+    _in("surgery/strip", "test_surgery")(
+        "Monte Carlo noise is left on",
+        "return _silent(layer) if layer.monte_carlo else layer",
+        "return layer",
+    ),
+    _in("callbacks/rate_scheduler", "test_callbacks")(
+        "each epoch begins anew",
+        "self._assign(self._begun + batch)",
+        "self._assign(batch)",
+    ),
+    # Sampling: sizes and tiling.
+    size("calls overflow the cache", "_CACHE = 4 << 20", "_CACHE = 8 << 20"),
+    size("pairs are parted", 'step = 2 if masks == "antithetic" else 1', "step = 1"),
+)
