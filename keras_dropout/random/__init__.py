@@ -13,7 +13,7 @@ import importlib
 import keras
 from keras import ops
 
-from keras_dropout.random import context, schemes
+from keras_dropout.random import context, replay, schemes
 from keras_dropout.random.context import sample_index as sample_index
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
@@ -29,9 +29,20 @@ def next_key(generator):
 
     A key is the pair (seed, counter) of the generator's state, with the replica
     of a TensorFlow distribution strategy or the rank of `torch.distributed`
-    mixed into it, so that replicas draw different noise from one state.
+    mixed into it, so that replicas draw different noise from one state. A part of a
+    forward pass that is run again gets the keys of its first run.
     """
-    return _backend.next_key(generator)
+    return once(generator, lambda: _backend.next_key(generator))
+
+
+def once(owner, draw):
+    """What `draw()` gives, or what it gave where a forward pass is run again.
+
+    Args:
+        owner: Whose state it reads, an object that can be hashed.
+        draw: Function that reads the state, and may advance it.
+    """
+    return replay.once(_backend.parts(), owner, draw)
 
 
 def plain(number):

@@ -26,6 +26,11 @@ def next_key(generator):
     return generator.next()
 
 
+def parts():
+    """None: a program that JAX runs again is traced once, with its noise."""
+    return ()
+
+
 def plain(rate):
     """A rate as it is: the number may not be there while a function is traced."""
     return rate

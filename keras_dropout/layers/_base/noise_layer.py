@@ -100,14 +100,21 @@ class NoiseLayer(keras.layers.Layer):
         schedule = self.schedules.get(name)
         if schedule is None:
             return self.noise_state[name].value
-        step = ops.convert_to_tensor(self.noise_state["step"])
+        step = random.once(self, self._count)
         return ops.cast(schedule(step), "float32")
+
+    def _count(self):
+        """The training step, a copy: on PyTorch the variable changes in place."""
+        return ops.copy(ops.convert_to_tensor(self.noise_state["step"]))
 
     def advance(self, training=True):
         """Counts one training step, for schedules. Drawing a sample is none."""
         if training and not context.is_active() and "step" in self.noise_state:
-            step = self.noise_state["step"]
-            step.assign(step + 1)
+            random.once(self.noise_state, self._advance)
+
+    def _advance(self):
+        step = self.noise_state["step"]
+        step.assign(step + 1)
 
     def key(self):
         """The next key to draw with."""
