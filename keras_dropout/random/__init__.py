@@ -13,7 +13,7 @@ import importlib
 import keras
 from keras import ops
 
-from keras_dropout.random import context, replay, schemes
+from keras_dropout.random import context, schemes
 from keras_dropout.random.context import sample_index as sample_index
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
@@ -32,7 +32,7 @@ def next_key(generator):
     mixed into it, so that replicas draw different noise from one state. A part of a
     forward pass that is run again gets the keys of its first run.
     """
-    return once(generator, lambda: _backend.next_key(generator))
+    return _backend.once(generator, lambda: _backend.next_key(generator))
 
 
 def once(owner, draw):
@@ -42,7 +42,7 @@ def once(owner, draw):
         owner: Whose state it reads, an object that can be hashed.
         draw: Function that reads the state, and may advance it.
     """
-    return replay.once(_backend.parts(), owner, draw)
+    return _backend.once(owner, draw)
 
 
 def plain(number):

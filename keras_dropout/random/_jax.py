@@ -17,6 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from keras_dropout.random import thresholds
+from keras_dropout.random._jax_replay import once as once
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
@@ -24,11 +25,6 @@ from keras_dropout.random.threefry import threefry
 def next_key(generator):
     """The next state: programs are written for the whole batch, not for a replica."""
     return generator.next()
-
-
-def parts():
-    """None: a program that JAX runs again is traced once, with its noise."""
-    return ()
 
 
 def plain(rate):

@@ -14,7 +14,7 @@ import math
 import tensorflow as tf
 
 from keras_dropout.random import thresholds
-from keras_dropout.random._tensorflow_replay import parts as parts
+from keras_dropout.random._tensorflow_replay import once as once
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 

@@ -6,7 +6,7 @@ import weakref
 
 import tensorflow as tf
 
-from keras_dropout.random.replay import Log
+from keras_dropout.random import replay
 
 _FILE = tf.recompute_grad.__code__.co_filename
 _LOGS = "_keras_dropout_logs"
@@ -17,7 +17,12 @@ _graphs = weakref.WeakSet()
 _eager = collections.OrderedDict()
 
 
-def parts():
+def once(owner, draw):
+    """What `draw()` gives, or what it gave where a forward pass is run again."""
+    return replay.once(_parts(), owner, draw)
+
+
+def _parts():
     """The parts that the call is within, as `replay.once` takes them."""
     found = []
     frame = sys._getframe(1)
@@ -38,7 +43,7 @@ def _log(call):
     logs = _logs()
     if id(call) not in logs:
         # Kept with its log, so that no other gets its id.
-        logs[id(call)] = call, Log()
+        logs[id(call)] = call, replay.Log()
         if logs is _eager and len(logs) > _EAGER:
             logs.popitem(last=False)
     return logs[id(call)][1]
@@ -59,4 +64,4 @@ def _known(call):
     for logs in (_eager, *(getattr(graph, _LOGS) for graph in _graphs)):
         if id(call) in logs:
             return logs[id(call)][1]
-    return Log()
+    return replay.Log()

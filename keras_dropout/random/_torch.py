@@ -24,7 +24,7 @@ import torch
 
 from keras_dropout._keras import in_stateless_scope
 from keras_dropout.random import thresholds
-from keras_dropout.random._torch_replay import parts as parts
+from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select
 from keras_dropout.random.threefry import threefry
 

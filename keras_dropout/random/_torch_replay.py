@@ -5,7 +5,7 @@ import sys
 import torch
 import torch.utils.checkpoint
 
-from keras_dropout.random.replay import Log
+from keras_dropout.random import replay
 
 _FILE = torch.utils.checkpoint.__file__
 _LOG = "_keras_dropout_log"
@@ -21,7 +21,12 @@ _hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", _some_h
 _task = getattr(torch._C, "_current_graph_task_id", lambda: 0)
 
 
-def parts():
+def once(owner, draw):
+    """What `draw()` gives, or what it gave where a forward pass is run again."""
+    return replay.once(_parts(), owner, draw)
+
+
+def _parts():
     """The checkpointed parts that the call is within, as `replay.once` takes them."""
     if torch.compiler.is_compiling():
         return ()
@@ -56,6 +61,6 @@ def _place(frame):
 def _log(owner):
     log = getattr(owner, _LOG, None)
     if log is None:
-        log = Log()
+        log = replay.Log()
         setattr(owner, _LOG, log)
     return log
