@@ -24,6 +24,7 @@ import torch
 
 from keras_dropout._keras import in_stateless_scope
 from keras_dropout.random import thresholds
+from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select
 from keras_dropout.random.threefry import threefry
@@ -67,11 +68,11 @@ def keep_mask(shape, rate, key):
         below = (last - _shift_right(_compiled_numbers(shape, key), 1)) >> 31
         return below.to(torch.int8) != 0
     if not key.is_cpu:
-        return _device_reach(shape, rate, key)
+        return drawn(shape, lambda shape: _device_reach(shape, rate, key))
     if isinstance(rate, torch.Tensor):
-        words = _cpu_words(math.prod(shape), key, np.uint32).astype(np.int64)
-        return torch.from_numpy(words).reshape(shape) >= _threshold(rate, key, 32)
-    return torch.from_numpy(_cpu_reach(math.prod(shape), rate, key).reshape(shape))
+        words = drawn(shape, lambda shape: _cpu_long_words(shape, key))
+        return words >= _threshold(rate, key, 32)
+    return drawn(shape, lambda shape: _cpu_reach(shape, rate, key))
 
 
 def dither(key):
@@ -86,10 +87,7 @@ def uniform(shape, key):
     if torch.compiler.is_compiling():
         words, _ = _compiled_words(math.prod(shape), key)
         return (_shift_right(words, 8).float() * 2.0**-24).reshape(shape)
-    if not key.is_cpu:
-        return torch.rand(shape, generator=_generator(key), device=key.device)
-    words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
-    return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
+    return drawn(shape, lambda shape: _uniform(shape, key))
 
 
 def normal(shape, key, mean=None, stddev=1.0):
@@ -98,16 +96,38 @@ def normal(shape, key, mean=None, stddev=1.0):
     if torch.compiler.is_compiling():
         numbers = _compiled_normals(shape, key)
     elif isinstance(stddev, float):
-        numbers = torch.empty(shape, dtype=torch.float32, device=key.device)
-        return numbers.normal_(mean or 0.0, stddev, generator=_generator(key))
+        return drawn(shape, lambda shape: _normal(shape, key, mean or 0.0, stddev))
     else:
-        numbers = torch.randn(shape, generator=_generator(key), device=key.device)
+        numbers = drawn(shape, lambda shape: _normal(shape, key, 0.0, 1.0))
     learned = isinstance(stddev, torch.Tensor) and stddev.requires_grad
-    numbers = numbers * stddev if learned else numbers.mul_(stddev)
+    numbers = numbers * stddev if learned or is_mapped() else numbers.mul_(stddev)
     return numbers if mean is None else numbers.add_(mean)
 
 
-def _cpu_reach(count, rate, key):
+def _uniform(shape, key):
+    if not key.is_cpu:
+        return torch.rand(shape, generator=_generator(key), device=key.device)
+    words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
+    return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
+
+
+def _normal(shape, key, mean, stddev):
+    numbers = torch.empty(shape, dtype=torch.float32, device=key.device)
+    return numbers.normal_(mean, stddev, generator=_generator(key))
+
+
+def _cpu_reach(shape, rate, key):
+    reached = _numpy_reach(math.prod(shape), rate, key)
+    return torch.from_numpy(reached.reshape(shape))
+
+
+def _cpu_long_words(shape, key):
+    """Random words of 32 bits as int64."""
+    words = _cpu_words(math.prod(shape), key, np.uint32).astype(np.int64)
+    return torch.from_numpy(words.reshape(shape))
+
+
+def _numpy_reach(count, rate, key):
     """True where random bits reach the threshold, from NumPy, which is fast at it."""
     if rate <= 0 or rate >= 1:
         return np.full(count, rate <= 0)

@@ -6,6 +6,7 @@ import torch
 import torch.utils.checkpoint
 
 from keras_dropout.random import replay
+from keras_dropout.random._torch_mapped import outside
 
 _FILE = torch.utils.checkpoint.__file__
 _LOG = "_keras_dropout_log"
@@ -23,7 +24,7 @@ _task = getattr(torch._C, "_current_graph_task_id", lambda: 0)
 
 def once(owner, draw):
     """What `draw()` gives, or what it gave where a forward pass is run again."""
-    return replay.once(_parts(), owner, draw)
+    return replay.once(_parts(), owner, lambda: outside(draw))
 
 
 def _parts():
