@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from keras_dropout import layers, random
+from keras_dropout import layers
 from keras_dropout.layers._base import formulas
 from tests.test_contract import array
 
@@ -45,9 +45,8 @@ def test_dropout_has_the_asked_rate_mean_and_variance(rate, dtype):
 
     y = array(layer(np.ones((1000, 400), "float32"), training=True))
 
-    # The rate of the masks is that of 16 bits, within 2^-17 of the asked one.
-    kept = 1 - round(rate * 65536) / 65536
-    assert abs(kept - (1 - rate)) <= 2**-17
+    # The rate is held in float32, and met as it is held.
+    kept = 1 - float(np.float32(rate))
     assert close_to_mean(y != 0, kept, kept * (1 - kept))
     # The scale is rounded once, to the nearest number of the compute dtype.
     scale = array(ops.cast(1 / kept, layer.compute_dtype))
@@ -91,13 +90,6 @@ def test_rate_zero_is_the_identity():
     x = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
 
     assert np.array_equal(array(layers.Dropout(0.0)(x, training=True)), x)
-
-
-@pytest.mark.parametrize("rate", [1e-4, 0.2, 1 / 3])
-def test_realised_keep_probability_is_within_bound(rate):
-    realised = float(ops.convert_to_numpy(random.keep_probability(rate)))
-
-    assert abs(realised - (1 - rate)) <= 2**-17 + 2**-24
 
 
 @pytest.mark.parametrize(
@@ -155,8 +147,7 @@ def test_mask_is_shared_over_the_right_axes_only(layer, shape, shared):
 def test_channel_masks_have_the_asked_rate(layer):
     y = array(layer(np.ones((2000, 2, 100), "float32"), training=True))
 
-    kept = 1 - round(0.3 * 65536) / 65536
-    assert close_to_mean(y[:, 0] != 0, kept, kept * (1 - kept))
+    assert close_to_mean(y[:, 0] != 0, 0.7, 0.7 * 0.3)
 
 
 def test_spatial_dropout_golden():
@@ -239,13 +230,15 @@ def test_alpha_dropout_does_not_keep_the_mean_of_one_input():
     assert close_to_mean(y, expected, 0.2 * 0.8 * (1.1879436 + 1.2361598) ** 2)
 
 
-def test_alpha_dropout_that_keeps_nothing_gives_the_mean():
-    """The rate is below 1, but not by as much as masks can realise."""
-    layer = layers.AlphaDropout(1.0 - 2**-20, seed=1)
+def test_alpha_dropout_holds_up_to_the_largest_rate_below_one():
+    kept = 2.0**-24
+    layer = layers.AlphaDropout(1 - kept, seed=1)
 
     y = array(layer(np.ones((50, 50), "float32"), training=True))
 
-    assert np.array_equal(y, np.zeros((50, 50)))
+    # One in seven thousand such arrays keeps a unit. The others are a q A.
+    expected = formulas.alpha_slope(kept) * kept * formulas.SELU_SATURATION
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("inputs", [None, [np.ones((2, 3))] * 2, {"x": np.ones(3)}])

@@ -2,7 +2,8 @@
 
 Layers ask for a *key* (the next state of their seed generator) and then for a
 keep mask, uniforms or normals from it. Which generator makes the bits is the
-business of one file a backend. While Monte Carlo samples are drawn, the
+business of one file a backend, and how a rate is met exactly that of
+[thresholds][keras_dropout.random.thresholds]. While Monte Carlo samples are drawn, the
 [sampling context][keras_dropout.random.context] of the calling thread may join
 the samples by a scheme; the layers do not notice.
 """
@@ -13,6 +14,7 @@ import keras
 from keras import ops
 
 from keras_dropout.random import context, schemes
+from keras_dropout.random.context import sample_index as sample_index
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     raise ImportError(
@@ -21,23 +23,26 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     )
 _backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
 
-# Masks are decided by comparing 16 random bits with a threshold. Where bits are dear, a
-# byte is compared, and another only in the one case of 256 in which the first equals
-# the threshold's. So eight places share the other, each an eighth of the mask from the
-# next. With f the share of ties that drop, their decisions correlate by
-# f (1 - f) / (65536 p q): less than 0.00005 for rates from 0.1 to 0.9, and less than
-# 0.0007 for others.
-LEVELS = 65536
-
 
 def next_key(generator):
     """Returns the next key of `generator` and advances it.
 
     A key is the pair (seed, counter) of the generator's state, with the replica
     of a TensorFlow distribution strategy or the rank of `torch.distributed`
-    mixed into it, so that replicas draw different noise from one state.
+    mixed into it, so that replicas draw different noise from one state. A part of a
+    forward pass that is run again gets the keys of its first run.
     """
-    return _backend.next_key(generator)
+    return _backend.once(generator, lambda: _backend.next_key(generator))
+
+
+def once(owner, draw):
+    """What `draw()` gives, or what it gave where a forward pass is run again.
+
+    Args:
+        owner: Whose state it reads, an object that can be hashed.
+        draw: Function that reads the state, and may advance it.
+    """
+    return _backend.once(owner, draw)
 
 
 def plain(number):
@@ -45,23 +50,16 @@ def plain(number):
     return _backend.plain(number)
 
 
-def drop_threshold(rate):
-    """How many of the 65,536 levels of a 16-bit word mean "dropped"."""
-    rate = plain(rate)
-    if isinstance(rate, float):
-        return round(rate * LEVELS)
-    return ops.cast(ops.round(ops.cast(rate, "float32") * LEVELS), "int32")
-
-
 def keep_probability(rate):
-    """The probability with which masks of this `rate` really keep a unit.
+    """The probability with which masks of this `rate` keep a unit: `1 - rate`.
 
-    It is within 2^-17 of `1 - rate`. Dividing by it makes the mean exact.
+    Args:
+        rate: Float or tensor in `[0, 1]`.
     """
-    threshold = drop_threshold(rate)
-    if isinstance(threshold, int):
-        return 1.0 - threshold / LEVELS
-    return 1.0 - ops.cast(threshold, "float32") / LEVELS
+    rate = plain(rate)
+    if isinstance(rate, (int, float)):
+        return 1.0 - rate
+    return 1.0 - ops.cast(rate, "float32")
 
 
 def keep_mask(shape, rate, key, *, per_row=True):
@@ -70,15 +68,48 @@ def keep_mask(shape, rate, key, *, per_row=True):
     Args:
         shape: Shape of the mask. Its first axis counts rows unless `per_row` is
             false; a first axis of 1 means one mask for all rows.
-        rate: Float or scalar tensor in `[0, 1]`. Probability of dropping.
+        rate: Float or tensor in `[0, 1]`, the probability of dropping. A tensor that
+            is no scalar holds a rate a place, and broadcasts to the shape of the mask.
+            No gradient goes through it.
         key: A key of `next_key`.
         per_row: False for masks of weights, which have no row axis.
     """
     arrangement = context.arrangement()
     if arrangement is None:
-        return _backend.keep_mask(shape, drop_threshold(rate), key)
-    threshold = drop_threshold(rate)
-    return schemes.keep_mask(arrangement, _backend, shape, threshold, key, per_row)
+        return _backend.keep_mask(shape, rate, key)
+    return schemes.keep_mask(arrangement, _backend, shape, rate, key, per_row)
+
+
+def relaxed_keep_mask(shape, rate, key, temperature, *, per_row=True):
+    r"""Draws a float32 mask between 0 and 1 that is differentiable in the rate.
+
+    It is the Concrete relaxation of a keep mask: with $u$ uniform on (0, 1)
+
+    $$m = 1 - \sigma\left(\frac{\operatorname{logit} p + \operatorname{logit} u}{t}
+    \right)$$
+
+    which tends to the keep mask of the rate $p$ as the temperature $t$ tends to 0. Its
+    mean is $1 - p$ in this limit and at $p = 1/2$ only.
+
+    Args:
+        shape: Shape of the mask, as in `keep_mask`.
+        rate: Float or tensor in `[0, 1]` that broadcasts to the shape of the mask. At
+            0 all is kept, at 1 all is dropped, and neither has a gradient.
+        key: A key of `next_key`.
+        temperature: Positive float or tensor.
+        per_row: False for masks of weights, which have no row axis.
+
+    Source: Gal, Hron, Kendall, 2017, [Concrete
+    dropout](https://arxiv.org/abs/1705.07832).
+    """
+    u = schemes.inside(uniform(shape, key, per_row=per_row))
+    rate = ops.cast(rate, "float32")
+    # Where a rate is certain its logit is infinite, and the gradient no number.
+    p = ops.clip(rate, 1e-30, 1.0 - 2.0**-24)
+    logits = ops.log(p) - ops.log1p(-p) + ops.log(u) - ops.log1p(-u)
+    kept = ops.sigmoid(-logits / temperature)
+    kept = ops.where(rate <= 0, ops.ones_like(kept), kept)
+    return ops.where(rate >= 1, ops.zeros_like(kept), kept)
 
 
 def uniform(shape, key, *, per_row=True):

@@ -1,9 +1,8 @@
 """Draws on JAX: Threefry-2x32 with 13 rounds, keyed by (seed, counter).
 
 Each number is a function of the key and of its place in the tensor: 32 bits a
-number, of which masks compare the upper 16, so that the probability of keeping is
-within 2^-17 of the one asked for. A seed has 2^32 keys, one a draw, and repeats after
-them; one draw has 2^32 different numbers and repeats within larger tensors.
+number, all of which a mask compares. A seed has 2^32 keys, one a draw, and repeats
+after them; one draw has 2^32 different numbers and repeats within larger tensors.
 
 XLA compiles it into one loop over the elements, which is faster than JAX's own
 generator, and each device of a mesh computes the part that it holds.
@@ -17,6 +16,8 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from keras_dropout.random import thresholds
+from keras_dropout.random._jax_replay import once as once
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
@@ -31,9 +32,15 @@ def plain(rate):
     return rate
 
 
-def keep_mask(shape, threshold, key):
-    """True where 16 random bits reach the threshold."""
-    return _keep_mask(tuple(shape), jnp.asarray(threshold), key)
+def keep_mask(shape, rate, key):
+    """True where 32 random bits reach the threshold of the rate."""
+    return _keep_mask(tuple(shape), jnp.asarray(rate, jnp.float32), key)
+
+
+def dither(key):
+    """A number on [0, 1) that belongs to the key."""
+    word = thresholds.dither(key.astype(jnp.uint32))
+    return (word >> 8).astype(jnp.float32) * 2.0**-24
 
 
 def uniform(shape, key):
@@ -80,13 +87,20 @@ batching.defbroadcasting(_masked)
 
 # Compiled as one call each, so that eager layers do not pay for each operation.
 @functools.partial(jax.jit, static_argnums=0)
-def _keep_mask(shape, threshold, key):
+def _keep_mask(shape, rate, key):
     def draw():
-        return (_words(shape, key) >> 16).astype(jnp.int32) >= threshold
+        # At a rate of 1 the threshold leaves 32 bits, and nothing is kept.
+        return (_words(shape, key) >= _threshold(rate, key)) & (rate < 1)
 
-    if is_cheap_to_fuse(shape):
+    if rate.ndim or is_cheap_to_fuse(shape):
         return draw()
-    return lax.cond(threshold > 0, draw, lambda: jnp.ones(shape, bool))
+    return lax.cond(rate > 0, draw, lambda: jnp.ones(shape, bool))
+
+
+def _threshold(rate, key):
+    high, low, fraction = thresholds.parts(rate, jnp.floor, 16, 16)
+    whole = (high.astype(jnp.uint32) << 16) + low.astype(jnp.uint32)
+    return whole + (dither(key) < fraction)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -1,10 +1,9 @@
 """Draws on TensorFlow: a counter-based generator, keyed by (seed, counter).
 
 Outside XLA it is TensorFlow's own Philox-4x32 with 10 rounds (Salmon et al., 2011),
-the only one that it has a fast kernel of, a byte a decision and one more in the rare
+the only one that it has a fast kernel of, a byte a decision and two more in the rare
 tie. Under `jit_compile=True` XLA compiles that kernel badly on a CPU, so there it is
-Threefry-2x32 with 13 rounds in plain integer operations, 32 bits a decision, of which
-16 count. Both keep with a probability within 2^-17 of the one asked for. A seed has
+Threefry-2x32 with 13 rounds in plain integer operations, 32 bits a decision. A seed has
 2^32 keys, one a draw, and repeats after them; one draw has 2^128 blocks with Philox,
 and 2^32 numbers with Threefry.
 """
@@ -14,6 +13,8 @@ import math
 
 import tensorflow as tf
 
+from keras_dropout.random import thresholds
+from keras_dropout.random._tensorflow_replay import once as once
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
@@ -41,27 +42,38 @@ def plain(rate):
     return rate
 
 
-def keep_mask(shape, threshold, key):
-    """True where 16 random bits reach the threshold."""
-    threshold = tf.convert_to_tensor(threshold, tf.int32)
-    in_xla = _in_xla()
-    count = _count(shape)
-    if not in_xla and isinstance(count, int) and count < _FEW:
-        return _halves_reach(shape, threshold, key)
-    if in_xla and isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape):
-        return _words_reach(shape, threshold, key)
+def keep_mask(shape, rate, key):
+    """True where random bits reach the threshold of the rate."""
+    rate = tf.convert_to_tensor(rate, tf.float32)
+    if _in_xla():
+        at_once = isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape)
+        reach = few_reach = _threefry_reach
+    else:
+        count = _count(shape)
+        at_once = isinstance(count, int) and count < _FEW
+        reach, few_reach = _philox_reach, _long_words_reach
+    if at_once or rate.shape.rank != 0:
+        # At a rate of 1 the threshold leaves its bits, and nothing is kept.
+        return few_reach(shape, rate, key) & (rate < 1)
     return tf.cond(
-        (threshold > 0) & (threshold < 65536),
-        lambda: (_words_reach if in_xla else _reach)(shape, threshold, key),
-        lambda: tf.fill(shape, threshold <= 0),
+        (rate > 0) & (rate < 1),
+        lambda: reach(shape, rate, key),
+        lambda: tf.fill(shape, rate <= 0),
     )
+
+
+def dither(key):
+    """A number on [0, 1) that belongs to the key."""
+    word = thresholds.dither(tf.cast(key, tf.int64)) & 0xFFFFFFFF
+    upper = tf.bitwise.right_shift(word, tf.constant(8, tf.int64))
+    return tf.cast(upper, tf.float32) * 2.0**-24
 
 
 def uniform(shape, key):
     """Float32 uniforms on [0, 1)."""
     shape = tf.convert_to_tensor(shape, tf.int32)
     if _in_xla():
-        return tf.cast(_words(shape, key, 8), tf.float32) * 2.0**-24
+        return _upper(_words(shape, key), 8) * 2.0**-24
     return tf.raw_ops.StatelessRandomUniformV2(
         shape=shape, dtype=tf.float32, **_philox(key)
     )
@@ -72,7 +84,7 @@ def normal(shape, key, mean=None, stddev=1.0):
     shape = tf.convert_to_tensor(shape, tf.int32)
     if _in_xla():
         # The middles of the steps: symmetric about 0, and never at -1 or 1.
-        steps = tf.cast(_words(shape, key, 9), tf.float32) + 0.5
+        steps = _upper(_words(shape, key), 9) + 0.5
         numbers = tf.math.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
     else:
         numbers = tf.raw_ops.StatelessRandomNormalV2(
@@ -135,35 +147,56 @@ def _masked(keep, x):
     return mask(x)
 
 
-def _reach(shape, threshold, key):
+def _philox_reach(shape, rate, key):
+    """A byte a decision, or a half of a word where ties of bytes would be too many."""
+
+    def halves(reach, less):
+        return _tied_reach(shape, rate, key, tf.uint16, tf.uint32, reach, less)
+
     return tf.cond(
-        (threshold >= 256) & (threshold < 65280),
-        lambda: _bytes_reach(shape, threshold, key),
-        lambda: _halves_reach(shape, threshold, key),
+        (rate >= 1 / 256) & (rate < 255 / 256),
+        lambda: _tied_reach(shape, rate, key, tf.uint8, tf.uint16),
+        # Close to 1 the number that none reaches has a bit more, but not the one
+        # below it.
+        lambda: tf.cond(
+            rate < 0.5,
+            lambda: halves(tf.greater_equal, 0),
+            lambda: halves(tf.greater, 1),
+        ),
     )
 
 
-def _bytes_reach(shape, threshold, key):
-    """True where a random byte reaches the threshold, with a second one for ties."""
+def _tied_reach(shape, rate, key, first, second, reach=tf.greater_equal, less=0):
+    """True where a first number reaches the threshold, with a second one for ties.
+
+    Sixteen places, each a sixteenth of the mask from the next, share the second.
+    """
     count = _count(shape)
-    words = _philox_words([9, (count + 31) // 32], key)
-    drawn = tf.reshape(tf.bitcast(words, tf.uint8), [9, -1])
-    first, second = drawn[:8], drawn[8]
-    tie = tf.cast(second < tf.cast(threshold % 256, tf.uint8), tf.uint8)
-    reached = first >= tf.cast(threshold // 256, tf.uint8) + tie
+    each = 32 // first.size
+    words = _philox_words([9, (count + each - 1) // each], key)
+    drawn = tf.reshape(tf.bitcast(words[:8], first), [16, -1])
+    ties = tf.reshape(tf.bitcast(words[8], second), [-1])
+    upper, lower = 8 * first.size, 8 * second.size
+    high, low, _ = thresholds.parts(rate, tf.floor, upper, lower)
+    tie = tf.cast(ties < tf.cast(low, second), first)
+    reached = reach(drawn, tf.cast(high - less, first) + tie)
     return tf.reshape(tf.reshape(reached, [-1])[:count], shape)
 
 
-def _halves_reach(shape, threshold, key):
-    count = _count(shape)
-    words = _philox_words([(count + 1) // 2], key)
-    halves = tf.reshape(tf.bitcast(words, tf.uint16), [-1])
-    halves = tf.reshape(halves[:count], shape)
-    return tf.cast(halves, tf.int32) >= threshold
+def _long_words_reach(shape, rate, key):
+    """True where 64 random bits reach the threshold: the fewest operations."""
+    words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.convert_to_tensor(shape, tf.int32), dtype=tf.uint64, **_philox(key)
+    )
+    return words >= tf.cast(rate * 2.0**64, tf.uint64)
 
 
-def _words_reach(shape, threshold, key):
-    return tf.cast(_words(shape, key, 16), tf.int32) >= threshold
+def _threefry_reach(shape, rate, key):
+    """True where 32 random bits reach the threshold."""
+    high, low, fraction = thresholds.parts(rate, tf.floor, 16, 16)
+    high = tf.bitwise.left_shift(tf.cast(high, tf.uint32), tf.constant(16, tf.uint32))
+    whole = high + tf.cast(low, tf.uint32)
+    return _words(shape, key) >= whole + tf.cast(dither(key) < fraction, tf.uint32)
 
 
 def _count(shape):
@@ -186,12 +219,18 @@ def _philox(key):
     return {"key": key, "counter": tf.zeros([2], tf.uint64), "alg": _PHILOX}
 
 
-def _words(shape, key, drop):
-    """One random word for each place of the shape, without its lowest bits."""
+def _words(shape, key):
+    """One random 32-bit word for each place of the shape."""
     place = tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32)
     key = tf.cast(key, tf.uint32)
     words, _ = threefry(key, place, tf.zeros_like(place), _rotate)
-    return tf.reshape(tf.bitwise.right_shift(words, tf.cast(drop, tf.uint32)), shape)
+    return tf.reshape(words, shape)
+
+
+def _upper(words, drop):
+    """Words without their lowest bits, as float32."""
+    upper = tf.bitwise.right_shift(words, tf.constant(drop, tf.uint32))
+    return tf.cast(upper, tf.float32)
 
 
 def _rotate(words, bits):

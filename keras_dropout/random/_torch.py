@@ -9,21 +9,26 @@
 
 Each is seeded by a hash of the key (NumPy's `SeedSequence`): SFC64 by 128 bits, other
 devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred thousand
-draws of normals about one pair is equal. Masks compare 16 bits a decision, so the
-probability of keeping is within 2^-17 of the one asked for. A seed has 2^32 keys, one
-a draw, and repeats after them.
+draws of normals about one pair is equal. A seed has 2^32 keys, one a draw, and repeats
+after them.
+
+Where bits are dear, two decisions come from one word of 32: from the word, and from its
+halves exchanged. Only if the upper half ties with the threshold's does the lower one
+count, so the two correlate by less than 2^-16.
 """
 
-import inspect
 import math
 
 import numpy as np
 import torch
 
 from keras_dropout._keras import in_stateless_scope
+from keras_dropout.random import thresholds
+from keras_dropout.random._torch_mapped import drawn, is_mapped
+from keras_dropout.random._torch_replay import once as once
+from keras_dropout.random._torch_select import select as select
 from keras_dropout.random.threefry import threefry
 
-_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 # Below this many elements the call costs more than the loop.
 _FEW = 4096
 
@@ -53,20 +58,28 @@ def plain(rate):
     return rate.item() if known else rate
 
 
-def keep_mask(shape, threshold, key):
-    """True where 16 random bits reach the threshold."""
+def keep_mask(shape, rate, key):
+    """True where random bits reach the threshold of the rate."""
+    if isinstance(rate, torch.Tensor):
+        rate = plain(rate.detach())
     if torch.compiler.is_compiling():
         # The sign of a difference: loops over Booleans are compiled into slow ones.
-        below = (threshold - 1 - _compiled_halves(shape, key)) >> 31
+        last = (_threshold(rate, key, 31) - 1).to(torch.int32)
+        below = (last - _shift_right(_compiled_numbers(shape, key), 1)) >> 31
         return below.to(torch.int8) != 0
     if not key.is_cpu:
-        # At 65536 the difference leaves 16 bits, and nothing is kept.
-        halves = _device_halves(shape, key)
-        return (halves >= threshold - 32768) & (threshold < 65536)
-    threshold = int(threshold)
-    if threshold in (0, 65536):
-        return torch.full(shape, threshold == 0)
-    return torch.from_numpy(_cpu_reach(math.prod(shape), threshold, key).reshape(shape))
+        return drawn(shape, lambda shape: _device_reach(shape, rate, key))
+    if isinstance(rate, torch.Tensor):
+        words = drawn(shape, lambda shape: _cpu_long_words(shape, key))
+        return words >= _threshold(rate, key, 32)
+    return drawn(shape, lambda shape: _cpu_reach(shape, rate, key))
+
+
+def dither(key):
+    """A number on [0, 1) that belongs to the key."""
+    known = key.is_cpu and not torch.compiler.is_compiling()
+    word = thresholds.dither(key.tolist() if known else key.long()) & 0xFFFFFFFF
+    return (word >> 8) * 2.0**-24
 
 
 def uniform(shape, key):
@@ -74,10 +87,7 @@ def uniform(shape, key):
     if torch.compiler.is_compiling():
         words, _ = _compiled_words(math.prod(shape), key)
         return (_shift_right(words, 8).float() * 2.0**-24).reshape(shape)
-    if not key.is_cpu:
-        return torch.rand(shape, generator=_generator(key), device=key.device)
-    words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
-    return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
+    return drawn(shape, lambda shape: _uniform(shape, key))
 
 
 def normal(shape, key, mean=None, stddev=1.0):
@@ -86,106 +96,73 @@ def normal(shape, key, mean=None, stddev=1.0):
     if torch.compiler.is_compiling():
         numbers = _compiled_normals(shape, key)
     elif isinstance(stddev, float):
-        numbers = torch.empty(shape, dtype=torch.float32, device=key.device)
-        return numbers.normal_(mean or 0.0, stddev, generator=_generator(key))
+        return drawn(shape, lambda shape: _normal(shape, key, mean or 0.0, stddev))
     else:
-        numbers = torch.randn(shape, generator=_generator(key), device=key.device)
+        numbers = drawn(shape, lambda shape: _normal(shape, key, 0.0, 1.0))
     learned = isinstance(stddev, torch.Tensor) and stddev.requires_grad
-    numbers = numbers * stddev if learned else numbers.mul_(stddev)
+    numbers = numbers * stddev if learned or is_mapped() else numbers.mul_(stddev)
     return numbers if mean is None else numbers.add_(mean)
 
 
-def select(keep, x, scale=None):
-    """`scale * x` where kept and 0 elsewhere."""
-    if isinstance(scale, torch.Tensor) and scale.requires_grad:
-        x, scale = x * scale, None
-    compiling = torch.compiler.is_compiling()
-    if (
-        not x.is_cpu
-        or x.numel() < _FEW
-        or not x.is_floating_point()
-        or not _widens_to(keep.shape, x.shape)
-        # Compiled, integers of 16 bits are slow, and a shared mask is easy to predict.
-        or (compiling and x.dtype.itemsize == 2 and keep.shape != x.shape)
-    ):
-        x = x if scale is None else x * scale
-        return torch.where(keep, x, 0.0)
-    # Bytes, since compiled loops over Booleans are slow ones.
-    ones = keep.to(torch.int8) if compiling else keep.view(torch.int8)
-    return _Select.apply(x, ones, scale)
+def _uniform(shape, key):
+    if not key.is_cpu:
+        return torch.rand(shape, generator=_generator(key), device=key.device)
+    words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
+    return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
 
 
-def _widens_to(shape, other):
-    """Whether broadcasting gives `other`. PyTorch's own test may outlast the mask."""
-    return shape == other or torch.broadcast_shapes(shape, other) == other
+def _normal(shape, key, mean, stddev):
+    numbers = torch.empty(shape, dtype=torch.float32, device=key.device)
+    return numbers.normal_(mean, stddev, generator=_generator(key))
 
 
-class _Select(torch.autograd.Function):
-    """A selection by integers, which keeps one byte an element for later.
-
-    The bits of a number, read as an integer and multiplied by 1 or 0, are those of the
-    number or of zero, whatever they stand for, NaN too. On a CPU `torch.where` is a
-    loop with a branch, taken at random: more than ten times slower than the
-    multiplication. Compiled, it would keep Booleans, which are slow to load.
-    """
-
-    @staticmethod
-    def forward(x, ones, scale):
-        return _selected(x, ones, scale)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, ones, ctx.scale = inputs
-        ctx.save_for_backward(ones)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (ones,) = ctx.saved_tensors
-        # `apply` costs more than it does, and is for gradients of gradients.
-        select = _Select.apply if torch.is_grad_enabled() else _selected
-        return select(gradient, ones, ctx.scale), None, None
-
-    @staticmethod
-    def vmap(info, in_dims, x, ones, scale):
-        if in_dims[0] is None:
-            x = x.expand(info.batch_size, *x.shape)
-        else:
-            x = x.movedim(in_dims[0], 0)
-
-        def lead(tensor, axis):
-            if axis is None:
-                return tensor
-            between = (1,) * (x.ndim - tensor.ndim)
-            tensor = tensor.movedim(axis, 0)
-            return tensor.reshape(info.batch_size, *between, *tensor.shape[1:])
-
-        return _Select.apply(x, lead(ones, in_dims[1]), lead(scale, in_dims[2])), 0
+def _cpu_reach(shape, rate, key):
+    reached = _numpy_reach(math.prod(shape), rate, key)
+    return torch.from_numpy(reached.reshape(shape))
 
 
-# PyTorch asks for it in each call; Python would find it out anew each time.
-_Select.forward.__signature__ = inspect.signature(_Select.forward)
+def _cpu_long_words(shape, key):
+    """Random words of 32 bits as int64."""
+    words = _cpu_words(math.prod(shape), key, np.uint32).astype(np.int64)
+    return torch.from_numpy(words.reshape(shape))
 
 
-def _selected(x, ones, scale):
-    if torch.compiler.is_compiling() and x.dtype.itemsize == 2:
-        # As float32, which the compiled loop is in anyway.
-        return _selected(x.float(), ones, scale).to(x.dtype)
-    integers = _INTEGERS[x.dtype.itemsize]
-    ones = ones.to(integers)
-    times = ones.mul_ if ones.shape == x.shape else ones.mul
-    kept = times(x.view(integers)).view(x.dtype)
-    return kept if scale is None else kept.mul_(scale)
-
-
-def _cpu_reach(count, threshold, key):
+def _numpy_reach(count, rate, key):
     """True where random bits reach the threshold, from NumPy, which is fast at it."""
-    if count < _FEW or not 256 <= threshold < 65280:
-        return _cpu_words(count, key, np.uint16) >= threshold
-    high, low = divmod(threshold, 256)
-    drawn = _cpu_words(9 * -(-count // 8), key, np.uint8).reshape(9, -1)
-    first, second = drawn[:8], drawn[8]
-    reached = first >= np.uint8(high) + (second < low).view(np.uint8)
+    if rate <= 0 or rate >= 1:
+        return np.full(count, rate <= 0)
+    if not 1 / 256 <= rate < 255 / 256:
+        return _cpu_tied(count, rate, key, np.uint16, np.uint32)
+    if count < _FEW:
+        return _cpu_words(count, key, np.uint32) >= np.uint32(rate * 2.0**32)
+    return _cpu_tied(count, rate, key, np.uint8, np.uint16)
+
+
+def _cpu_tied(count, rate, key, first, second):
+    """True where a first number reaches the threshold, with a second one for ties.
+
+    Sixteen places, each a sixteenth of the mask from the next, share the second.
+    """
+    words = _cpu_words(18 * -(-count // 16), key, first).reshape(18, -1)
+    drawn, ties = words[:16], words[16:].reshape(-1).view(second)
+    upper, lower = 8 * np.dtype(first).itemsize, 8 * np.dtype(second).itemsize
+    high, low, _ = thresholds.parts(rate, math.floor, upper, lower)
+    tie = (ties < second(low)).view(np.uint8).astype(first, copy=False)
+    # Close to 1 the number that none reaches has a bit more, but not the one below it.
+    reach, least = (np.greater_equal, high) if rate < 0.5 else (np.greater, high - 1)
+    reached = reach(drawn, first(least) + tie)
     return reached.reshape(-1)[:count]
+
+
+def _threshold(rate, key, bits):
+    """How many of the numbers of so many bits are dropped: an integer or int64."""
+    if isinstance(rate, torch.Tensor):
+        high, low, fraction = thresholds.parts(rate.float(), torch.floor, bits - 16, 16)
+        whole = high.long() * 65536 + low.long()
+    else:
+        high, low, fraction = thresholds.parts(float(rate), math.floor, bits - 16, 16)
+        whole = high * 65536 + low
+    return whole + (dither(key) < fraction)
 
 
 def _cpu_words(count, key, dtype):
@@ -195,13 +172,18 @@ def _cpu_words(count, key, dtype):
     return words.view(dtype)[:count]
 
 
-def _device_halves(shape, key):
-    """Random 16-bit words, from the device's own generator."""
+def _device_reach(shape, rate, key):
+    """True where bits of the device's own generator reach the threshold."""
     count = math.prod(shape)
     words = torch.empty((count + 3) // 4, dtype=torch.int64, device=key.device)
     # From the least number on: all 64 bits of each word are random.
     words.random_(-(1 << 63), None, generator=_generator(key))
-    return words.view(torch.int16)[:count].reshape(shape)
+    words = words.view(torch.int32)
+    numbers = torch.stack([words, _rotate(words, 16)]).reshape(-1)
+    rate = torch.as_tensor(rate, device=key.device)
+    # Numbers with a sign. At a rate of 1 the threshold leaves their bits.
+    least = (_threshold(rate, key, 32) - (1 << 31)).clamp(max=(1 << 31) - 1)
+    return (numbers[:count].reshape(shape) >= least.int()) & (rate < 1)
 
 
 def _seeds(key):
@@ -224,12 +206,12 @@ def _rank():
     return 0
 
 
-def _compiled_halves(shape, key):
-    """Random 16-bit numbers, four from each pair of words, a quarter apart."""
+def _compiled_numbers(shape, key):
+    """Random 32-bit numbers, four from each pair of words, a quarter apart."""
     count = math.prod(shape)
     words = _compiled_words(-(-count // 4), key)
-    halves = [half for w in words for half in (w & 0xFFFF, _shift_right(w, 16))]
-    return torch.stack(halves).reshape(-1)[:count].reshape(shape)
+    numbers = [number for word in words for number in (word, _rotate(word, 16))]
+    return torch.stack(numbers).reshape(-1)[:count].reshape(shape)
 
 
 def _compiled_normals(shape, key):

@@ -8,6 +8,8 @@ import contextlib
 import dataclasses
 import threading
 
+from keras import ops
+
 from keras_dropout.random.schemes import Arrangement
 
 _thread = threading.local()
@@ -56,6 +58,24 @@ def arrangement():
     """The arrangement of the samples that the calling thread draws, or None."""
     context = getattr(_thread, "context", None)
     return None if context is None else context.arrangement
+
+
+def sample_index(rows):
+    """The sample that each row of a tensor belongs to, or None outside of sampling.
+
+    Args:
+        rows: How many rows the tensor at hand has, those of all samples, an integer or
+            a scalar tensor. Layers may have folded other axes into them.
+
+    Returns:
+        An int32 tensor of shape `(rows,)`, which counts from the first sample of the
+        whole prediction, not of one call.
+    """
+    now = arrangement()
+    if now is None:
+        return None
+    first = ops.cast(now.first, "int32")
+    return first + ops.cast(ops.arange(rows) // (rows // now.samples), "int32")
 
 
 def number(instance, name):

@@ -21,7 +21,6 @@ from keras_dropout.random import counter
 
 SCHEMES = ("independent", "shared", "antithetic", "stratified")
 
-_LEVELS = 65536
 # The largest float32 below 1 on the grid that uniforms are drawn from.
 _TOP = 1.0 - 2.0**-24
 
@@ -74,18 +73,25 @@ class Arrangement:
         return self.places.axis(shape) if per_row else None
 
 
-def keep_mask(arrangement, backend, shape, threshold, key, per_row):
-    """Keep masks for all samples, joined by the scheme."""
+def keep_mask(arrangement, backend, shape, rate, key, per_row):
+    """Keep masks for all samples, joined by the scheme.
+
+    A joined mask compares uniforms, of 24 bits. What a rate is finer the key decides,
+    so that over all keys the probability is exact.
+    """
     axis = arrangement.row_axis(shape, per_row)
     if arrangement.scheme == "independent":
         return _independent(
             arrangement,
-            lambda size: backend.keep_mask(size, threshold, key),
+            lambda size: backend.keep_mask(size, rate, key),
             shape,
             axis,
         )
     numbers = _uniform(arrangement, backend, shape, key, axis)
-    return ops.cast(ops.floor(numbers * _LEVELS), "int32") >= threshold
+    levels = ops.cast(rate, "float32") * 2.0**24
+    whole = ops.floor(levels)
+    above = ops.cast(backend.dither(key) < levels - whole, "float32")
+    return numbers >= (whole + above) * 2.0**-24
 
 
 def uniform(arrangement, backend, shape, key, per_row):
@@ -106,9 +112,15 @@ def normal(arrangement, backend, shape, key, per_row):
     if arrangement.scheme == "antithetic":
         return _antithetic(arrangement, draw, lambda z: -z, shape)
     numbers = _uniform(arrangement, backend, shape, key, axis)
-    # To the middle of the grid's cells: a normal is finite at both ends.
-    inner = ops.floor(numbers * 2.0**23) * 2.0**-23 + 2.0**-24
-    return np.float32(np.sqrt(2.0)) * ops.erfinv(2.0 * inner - 1.0)
+    return np.float32(np.sqrt(2.0)) * ops.erfinv(2.0 * inside(numbers) - 1.0)
+
+
+def inside(numbers):
+    """Uniforms on (0, 1) of those on [0, 1): the middles of 2^23 equal cells.
+
+    Logarithms and quantiles are finite at both ends, which are mirror images.
+    """
+    return ops.floor(numbers * 2.0**23) * 2.0**-23 + 2.0**-24
 
 
 def _uniform(arrangement, backend, shape, key, axis):

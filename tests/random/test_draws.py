@@ -43,7 +43,7 @@ def test_masks_keep_the_share_that_is_scaled_by(rate):
     rate = ops.convert_to_tensor(np.float32(rate))
     kept = float(random.keep_probability(rate))
 
-    assert abs(kept - (1 - float(rate))) <= 2**-17
+    assert kept == 1 - rate
     assert near(mask(rate, shape=(2048, 2048)), kept, kept * (1 - kept))
 
 
@@ -278,6 +278,68 @@ class TestOnTorch:
 
         expected = torch.where(keep[:, None], 2 * x.movedim(1, 0), 0.0)
         assert torch.equal(mapped, expected)
+
+    @pytest.mark.parametrize("size", [40, 6000])
+    @pytest.mark.parametrize("randomness", ["error", "same", "different"])
+    @pytest.mark.parametrize(
+        "build",
+        [
+            lambda: kd.layers.Dropout(0.5, seed=1),
+            lambda: kd.layers.GaussianDropout(0.5, seed=1),
+            lambda: kd.layers.GaussianNoise(0.5, seed=1),
+            lambda: kd.layers.UOut(0.5, seed=1),
+        ],
+        ids=["masks", "normals", "additive", "uniforms"],
+    )
+    def test_layers_may_be_mapped(self, build, randomness, size):
+        import torch
+
+        layer, x = build(), torch.ones(3, 2, size)
+
+        mapped = torch.func.vmap(
+            lambda x: layer(x, training=True), randomness=randomness
+        )(x)
+
+        assert mapped.shape == x.shape
+        same = [torch.equal(mapped[0], mapped[at]) for at in (1, 2)]
+        assert same == [randomness != "different"] * 2
+        assert not torch.equal(mapped[:, 0], mapped[:, 1])
+        assert int(layer.seed_generator.state[1]) == 1
+        alone = build()(x[0], training=True)
+        assert torch.equal(mapped[0], alone) or randomness == "different"
+
+    def test_mapped_gradients_and_maps_of_maps_see_the_noise(self):
+        import torch
+
+        rate = kd.schedules.Linear(0.5, 0.6, steps=1)
+        layer = kd.layers.Dropout(rate, seed=1)
+
+        def value(x):
+            y = layer(x, training=True)
+            return y.sum(), y
+
+        x = torch.ones(2, 3, 5000)
+        gradient, (_, y) = torch.func.vmap(
+            torch.func.vmap(
+                torch.func.grad_and_value(value, has_aux=True), randomness="different"
+            ),
+            randomness="different",
+        )(x)
+
+        assert torch.equal(gradient, y)
+        assert int(layer.noise_state.step) == 1
+        for first, second in zip(y.reshape(6, -1), y.reshape(6, -1)[1:], strict=False):
+            assert near((first == second).float(), 0.5, 0.25)
+
+    def test_a_rate_a_place_may_be_mapped(self):
+        import torch
+
+        rates = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+        k = key()
+
+        kept = torch.func.vmap(lambda rate: random.keep_mask((9, 2), rate, k))(rates)
+
+        assert torch.equal(kept, (rates == 0)[:, None].expand(2, 9, 2))
 
     def test_a_learned_scale_gets_its_gradient(self):
         import torch

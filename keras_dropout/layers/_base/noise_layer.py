@@ -128,7 +128,11 @@ class NoiseLayer(keras.layers.Layer):
         """Counts one training step, for schedules. Drawing a sample is none."""
         step = self.noise_state.step
         if step is not None and training and not context.is_active():
-            step.assign(step + 1)
+            random.once(self.noise_state, self._advance)
+
+    def _advance(self):
+        step = self.noise_state.step
+        step.assign(step + 1)
 
     def load_own_variables(self, store):
         """Takes over weights from a file. Those of learned values are checked."""

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dropout import _away
+from keras_dropout import _away, random
 from keras_dropout._validation import invalid
 from keras_dropout.schedules import Schedule
 
@@ -150,7 +150,12 @@ class Scheduled(Source):
         return self.schedule.value(ops.convert_to_numpy(_away.read(self.step)))
 
     def tensor(self):
-        return ops.cast(self.schedule(ops.convert_to_tensor(self.step)), "float32")
+        step = random.once(self, self._count)
+        return ops.cast(self.schedule(step), "float32")
+
+    def _count(self):
+        """The training step, a copy: on PyTorch the variable changes in place."""
+        return ops.copy(ops.convert_to_tensor(self.step))
 
     def assign(self, value):
         raise TypeError(no_change(self, value))
