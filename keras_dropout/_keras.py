@@ -17,6 +17,7 @@ import: each function says what happens without it, and
 | `Functional`, `_nodes_by_depth`, ... | the graph of a model | the model runs whole |
 | `Softmax`, `Sigmoid`, `Cast`, ... of `ops` | what a graph ends in | seen in values |
 | `Variable._value` | a donated value must not be made up anew | `value` |
+| `Model._jax_state`, ... | what JAX trainers have taken out | wait, then an error |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
 | `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
@@ -25,10 +26,10 @@ import: each function says what happens without it, and
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
-Two more are overridden, since Keras calls them: `Layer._track_variables` (in
-`layers/_base/noise_layer.py`) and `MultiHeadAttention._compute_attention` (in
-`layers/tokens/attention.py`). The latter's `_kernel_constraint` is named in
-`constraints/incoming.py`.
+Three more are overridden, since Keras calls them: `Layer._track_variables` (in
+`layers/_base/noise_layer.py`), `Model._get_jax_state` (in `sampling/lending.py`) and
+`MultiHeadAttention._compute_attention` (in `layers/tokens/attention.py`). The latter's
+`_kernel_constraint` is named in `constraints/incoming.py`.
 """
 
 import contextlib
@@ -338,6 +339,38 @@ def value_now(variable):
     """The value of a variable, or None while a JAX trainer has taken it away."""
     # `value` would make up a placeholder for one that is away.
     return variable._value if hasattr(variable, "_value") else variable.value
+
+
+def is_taken(variable):
+    """Whether a JAX trainer has taken the value of a variable that had one."""
+    uninitialized = getattr(variable, "_initializer", None) is not None
+    return value_now(variable) is None and not uninitialized
+
+
+def is_ahead(model):
+    """Whether a JAX trainer holds later values than a model's variables."""
+    return not getattr(model, "_jax_state_synced", True)
+
+
+def mark_as_synced(model):
+    """Tells a JAX trainer that the variables of its model have all values."""
+    model._jax_state_synced = True
+
+
+def taken_by(model):
+    """The values that a JAX trainer holds, by the id of the variable."""
+    state = getattr(model, "_jax_state", None) or {}
+    taken = {}
+    for name in ("trainable_variables", "non_trainable_variables"):
+        # A trainer that gave nothing away has no state, or none of one kind.
+        pairs = zip(getattr(model, name), state.get(name) or (), strict=False)
+        taken.update((id(variable), value) for variable, value in pairs)
+    return taken
+
+
+def bring_back(model):
+    """Puts what a JAX trainer holds back into a model, as `Callback.model` does."""
+    model.jax_state_sync()
 
 
 def batches_counted(optimizer):

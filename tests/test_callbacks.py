@@ -1,6 +1,8 @@
 """The callbacks: they assign per step and per epoch, and record what holds."""
 
 import csv
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -246,3 +248,174 @@ def test_logs_two_layers_of_one_name_apart():
     history = model.fit(x, y, callbacks=[logger], verbose=0).history
 
     assert (history["rate/drop"], history["rate/drop_1"]) == ([0.25], [0.75])
+
+
+def test_logs_nothing_where_nobody_takes_logs():
+    logger = RateLogger()
+    logger.set_model(probe_model())
+
+    logger.on_train_begin()
+    logger.on_epoch_end(0, None)
+    logger.on_epoch_end(0)
+
+
+def test_logs_every_live_number_of_a_layer():
+    model = keras.Sequential([keras.Input((2,)), layers.GaussianNoise(0.25, name="n")])
+    model.compile("sgd", "mse")
+    logger, logs = RateLogger(), {}
+    logger.set_model(model)
+
+    logger.on_train_begin()
+    logger.on_epoch_end(0, logs)
+
+    assert logs == {"stddev/n": 0.25}
+
+
+@pytest.mark.parametrize(
+    "callback", [RateLogger, lambda **k: RateScheduler(LINEAR, **k)]
+)
+def test_refuses_an_empty_pick(callback):
+    with pytest.raises(ValueError, match="`layers`"):
+        callback(layers=[])
+
+
+def test_sets_rates_where_assertions_are_off():
+    script = (
+        "import numpy as np\n"
+        "from tests.test_callbacks import *\n"
+        "if __debug__: raise SystemExit('assertions are on')\n"
+        "rates = fit(probe_model(), RateScheduler(LINEAR))\n"
+        "if rates != TRAJECTORY: raise SystemExit(str(rates))\n"
+    )
+
+    subprocess.run([sys.executable, "-O", "-c", script], check=True)
+
+
+class Calls(keras.callbacks.Callback):
+    """Calls functions of the batch, which close over the model as users' do."""
+
+    def __init__(self, begin=None, end=None):
+        super().__init__()
+        self.begin, self.end = begin, end
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.begin is not None:
+            self.begin(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.end is not None:
+            self.end(batch)
+
+
+@pytest.mark.parametrize("moment", ["begin", "end"])
+def test_a_rate_that_a_users_callback_assigns_holds(moment):
+    """The callback closes over the layer; on JAX the trainer has its values."""
+    model, seen = probe_model(), []
+    probe = model.get_layer("probe")
+
+    def assign(batch):
+        seen.append(probe.rate)
+        probe.rate = (batch + 1) / 8
+
+    rates = fit(model, Calls(**{moment: assign}), epochs=2, batches=4)
+
+    if moment == "begin":
+        assert rates == [0.125, 0.25, 0.375, 0.5] * 2
+        assert seen == [0, 0.125, 0.25, 0.375, 0.5, 0.125, 0.25, 0.375]
+    else:
+        assert rates == [0, 0.125, 0.25, 0.375, 0.5, 0.125, 0.25, 0.375]
+        assert seen == rates
+    assert probe.rate == 0.5
+
+
+def test_a_rate_that_is_assigned_now_and_then_holds_until_the_next():
+    model = probe_model()
+    probe = model.get_layer("probe")
+
+    def assign(batch):
+        if batch % 3 == 1:
+            probe.rate = (batch + 1) / 8
+
+    rates = fit(model, Calls(end=assign), epochs=1, batches=8)
+
+    assert rates == [0, 0, 0.25, 0.25, 0.25, 0.625, 0.625, 0.625]
+
+
+def test_a_seed_that_a_callback_sets_holds():
+    model = keras.Sequential(
+        [keras.Input((64,)), layers.Dropout(0.5), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mae")
+    x, y = np.random.default_rng(0).normal(size=(6, 64)), np.ones((6, 1))
+    losses = Losses()
+    calls = Calls(begin=lambda batch: kd.reseed(model, 3))
+
+    # All batches are equal, so only the masks can make the losses differ.
+    x[:] = x[0]
+    options = {"batch_size": 2, "epochs": 2, "verbose": 0}
+    model.fit(x, y, callbacks=[calls, losses], **options)
+
+    assert np.ptp(losses.of_steps) < 1e-4
+
+
+def dropped(inner=None):
+    """A model that was trained for a step, with dropout in a model within."""
+    inner = inner or keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(8), layers.Dropout(0.5)], name="inner"
+    )
+    model = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model, inner
+
+
+def test_samples_a_model_within_a_callback_that_closes_over_it():
+    """The model, a model within it, and a `MonteCarlo` around it."""
+    model, inner = dropped()
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+    y = x.sum(axis=1, keepdims=True)
+    server = kd.MonteCarlo(model, samples=4, seed=0)
+    found, expected = [], []
+
+    def sample(of):
+        return kd.mc_predict(of, x, samples=4, seed=0).mean
+
+    def closing_over(batch):
+        found.append([sample(model), sample(inner)])
+        assert np.isfinite(server.predict(x, verbose=0)["mean"]).all()
+
+    class Asking(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            expected.append([sample(self.model), sample(self.model.layers[0])])
+
+    callbacks = [Calls(end=closing_over), Asking()]
+    history = model.fit(x, y, batch_size=2, epochs=4, verbose=0, callbacks=callbacks)
+
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    for ours, theirs in zip(found, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(found[0][0], found[1][0])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="values stay in place")
+@pytest.mark.parametrize("use", ["sample", "assign", "read"])
+def test_a_data_source_that_uses_the_model_is_told_at_once(use):
+    model, inner = dropped()
+    x, y = np.ones((2, 4), "float32"), np.ones((2, 1), "float32")
+
+    class Source(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            # Keras asks for the first before there is a step.
+            if index and use == "sample":
+                kd.mc_predict(model, x, samples=2)
+            elif index and use == "assign":
+                inner.layers[-1].rate = 0.25
+            elif index:
+                assert inner.layers[-1].rate == 0.5
+            return x, y
+
+    with pytest.raises(RuntimeError, match="data source"):
+        model.fit(Source(), shuffle=False, verbose=0)

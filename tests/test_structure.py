@@ -15,6 +15,7 @@ LEVELS = {
     "_validation": 0,
     "_registration": 0,
     "_keras": 0,
+    "_away": 1,
     "_model": 1,
     "random": 2,
     "schedules": 2,

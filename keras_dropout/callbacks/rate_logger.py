@@ -55,6 +55,8 @@ class RateLogger(keras.callbacks.Callback):
             self._watched[name] = layer
 
     def on_epoch_end(self, epoch, logs=None):
+        # Callers of their own may give none.
+        logs = {} if logs is None else logs
         for name, layer in self._watched.items():
             for attribute, value in rates(layer).items():
                 logs[f"{attribute}/{name}"] = value

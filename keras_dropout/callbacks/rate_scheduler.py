@@ -97,9 +97,6 @@ class RateScheduler(keras.callbacks.Callback):
         value = float(ops.convert_to_numpy(value))
         if value == self._assigned:
             return
-        # On JAX the state is out of the model during an epoch. Asking for `self.model`
-        # brings it back, and has the trainer take it up again after we assign.
-        assert self.model is not None
         for layer in self._targets:
             setattr(layer, self.attribute, value)
         self._assigned = value

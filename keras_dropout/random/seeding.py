@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_dropout import _keras, _model, _validation
+from keras_dropout import _away, _keras, _model, _validation
 
 
 def reseed(model, seed):
@@ -36,5 +36,5 @@ def reseed(model, seed):
         raise TypeError(_validation.invalid("seed", "an integer in [0, 2**31)", seed))
     for place, generator in enumerate(_model.seed_generators(model)):
         words = np.random.SeedSequence([int(seed), place]).generate_state(1)
-        generator.state.assign(np.array([words[0] >> 1, 0], "int32"))
+        _away.assign(generator.state, np.array([words[0] >> 1, 0], "int32"))
         _keras.set_initial_seed(generator, int(words[0] >> 1))

@@ -8,6 +8,7 @@ from keras_dropout._registration import registered
 from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import inputs, loop, noise
+from keras_dropout.sampling.lending import Lender
 from keras_dropout.sampling.meeting import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
@@ -15,7 +16,7 @@ from keras_dropout.uncertainty import pooling, statistics
 
 
 @registered
-class MonteCarlo(keras.Model):
+class MonteCarlo(Lender, keras.Model):
     r"""Any model, with its mean prediction and uncertainty as outputs.
 
     A Keras model like others: `predict`, `save`, `export`. It shares the weights of

@@ -1,67 +1,96 @@
 """Holds a model's weights still while it is sampled.
 
 On JAX, Keras's `fit` and `predict` take the values out of a model's variables and give
-their memory away, until they are done. A thread that samples the model meanwhile finds
-nothing there, or sees it vanish. Other backends leave the values where they are.
+their memory away (they *donate* it). A thread that samples the model meanwhile finds
+nothing there, or sees it vanish. It may also wait for ever: a call of a compiled
+function claims its arguments one after the other, and a donation waits until nobody
+else claims the same. Of two threads that claim the same weights in different orders,
+each waits for the other. So where there are other threads, samples are drawn with
+copies, which are made one weight at a time and which nobody donates. Other backends
+leave the values where they are.
 """
 
+import threading
 import time
+import weakref
 
 import keras
 
-from keras_dropout import _keras
+from keras_dropout import _away
 
-# Seconds to wait for weights that another thread has taken.
-_PATIENCE = 60.0
 # What JAX raises for an array whose memory was given away, by where it finds out.
 _GONE = (RuntimeError, ValueError)
+# Copies by the id of what was copied, as long as that lives.
+_copied = {}
 
 
 def held(models, function, *arguments):
     """`function(*arguments)`, with the values that the models' variables have now.
 
-    If another thread takes them away meanwhile, it starts again with copies of them.
-
     Raises:
         RuntimeError: Another thread keeps the weights for too long.
     """
-    if keras.backend.backend() != "jax":
+    if not _away.is_possible():
         return function(*arguments)
     variables = [variable for model in models for variable in model.variables]
-    values = _values(variables)
-    if any(value is None for value in values):
-        values = _copies(variables)
-    scope = keras.StatelessScope(zip(variables, values, strict=True))
+    if not is_alone():
+        return _with(variables, copies(variables), function, arguments)
+    values = _away.values(variables)
     try:
-        with scope:
-            return function(*arguments)
+        return _with(variables, values, function, arguments)
     except _GONE:
+        # A thread that Python does not know of.
         if not any(value.is_deleted() for value in values):
             raise
-    with keras.StatelessScope(zip(variables, _copies(variables), strict=True)):
-        return function(*arguments)
+    return _with(variables, copies(variables), function, arguments)
 
 
-def _values(variables):
-    return [_keras.value_now(variable) for variable in variables]
+def is_alone():
+    """Whether no other thread runs that could train the model or predict with it."""
+    return threading.active_count() == 1
 
 
-def _copies(variables):
-    """Copies of all values, which nobody else can take, once all are there."""
-    import jax
+def copies(variables, *, kept=True):
+    """Copies of all values, which no other thread can take.
 
-    end = time.monotonic() + _PATIENCE
+    Args:
+        variables: Keras variables.
+        kept: Whether the copies may be those that other threads sample with. They
+            stay until training, or Keras's `predict`, puts other values in the place
+            of those that were copied.
+
+    Raises:
+        RuntimeError: Another thread keeps the values for too long.
+    """
+    end = time.monotonic() + _away.PATIENCE
     while time.monotonic() < end:
-        values = _values(variables)
-        if all(value is not None for value in values):
+        values = _away.now(variables)
+        if not any(value is None or value.is_deleted() for value in values):
             try:
-                return jax.block_until_ready([value.copy() for value in values])
+                return _kept(values) if kept else _fresh(values)
             except _GONE:
-                # Taken between the two lines above.
+                # Given away between the two lines above.
                 pass
         time.sleep(0.001)
-    raise RuntimeError(
-        "The weights of `model` must be there to sample it, but another thread "
-        "trains it or predicts with it, which on JAX takes them away. Wait until that "
-        f"is done, or sample a copy. Received: no weights for {_PATIENCE:g} seconds"
-    )
+    raise _away.missing()
+
+
+def _kept(values):
+    new = {id(each): each for each in values if id(each) not in _copied}
+    made = dict(zip(new, _fresh(list(new.values())), strict=True))
+    for key, copy in made.items():
+        weakref.finalize(new[key], _copied.pop, key, None).atexit = False
+        _copied[key] = copy
+    return [_copied[id(each)] for each in values]
+
+
+def _fresh(values):
+    import jax
+
+    # Claims one array at a time, as a compiled function does not.
+    return jax.block_until_ready(jax.device_put(values, may_alias=False))
+
+
+def _with(variables, values, function, arguments):
+    with keras.StatelessScope(zip(variables, values, strict=True)):
+        return function(*arguments)

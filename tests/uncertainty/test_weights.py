@@ -1,5 +1,7 @@
 """On JAX other threads take a model's weights away while they predict with it."""
 
+import subprocess
+import sys
 import threading
 
 import keras
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
+from keras_dropout import _away
 from keras_dropout.sampling import weights
 from keras_dropout.sampling.total import Total
 from tests.uncertainty import models
@@ -70,7 +73,7 @@ def test_sampling_starts_again_where_weights_vanish_meanwhile(monkeypatch):
 @jax_only
 def test_weights_that_stay_away_are_missed_aloud(monkeypatch):
     model = models.mlp()
-    monkeypatch.setattr(weights, "_PATIENCE", 0.01)
+    monkeypatch.setattr(_away, "PATIENCE", 0.01)
     restore = _taken(model)
 
     with pytest.raises(RuntimeError, match="another thread trains it or predicts"):
@@ -79,28 +82,53 @@ def test_weights_that_stay_away_are_missed_aloud(monkeypatch):
     restore()
 
 
-def test_two_threads_sample_while_a_third_predicts():
-    model, x = models.mlp(dropout=keras.layers.Dropout), models.x_of(32, 6)
-    predicted = model.predict(x, verbose=0)
-    expected = kd.mc_predict(model, x, samples=8, seed=1).mean
-    found, seen, done = [], [], threading.Event()
+@jax_only
+def test_threads_that_sample_share_one_copy_which_nobody_gives_away():
+    model = models.mlp()
+    originals = [variable.value for variable in model.variables]
 
-    def sample():
-        found.extend(kd.mc_predict(model, x, samples=8, seed=1).mean for _ in range(3))
+    first, second = weights.copies(model.variables), weights.copies(model.variables)
+    fresh = weights.copies(model.variables, kept=False)
 
-    def predict():
-        while not done.is_set():
-            seen.append(model.predict(x, verbose=0))
+    for original, *made, other in zip(originals, first, second, fresh, strict=True):
+        addresses = {id(each) for each in (original, *made, other)}
+        assert made[0] is made[1]
+        assert len(addresses) == 3
+        np.testing.assert_array_equal(made[0], original)
 
-    samplers = [threading.Thread(target=sample) for _ in range(2)]
-    predictor = threading.Thread(target=predict)
-    for thread in (predictor, *samplers):
-        thread.start()
-    for thread in samplers:
-        thread.join()
-    done.set()
-    predictor.join()
 
-    assert len(found) == 6
-    assert all(np.array_equal(each, expected) for each in found)
-    assert all(np.array_equal(each, predicted) for each in seen)
+@jax_only
+def test_copies_go_with_the_weights_that_they_were_made_of():
+    model = models.mlp()
+    before = len(weights._copied)
+
+    weights.copies(model.variables)
+    kept = len(weights._copied) - before
+    for variable in model.variables:
+        variable.assign(variable.value + 1)
+
+    assert kept == len(model.variables)
+    assert len(weights._copied) == before
+
+
+@jax_only
+def test_one_thread_alone_makes_no_copies(monkeypatch):
+    model, x = models.mlp(), models.x_of(4, 6)
+    monkeypatch.setattr(weights, "is_alone", lambda: True)
+    monkeypatch.setattr(weights, "copies", None)
+
+    assert np.isfinite(kd.mc_predict(model, x, samples=4).mean).all()
+
+
+@jax_only
+@pytest.mark.slow
+def test_no_thread_waits_for_ever():
+    """Samplers beside `predict`, `fit`, `MonteCarlo` and a model of the same layers.
+
+    On JAX a weight is claimed by one thread while another gives its memory away.
+    """
+    command = [sys.executable, "-m", "tests.uncertainty.threads", "1"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]

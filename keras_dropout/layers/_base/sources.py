@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout import _away
 from keras_dropout._validation import invalid
 from keras_dropout.schedules import Schedule
 
@@ -87,7 +88,7 @@ class Number(Source):
         return self
 
     def read(self):
-        value = ops.convert_to_numpy(self.variable)
+        value = ops.convert_to_numpy(_away.read(self.variable))
         given = self.given
         return given if value.dtype.type(given) == value else value.item()
 
@@ -98,7 +99,7 @@ class Number(Source):
         if isinstance(value, Schedule):
             raise TypeError(no_change(self, value))
         value = self.check(value)
-        self.variable.assign(value)
+        _away.assign(self.variable, value)
         self.given = value
 
     def config(self):
@@ -146,7 +147,7 @@ class Scheduled(Source):
         return self
 
     def read(self):
-        return self.schedule.value(ops.convert_to_numpy(self.step))
+        return self.schedule.value(ops.convert_to_numpy(_away.read(self.step)))
 
     def tensor(self):
         return ops.cast(self.schedule(ops.convert_to_tensor(self.step)), "float32")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dropout import _keras
+from keras_dropout import _away, _keras
 from keras_dropout._validation import invalid
 
 
@@ -49,8 +49,8 @@ class NoiseState(keras.layers.Layer):
             for name, value in source.saved().items():
                 store[name] = np.float64(value)
         if self.step is not None:
-            store["step"] = keras.ops.convert_to_numpy(self.step)
-        words = keras.ops.convert_to_numpy(self.generator.state)
+            store["step"] = keras.ops.convert_to_numpy(_away.read(self.step))
+        words = keras.ops.convert_to_numpy(_away.read(self.generator.state))
         # Two unsigned words of 32 bits, whatever the backend keeps them in.
         store["seed"] = words.astype("uint32")
 

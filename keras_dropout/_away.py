@@ -1,0 +1,161 @@
+"""Reads and assigns variables whose values a JAX trainer has taken away.
+
+On JAX, Keras's `fit`, `evaluate` and `predict` take the values out of a model's
+variables. Each step gives their memory away and makes new ones. The variables get
+theirs back at the end of an epoch, or when a callback asks for `self.model`. Until then
+a variable is empty, and what is assigned to it is lost. Other backends leave the values
+where they are.
+"""
+
+import sys
+import time
+
+import keras
+
+from keras_dropout import _keras
+
+# Seconds to wait for values that another thread has taken.
+PATIENCE = 60.0
+_TRAINS = ("fit", "evaluate", "predict")
+
+
+def is_possible():
+    """Whether values may be away here: on JAX, and not while a function is traced."""
+    return keras.backend.backend() == "jax" and not _keras.in_stateless_scope()
+
+
+def read(variable):
+    """The value of a variable, wherever it is.
+
+    Raises:
+        RuntimeError: The value is away and cannot be reached.
+    """
+    return values([variable])[0] if is_possible() else variable.value
+
+
+def assign(variable, value):
+    """Assigns to a variable so that it holds, also within a callback of `fit`.
+
+    Raises:
+        RuntimeError: The trainer would overwrite the value.
+    """
+    if is_possible() and _keras.is_taken(variable):
+        trainer = _own_trainer([variable])
+        if trainer is None:
+            _wait([variable])
+        else:
+            # The trainer then takes up all values anew, ours among them.
+            _keras.bring_back(trainer)
+    variable.assign(value)
+
+
+def values(variables):
+    """The values of variables, those included that a trainer of this thread holds.
+
+    Raises:
+        RuntimeError: Another thread keeps them for too long, or a data source of
+            `fit` asks for them.
+    """
+    found = _present(variables)
+    if any(value is None for value in found):
+        return _wait(variables, _own_trainer(variables))
+    return found
+
+
+def now(variables):
+    """The values that variables have, or that the trainer of any thread holds.
+
+    The values that are nowhere at this moment are `None`.
+
+    Raises:
+        RuntimeError: A data source of `fit` asks for them.
+    """
+    found = _present(variables)
+    if any(value is None for value in found):
+        _own_trainer(variables)
+        for frame in list(sys._current_frames().values()):
+            for trainer, _ in _trainers(frame):
+                found = _with_taken(variables, found, trainer)
+    return found
+
+
+def has_taken(model):
+    """Whether a trainer holds the values of a model's variables, which are empty."""
+    return _keras.is_ahead(model) and not getattr(model, "works_on_copies", False)
+
+
+def missing():
+    """The error for values that another thread keeps."""
+    return RuntimeError(
+        "The weights of the model must be in place, but another thread trains it or "
+        "predicts with it, which on JAX takes them away. Wait until that is done, or "
+        f"use a copy. Received: no weights for {PATIENCE:g} seconds"
+    )
+
+
+def _present(variables):
+    # `value` makes up a placeholder for what was never initialized, as it should.
+    return [
+        variable.value
+        if (value := _keras.value_now(variable)) is None
+        and not _keras.is_taken(variable)
+        else value
+        for variable in variables
+    ]
+
+
+def _with_taken(variables, found, trainer):
+    taken = _keras.taken_by(trainer)
+    return [
+        taken.get(id(variable)) if value is None else value
+        for variable, value in zip(variables, found, strict=True)
+    ]
+
+
+def _wait(variables, trainer=None):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = _present(variables)
+        if trainer is not None:
+            found = _with_taken(variables, found, trainer)
+        if not any(value is None for value in found):
+            return found
+        time.sleep(0.001)
+    raise missing()
+
+
+def _own_trainer(variables):
+    """The trainer further up in this thread that holds values, or None."""
+    wanted = {id(each) for each in variables if _keras.is_taken(each)}
+    for trainer, in_callback in _trainers(sys._getframe()):
+        theirs = wanted.intersection(map(id, trainer.variables))
+        if not theirs:
+            continue
+        if in_callback and theirs <= _keras.taken_by(trainer).keys():
+            return trainer
+        raise RuntimeError(
+            "On JAX, a model that is trained cannot be used by the data source that "
+            "it is trained on, as its weights are away while the next batch is "
+            "fetched. Do this in a callback (`on_train_batch_end`, `on_epoch_end`), "
+            f"or use a copy of the model. Received: model {trainer.name!r} at work"
+        )
+    return None
+
+
+def _trainers(frame):
+    """The models that train or predict in a thread, each with what called us.
+
+    Yields `(model, in_callback)`, innermost first, for models whose variables are
+    empty. If it was no callback, it was a data source.
+    """
+    in_callback = False
+    while frame is not None:
+        name = frame.f_code.co_name
+        if name in _TRAINS or name.startswith("on_"):
+            own = frame.f_locals.get("self")
+            if isinstance(own, keras.callbacks.CallbackList):
+                in_callback = True
+            elif isinstance(own, keras.Model) and has_taken(own):
+                yield own, in_callback
+                in_callback = False
+        frame = frame.f_back

@@ -1,0 +1,40 @@
+"""Lends a model's weights to another around it, whose trainer must not take them."""
+
+import keras
+
+from keras_dropout import _keras
+from keras_dropout.sampling import weights
+
+
+class Lender:
+    """A model around another, whose weights it only reads in `predict`.
+
+    Where other threads may use the model within, `predict` works on copies of the
+    weights, so that Keras gives away the memory of these. Nothing but the seed is
+    then put back. It comes before `keras.Model` among the bases, and the model has a
+    `seed_generator`.
+    """
+
+    # Read by `_away`: values that are held are those of the variables, or not.
+    works_on_copies = False
+
+    def _get_jax_state(self, *, purge_model_variables=False, **groups):
+        away = any(_keras.is_taken(variable) for variable in self.variables)
+        self.works_on_copies = away or not weights.is_alone()
+        if not self.works_on_copies:
+            groups["purge_model_variables"] = purge_model_variables
+            return super()._get_jax_state(**groups)
+        values = weights.copies(self.variables, kept=False)
+        with keras.StatelessScope(zip(self.variables, values, strict=True)):
+            return super()._get_jax_state(purge_model_variables=False, **groups)
+
+    def jax_state_sync(self):
+        """Puts back what `predict` has changed. Keras calls it on JAX."""
+        if not self.works_on_copies:
+            super().jax_state_sync()
+            return
+        seed = self.seed_generator.state
+        taken = _keras.taken_by(self)
+        if _keras.is_ahead(self) and id(seed) in taken:
+            seed.assign(taken[id(seed)])
+        _keras.mark_as_synced(self)
