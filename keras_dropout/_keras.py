@@ -13,6 +13,7 @@ import: each function says what happens without it, and
 | `Layer._called`, `_layers`, ... | read at every eager call on PyTorch | slower calls |
 | `AutocastScope` | reads a weight without the policy's cast | a cast weight |
 | `in_stateless_scope` | whether assigning leaves the variable alone | `assign` |
+| `get_stateless_scope` | what a variable stands for at the moment | its own value |
 | `get_keras_mask`, `set_keras_mask` | a mask travels with its tensor | `_keras_mask` |
 | `Functional`, `_nodes_by_depth`, ... | the graph of a model | the model runs whole |
 | `Softmax`, `Sigmoid`, `Cast`, ... of `ops` | what a graph ends in | seen in values |
@@ -208,6 +209,15 @@ except ImportError:
 
 
 try:
+    from keras.src.backend.common.stateless_scope import get_stateless_scope
+except ImportError:
+
+    def get_stateless_scope():
+        """Unknown, so variables are taken to have their own values."""
+        return
+
+
+try:
     from keras.src.backend.common.masking import get_keras_mask as mask_of
     from keras.src.backend.common.masking import set_keras_mask as set_mask
 except ImportError:
@@ -339,6 +349,12 @@ def value_now(variable):
     """The value of a variable, or None while a JAX trainer has taken it away."""
     # `value` would make up a placeholder for one that is away.
     return variable._value if hasattr(variable, "_value") else variable.value
+
+
+def scoped(variable):
+    """The value that a stateless scope has for a variable, or None."""
+    scope = get_stateless_scope()
+    return None if scope is None else scope.get_current_value(variable)
 
 
 def is_taken(variable):

@@ -7,6 +7,9 @@ import keras
 from keras_dropout import _keras
 from keras_dropout._validation import invalid
 
+# What `layers` may be to hold more picks than one.
+SEVERAL = (list, tuple, set, frozenset)
+
 
 def seed_generators(model):
     """All seed generators of a model, each once, in the order of its layers."""
@@ -39,7 +42,7 @@ def select(model, layers, fits, what, name="layers"):
         ValueError: A pick leads to no layer that fits.
     """
     every = flatten_layers(model)
-    several = isinstance(layers, (list, tuple, set, frozenset))
+    several = isinstance(layers, SEVERAL)
     found = {}
     for pick in layers if several else [layers]:
         matching = [each for each in every if _matches(each, pick, fits, name)]
@@ -53,6 +56,12 @@ def select(model, layers, fits, what, name="layers"):
             raise ValueError(invalid(name, expected, pick))
         found.update(picked)
     return list(found.values())
+
+
+def require_picks(layers):
+    """Refuses a collection without a pick; `ValueError`."""
+    if isinstance(layers, SEVERAL) and not layers:
+        raise ValueError(invalid("layers", "None for all, or at least one", layers))
 
 
 def _matches(layer, pick, fits, name):

@@ -23,13 +23,14 @@ LAYER = (
     "_non_trainable_variables",
 )
 GRAPH = ("_nodes_by_depth", "_standardize_inputs", "_inputs_struct", "_outputs_struct")
-MODULES = {
-    "keras.src.backend": "AutocastScope",
-    "keras.src.backend.common.stateless_scope": "in_stateless_scope",
-    "keras.src.backend.common.masking": "get_keras_mask",
-    "keras.src.models.functional": "Functional",
-    "keras.src.layers.rnn.conv_lstm": "ConvLSTMCell",
-}
+MODULES = [
+    ("keras.src.backend", "AutocastScope"),
+    ("keras.src.backend.common.stateless_scope", "in_stateless_scope"),
+    ("keras.src.backend.common.stateless_scope", "get_stateless_scope"),
+    ("keras.src.backend.common.masking", "get_keras_mask"),
+    ("keras.src.models.functional", "Functional"),
+    ("keras.src.layers.rnn.conv_lstm", "ConvLSTMCell"),
+]
 
 
 def _model():
@@ -48,7 +49,7 @@ def test_graphs_have(name):
     assert hasattr(_model(), name)
 
 
-@pytest.mark.parametrize(("module", "name"), MODULES.items())
+@pytest.mark.parametrize(("module", "name"), MODULES)
 def test_modules_have(module, name):
     assert hasattr(importlib.import_module(module), name)
 
@@ -74,6 +75,7 @@ def test_other_objects_have_theirs():
     assert sequential.outputs[0]._keras_history.operation is sequential.layers[-1]
     assert hasattr(keras.random.SeedGenerator(1), "_initial_seed")
     assert hasattr(keras.Variable(np.zeros(2)), "_value")
+    assert hasattr(keras.Variable(np.zeros(2)), "_initializer")
     assert hasattr(keras.optimizers.SGD(), "_iterations")
     assert keras.metrics.MeanSquaredError()._direction == "down"
     assert hasattr(_model(), "_dtype_policy")
@@ -82,7 +84,15 @@ def test_other_objects_have_theirs():
     assert hasattr(keras.layers.MultiHeadAttention(1, 2), "_kernel_constraint")
 
 
-@pytest.mark.parametrize(("module", "name"), MODULES.items())
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX's trainer")
+@pytest.mark.parametrize(
+    "name", ["_get_jax_state", "_jax_state_synced", "jax_state_sync"]
+)
+def test_trainers_on_jax_have(name):
+    assert hasattr(_model(), name)
+
+
+@pytest.mark.parametrize(("module", "name"), MODULES)
 def test_a_name_that_is_gone_does_not_break_the_import(module, name, monkeypatch):
     spec = importlib.util.find_spec(_keras.__name__)
     model = _model()

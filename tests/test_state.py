@@ -426,3 +426,26 @@ def test_a_monte_carlo_layer_varies_when_exported(name, tmp_path):
     # `DropPath` decides once for the row, so it may repeat itself: 11 times with a
     # probability of 2^-11 if it varies.
     assert any(not np.array_equal(answers[0], each) for each in answers[1:])
+
+
+def test_state_tree_takes_layers_of_one_name_in_models_within():
+    """As Keras's own dropout does, whose seed generators are numbered."""
+
+    def block(name):
+        inputs = keras.Input((2,))
+        outputs = kd.layers.Dropout(0.5, name="drop")(inputs)
+        return keras.Model(inputs, outputs, name=name)
+
+    model = keras.Sequential([keras.Input((2,)), block("one"), block("two")])
+    model.compile("sgd", "mse")
+    first, second = (each.layers[-1] for each in model.layers)
+    before = model.get_state_tree("numpy_array")
+
+    first.rate, second.rate = 0.25, 0.75
+    tree = model.get_state_tree("numpy_array")
+    model.set_state_tree(before)
+    rates = [first.rate, second.rate]
+    model.set_state_tree(tree)
+
+    assert rates == [0.5, 0.5]
+    assert [first.rate, second.rate] == [0.25, 0.75]

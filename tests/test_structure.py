@@ -62,6 +62,14 @@ def test_imports_point_down_only(path):
         assert LEVELS[name] <= LEVELS[own], f"{own} imports {name}"
 
 
+@pytest.mark.once
+def test_nothing_is_left_to_assertions():
+    """Python drops them under `-O`, with all that they do."""
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)], path
+
+
 @pytest.mark.parametrize(
     "module",
     [

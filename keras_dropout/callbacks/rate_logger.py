@@ -5,7 +5,7 @@ import numbers
 import keras
 import numpy as np
 
-from keras_dropout._model import select
+from keras_dropout._model import require_picks, select
 from keras_dropout.layers._base.live import live_names
 
 
@@ -24,7 +24,8 @@ class RateLogger(keras.callbacks.Callback):
             False.
 
     Raises:
-        ValueError: When training begins, `layers` picks no layer with a rate.
+        ValueError: `layers` is empty, or when training begins, it picks no layer with
+            a rate.
 
     Examples:
         >>> import keras, numpy as np
@@ -43,6 +44,7 @@ class RateLogger(keras.callbacks.Callback):
 
     def __init__(self, layers=None):
         super().__init__()
+        require_picks(layers)
         self.layers = layers
         self._watched = {}
 

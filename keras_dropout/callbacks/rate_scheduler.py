@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dropout import _keras, _validation
-from keras_dropout._model import select
+from keras_dropout._model import require_picks, select
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.live import live_names
 from keras_dropout.schedules import Schedule
@@ -30,9 +30,9 @@ class RateScheduler(keras.callbacks.Callback):
 
     Raises:
         TypeError: `schedule` is not callable.
-        ValueError: When training begins, `layers` picks a layer without a live
-            `attribute`, or one that follows a schedule of its own, or the schedule
-            leaves the range that a layer allows.
+        ValueError: `layers` is empty, or when training begins, it picks a layer
+            without a live `attribute`, or one that follows a schedule of its own, or
+            the schedule leaves the range that a layer allows.
 
     Examples:
         >>> import keras, numpy as np
@@ -57,6 +57,7 @@ class RateScheduler(keras.callbacks.Callback):
             expected = "a schedule, or a function from the step to a float"
             raise TypeError(invalid("schedule", expected, schedule))
         self.schedule = schedule
+        require_picks(layers)
         self.layers = layers
         self.unit = _validation.choice("unit", unit, ("step", "epoch"))
         self.attribute = attribute

@@ -1,4 +1,6 @@
-"""Making a whole model repeatable."""
+"""Making a whole model repeatable, and seeds that nobody chose."""
+
+import random
 
 import numpy as np
 
@@ -38,3 +40,11 @@ def reseed(model, seed):
         words = np.random.SeedSequence([int(seed), place]).generate_state(1)
         _away.assign(generator.state, np.array([words[0] >> 1, 0], "int32"))
         _keras.set_initial_seed(generator, int(words[0] >> 1))
+
+
+def new_seed():
+    """A seed in `[0, 2**31)` that `keras.utils.set_random_seed` makes repeatable.
+
+    It comes from Python's own generator, as the seeds of Keras's seed generators do.
+    """
+    return random.randrange(1 << 31)

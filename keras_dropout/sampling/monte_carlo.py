@@ -12,6 +12,7 @@ from keras_dropout.sampling.lending import Lender
 from keras_dropout.sampling.meeting import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
+from keras_dropout.sampling.weights import held
 from keras_dropout.uncertainty import pooling, statistics
 
 
@@ -129,8 +130,12 @@ class MonteCarlo(Lender, keras.Model):
         if member.engine.is_open and all(
             numbers(each) is not None for each in keras.tree.flatten(inputs)
         ):
-            member.engine.look(inputs)
+            held([self.model], member.engine.look, inputs)
         key = random.next_key(self.seed_generator)
+        return held([self.model], self._answer, inputs, key)
+
+    def _answer(self, inputs, key):
+        member = Member(self.model, self.settings)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
@@ -155,7 +160,7 @@ class MonteCarlo(Lender, keras.Model):
             return
         rows = made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
-            member.learn(rows)
+            held([self.model], member.learn, rows)
 
     def predict(self, x, *args, **kwargs):
         if self.model.built:

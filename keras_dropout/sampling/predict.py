@@ -1,9 +1,9 @@
 """Monte Carlo prediction with any Keras model."""
 
 import keras
-import numpy as np
 
 from keras_dropout import _validation
+from keras_dropout.random.seeding import new_seed
 from keras_dropout.sampling.sampler import Sampler
 from keras_dropout.sampling.settings import Settings
 
@@ -43,7 +43,8 @@ def mc_predict(
             list, where 1 will do).
         batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
             32 to 256, as the width of the model allows.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each call.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each call, which
+            `keras.utils.set_random_seed` makes repeatable, as it does Keras's own.
         masks: `"independent"`; `"shared"`, one noise for all rows of a sample, which
             is so one function, whatever the batch; `"antithetic"` (an even number of
             samples) or `"stratified"`, means with less variance. Layers of your own
@@ -77,7 +78,7 @@ def mc_predict(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: The model has no noise, or all of it has rate 0, or its `call`
+        ValueError: `model` is an empty list; the model has no noise, or all of it has rate 0, or its `call`
             passes it over; `layers` asks for what is not there; `x` is empty or does
             not fit the model; an argument is out of its range.
 
@@ -111,12 +112,13 @@ def mc_predict(
     """
     models = list(model) if isinstance(model, (list, tuple)) else [model]
     single = len(models) == 1
+    if not models:
+        expected = "a Keras model or a list of at least one Keras model"
+        raise ValueError(_validation.invalid("model", expected, model))
     for each in models:
         if not isinstance(each, keras.Model):
             expected = "a Keras model or a list of Keras models"
             raise TypeError(_validation.invalid("model", expected, each))
-    if not models:
-        raise ValueError(_validation.invalid("model", "at least one model", model))
     if batch_size is not None:
         batch_size = _validation.integer("batch_size", batch_size, minimum=1)
     if steps is not None:
@@ -137,7 +139,7 @@ def mc_predict(
 
 def _seed(seed):
     if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+        return new_seed()
     if isinstance(seed, keras.random.SeedGenerator):
         raise TypeError(_validation.invalid("seed", "an integer or None", seed))
     return _validation.seed(seed)

@@ -16,7 +16,7 @@ import weakref
 
 import keras
 
-from keras_dropout import _away
+from keras_dropout import _away, _keras
 
 # What JAX raises for an array whose memory was given away, by where it finds out.
 _GONE = (RuntimeError, ValueError)
@@ -30,9 +30,12 @@ def held(models, function, *arguments):
     Raises:
         RuntimeError: Another thread keeps the weights for too long.
     """
-    if not _away.is_possible():
+    if keras.backend.backend() != "jax":
         return function(*arguments)
     variables = [variable for model in models for variable in model.variables]
+    if all(_keras.scoped(variable) is not None for variable in variables):
+        # A function is traced, or called with values of its own.
+        return function(*arguments)
     if not is_alone():
         return _with(variables, copies(variables), function, arguments)
     values = _away.values(variables)

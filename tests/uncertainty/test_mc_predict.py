@@ -398,3 +398,26 @@ def test_old_choices_are_forgotten(monkeypatch):
         kd.mc_predict(model, models.x_of(2, 6), samples=2, outputs=kind)
 
     assert len(engine._engines[model]) == 2
+
+
+def test_the_seed_of_keras_governs_seeds_that_nobody_gave():
+    model, x = models.mlp(), models.x_of(4, 6)
+
+    def draw():
+        server = kd.MonteCarlo(model, samples=4)
+        answers = [server.predict(x, verbose=0)["mean"] for _ in range(2)]
+        return [kd.mc_predict(model, x, samples=4).mean for _ in range(2)] + answers
+
+    keras.utils.set_random_seed(1)
+    first = draw()
+    keras.utils.set_random_seed(1)
+    again = draw()
+    other = draw()
+
+    np.testing.assert_array_equal(first, again)
+    assert len(np.unique(np.concatenate([first, other]), axis=0)) == 8
+
+
+def test_no_model_at_all_is_refused():
+    with pytest.raises(ValueError, match="at least one Keras model"):
+        kd.mc_predict([], np.ones((2, 3)))

@@ -21,7 +21,11 @@ class NoiseState(keras.layers.Layer):
     """
 
     def __init__(self, owner, generator):
-        super().__init__(name=f"{owner}_state", trainable=False, dtype="float32")
+        # Layers of one name may meet in one model, whose state tree needs names that
+        # differ.
+        before = keras.backend.get_uid(f"{owner}_state") - 1
+        name = f"{owner}_state_{before}" if before else f"{owner}_state"
+        super().__init__(name=name, trainable=False, dtype="float32")
         # Into `__dict__`, past Keras's tracking: the layer that owns this state
         # tracks the generator, and what is saved is keyed by name below.
         own = {"owner": owner, "sources": {}, "step": None, "generator": generator}
