@@ -1,6 +1,7 @@
 """Batches from whatever a user predicts on: arrays, datasets, loaders, generators."""
 
 import itertools
+import numbers
 import operator
 
 import keras
@@ -61,9 +62,17 @@ def is_source(x):
     """Whether `x` gives batches by itself, rather than being arrays."""
     if isinstance(x, keras.utils.PyDataset):
         return True
-    if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape"):
+    if hasattr(x, "with_format"):
+        raise TypeError(
+            "`x` must give batches, but a Hugging Face dataset gives single rows. Pass "
+            "the columns that the model takes, as in "
+            '`x.with_format("numpy")[:]["pixels"]`, or '
+            "`x.to_tf_dataset(columns=..., batch_size=32)`. "
+            f"Received: a {type(x).__name__}"
+        )
+    if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape") or _is_column(x):
         return False
-    return hasattr(x, "__iter__")
+    return hasattr(x, "__iter__") and not isinstance(x, (str, bytes))
 
 
 def _from_source(x, steps):
@@ -88,24 +97,70 @@ def _from_arrays(x, batch_size):
 
 
 def arrays(x):
-    """`x` as a structure of NumPy arrays, each with at least one row."""
-    x = keras.tree.map_structure(_array, x)
+    """`x` as a structure of arrays, or what slices to arrays, with at least one row."""
+    x = keras.tree.map_structure(
+        lambda each: _Sparse(each) if _is_sparse(each) else _array(each), x
+    )
     _rows(x)
     return x
 
 
+class _Sparse:
+    """A matrix of SciPy, of which only the rows that are asked for become dense."""
+
+    def __init__(self, matrix):
+        # Others cannot be sliced.
+        self._matrix = matrix.tocsr()
+        self.shape, self.dtype = matrix.shape, matrix.dtype
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        return _array(self._matrix[rows])
+
+
 def _array(x):
     """A NumPy array of a dtype that models take."""
-    if isinstance(x, (str, bytes)) or x is None:
-        raise TypeError(invalid("x", "arrays, or a source of batches of them", x))
+    if x is None or isinstance(x, (str, bytes, numbers.Number)):
+        expected = (
+            "arrays, or a source of batches of them; a list is one array for each "
+            "input of the model, so make rows an array with `np.array(x)`"
+        )
+        raise TypeError(invalid("x", expected, x))
+    if _is_sparse(x):
+        x = x.toarray()
+    elif _is_column(x):
+        x = np.asarray(x[:])
+    elif hasattr(x, "iloc"):
+        # As Keras does it, a series of pandas is a column.
+        x = x.to_numpy() if x.ndim > 1 else x.to_numpy()[:, None]
     # A torch tensor that wants its gradient gives no array.
     x = keras.ops.convert_to_numpy(x.detach() if hasattr(x, "detach") else x)
+    if x.dtype.kind in "USO" and all(isinstance(each, (str, bytes)) for each in x.flat):
+        if keras.backend.backend() == "tensorflow":
+            return x
+        raise TypeError(
+            "`x` can hold strings on TensorFlow only, as other backends have no "
+            "tensors of them. Apply the layer that reads them (`TextVectorization`, "
+            "`StringLookup`) first, and pass what it gives. "
+            f"Received: an array of dtype {x.dtype}"
+        )
     if x.dtype.kind not in "biufcV":
         raise TypeError(
             "`x` must hold arrays of numbers whose rows have one shape. "
             f"Received: an array of dtype {x.dtype}"
         )
     return x.astype(keras.config.floatx()) if x.dtype == np.float64 else x
+
+
+def _is_sparse(x):
+    return hasattr(x, "tocsr") and hasattr(x, "toarray")
+
+
+def _is_column(x):
+    """Whether `x` is a column of a Hugging Face dataset, which is read when sliced."""
+    return hasattr(x, "column_name") and hasattr(x, "__getitem__")
 
 
 def _rows(x):

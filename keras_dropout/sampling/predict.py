@@ -36,9 +36,10 @@ def mc_predict(
     Args:
         model: Any Keras model, or a list of models with outputs of one shape, whose
             samples are pooled.
-        x: Array, list or dict of arrays, `tf.data.Dataset`, torch `DataLoader`,
-            `keras.utils.PyDataset`, or an iterator of batches. Of `(x, y)` only `x`
-            counts.
+        x: Array, list or dict of arrays (also of pandas and polars, sparse matrices of
+            SciPy, columns of a Hugging Face dataset; strings on TensorFlow), or a
+            `tf.data.Dataset`, torch `DataLoader`, `keras.utils.PyDataset`, or an
+            iterator of batches. Of `(x, y)` only `x` counts.
         samples: Integer of at least 2, the number $T$ of samples (for each model of a
             list, where 1 will do).
         batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
@@ -78,9 +79,9 @@ def mc_predict(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: `model` is an empty list; the model has no noise, or all of it has rate 0, or its `call`
-            passes it over; `layers` asks for what is not there; `x` is empty or does
-            not fit the model; an argument is out of its range.
+        ValueError: `model` is an empty list, or has no noise, or all of it has rate
+            0, or its `call` passes it over; `layers` asks for what is not there; `x`
+            is empty or does not fit the model; an argument is out of its range.
 
     With one `seed`, the result repeats for the same number of rows, `batch_size` and
     `max_rows`. Shared masks do not depend on these: sample $t$ is the same function in
