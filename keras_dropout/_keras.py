@@ -27,8 +27,9 @@ import: each function says what happens without it, and
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
-Three more are overridden, since Keras calls them: `Layer._track_variables` (in
-`layers/_base/noise_layer.py`), `Model._get_jax_state` (in `sampling/lending.py`) and
+A few more are overridden, since Keras calls them: `Layer._track_variables` (in
+`layers/_base/noise_layer.py`), `Model._get_jax_state` and, in older Keras,
+`Model._record_training_state_sharding_spec` (in `sampling/lending.py`), and
 `MultiHeadAttention._compute_attention` (in `layers/tokens/attention.py`). The latter's
 `_kernel_constraint` is named in `constraints/incoming.py`.
 """

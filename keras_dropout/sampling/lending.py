@@ -1,5 +1,7 @@
 """Lends a model's weights to another around it, whose trainer must not take them."""
 
+import contextlib
+
 import keras
 
 from keras_dropout import _keras
@@ -19,14 +21,26 @@ class Lender:
     works_on_copies = False
 
     def _get_jax_state(self, *, purge_model_variables=False, **groups):
+        self.works_on_copies = self._must_copy()
+        purge = purge_model_variables and not self.works_on_copies
+        with self._lent(kept=False):
+            return super()._get_jax_state(purge_model_variables=purge, **groups)
+
+    def _record_training_state_sharding_spec(self):
+        # Older Keras looks at the weights before it takes them.
+        self.works_on_copies = self._must_copy()
+        with self._lent(kept=True):
+            super()._record_training_state_sharding_spec()
+
+    def _must_copy(self):
         away = any(_keras.is_taken(variable) for variable in self.variables)
-        self.works_on_copies = away or not weights.is_alone()
+        return away or not weights.is_alone()
+
+    def _lent(self, *, kept):
         if not self.works_on_copies:
-            groups["purge_model_variables"] = purge_model_variables
-            return super()._get_jax_state(**groups)
-        values = weights.copies(self.variables, kept=False)
-        with keras.StatelessScope(zip(self.variables, values, strict=True)):
-            return super()._get_jax_state(purge_model_variables=False, **groups)
+            return contextlib.nullcontext()
+        values = weights.copies(self.variables, kept=kept)
+        return keras.StatelessScope(zip(self.variables, values, strict=True))
 
     def jax_state_sync(self):
         """Puts back what `predict` has changed. Keras calls it on JAX."""

@@ -85,20 +85,17 @@ def predicting(model):
     return lambda: model.predict(ROWS, verbose=0)
 
 
-def beside_predict(seconds):
-    model = build()
+def beside_predict(model, seconds):
     sample, predict = same(sampling(model)), same(predicting(model))
     run({"first": sample, "second": sample, "predict": predict}, seconds)
 
 
-def beside_a_model_of_the_same_layers(seconds):
-    model = build()
+def beside_a_model_of_the_same_layers(model, seconds):
     sample, predict = same(sampling(model)), same(predicting(Mirror(model)))
     run({"first": sample, "second": sample, "mirror": predict}, seconds)
 
 
-def monte_carlo_beside_predict(seconds):
-    model = build()
+def monte_carlo_beside_predict(model, seconds):
     server = kd.MonteCarlo(model, samples=8, seed=0)
 
     def serve():
@@ -109,8 +106,7 @@ def monte_carlo_beside_predict(seconds):
     run({"server": serve, "sample": sample, "predict": predict}, seconds)
 
 
-def beside_fit(seconds):
-    model = build()
+def beside_fit(model, seconds):
     model.optimizer.learning_rate = 0.01
     labels = np.tile(ROWS.argmax(axis=1) % 3, 20)
     sample = sampling(model)
@@ -128,6 +124,7 @@ def beside_fit(seconds):
 
 
 if __name__ == "__main__":
+    model = build()
     for scenario in (
         beside_predict,
         beside_a_model_of_the_same_layers,
@@ -135,4 +132,4 @@ if __name__ == "__main__":
         beside_fit,
     ):
         print(scenario.__name__, flush=True)
-        scenario(float(sys.argv[1]))
+        scenario(model, float(sys.argv[1]))
