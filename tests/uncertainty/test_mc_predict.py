@@ -361,7 +361,7 @@ def test_a_model_that_was_never_built_is_built_as_predict_would():
             "same number of rows",
         ),
         ({"x": np.zeros((2, 7))}, ValueError, "incompatible with the layer"),
-        ({"x": np.array([["a", "b"]])}, TypeError, "arrays of numbers"),
+        ({"x": np.array([[{}, {}]])}, TypeError, "arrays of numbers"),
         ({"x": iter([])}, ValueError, "no batches"),
         ({"model": "model"}, TypeError, "a Keras model or a list"),
     ],
