@@ -7,6 +7,8 @@ import keras
 from keras_dropout import _keras
 from keras_dropout._validation import invalid
 
+# What `layers` may be to hold more picks than one.
+
 
 def seed_generators(model):
     """All seed generators of a model, each once, in the order of its layers."""

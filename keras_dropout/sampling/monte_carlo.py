@@ -126,15 +126,16 @@ class MonteCarlo(Lender, keras.Model):
             return self.model(inputs, training=True)
         if not self.model.built:
             self.model(inputs, training=False)
+        member = Member(self.model, self.settings)
+        if member.engine.is_open and all(
+            numbers(each) is not None for each in keras.tree.flatten(inputs)
+        ):
+            held([self.model], member.engine.look, inputs)
         key = random.next_key(self.seed_generator)
         return held([self.model], self._answer, inputs, key)
 
     def _answer(self, inputs, key):
         member = Member(self.model, self.settings)
-        if member.engine.is_open and all(
-            numbers(each) is not None for each in keras.tree.flatten(inputs)
-        ):
-            member.engine.look(inputs)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout import _away
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.sources import Source, no_change
 from keras_dropout.schedules import Schedule
@@ -52,7 +53,7 @@ class Learned(Source):
     def read(self):
         if self.weight is None:
             return self.initial
-        value = ops.convert_to_numpy(self.link.forward(self.weight.value))
+        value = ops.convert_to_numpy(self.link.forward(_away.read(self.weight)))
         return value if value.ndim else value.item()
 
     def tensor(self):
@@ -67,7 +68,7 @@ class Learned(Source):
         if weights.shape not in ((), shape):
             expected = f"one number, or an array of the shape {shape}"
             raise ValueError(invalid(self.name, expected, value))
-        self.weight.assign(np.broadcast_to(weights, shape))
+        _away.assign(self.weight, np.broadcast_to(weights, shape))
 
     def _weights_for(self, value):
         """The weights at which the value is `value`, as a float32 array."""
@@ -88,7 +89,7 @@ class Learned(Source):
 
     def check_weight(self):
         """Refuses a weight that stands for no value, such as a loaded NaN."""
-        weights = ops.convert_to_numpy(self.weight)
+        weights = ops.convert_to_numpy(_away.read(self.weight))
         if not np.isfinite(weights).all():
             raise ValueError(invalid(self.weight.name, "finite numbers", weights))
         for each in np.ravel(self.read()).tolist():
