@@ -70,14 +70,13 @@ def probability_below_one(name, value, dtype="float32"):
 def drop_rate(name, value, dtype="float32"):
     """`value` as a float in [0, 1], for masks whose kept units are scaled.
 
-    The factor 1 / (1 - rate) must be a number in the layer's dtype. A probability is
-    realised to within a factor of 2, so half of the largest number is the limit. At 1
-    nothing is kept, and nothing scaled.
+    The factor 1 / (1 - rate) must be a number in the layer's dtype. At 1 nothing is
+    kept, and nothing scaled.
     """
     value = probability(name, value, dtype)
     keep = 1 - single(value)
-    if keep and 2 / keep > _largest(dtype):
-        limit = 1 - 2 / _largest(dtype)
+    if keep and 1 / keep > _largest(dtype):
+        limit = 1 - 1 / _largest(dtype)
         expected = (
             f"a float value between 0 and {limit:.7f}, or 1, since the layer computes "
             f"in {dtype}, in which 1 / (1 - {name}) is no number else"

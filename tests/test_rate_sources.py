@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout import _validation, random
+from keras_dropout import _validation
 from keras_dropout.layers._base.learned import LOG, LOGIT, Learned
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
@@ -172,11 +172,13 @@ def test_a_link_is_the_inverse_of_its_inverse(link, values):
 SILENT = [
     (lambda: kd.layers.Dropout(0.0), True),
     (lambda: kd.layers.Dropout(0.5), False),
-    (lambda: kd.layers.Dropout(1e-12), True),
+    (lambda: kd.layers.Dropout(1e-12), False),
+    (lambda: kd.layers.Dropout(1e-60), True),
     (lambda: kd.layers.GaussianDropout(1e-12), False),
     (lambda: kd.layers.GaussianNoise(1e-60), True),
     (lambda: kd.layers.UOut(0.0), True),
     (lambda: kd.layers.Cutout(3, probability=0), True),
+    (lambda: kd.layers.Cutout(3, probability=1e-9), True),
     (lambda: kd.layers.Zoneout(keras.layers.GRUCell(2), 0, 0), True),
     (lambda: kd.layers.Zoneout(keras.layers.GRUCell(2), 0, 0.5), True),
     (lambda: kd.layers.Zoneout(keras.layers.LSTMCell(2), 0, 0.5), False),
@@ -193,10 +195,3 @@ SILENT = [
 @pytest.mark.parametrize(("build", "expected"), SILENT)
 def test_a_layer_knows_whether_it_does_nothing(build, expected):
     assert build().is_silent is expected
-
-
-def test_a_small_rate_is_silent_exactly_where_its_masks_keep_all():
-    for exponent in range(-30, 0):
-        rate = 2.0**exponent
-        keeps_all = float(random.keep_probability(rate)) == 1
-        assert kd.layers.Dropout(rate).is_silent == keeps_all

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout.layers._base import formulas
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
 
@@ -19,9 +19,7 @@ class BernoulliLayer(NoiseLayer):
         **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
-    rate = Live(
-        _validation.drop_rate, "The probability of dropping, a live float.", never_drops
-    )
+    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
 
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)

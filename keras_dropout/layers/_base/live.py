@@ -2,18 +2,12 @@
 
 import numpy as np
 
-from keras_dropout import random
 from keras_dropout.layers._base.sources import source_of
 
 
 def is_zero(value, dtype):
     """Whether a strength is 0 in the float32 that the noise is drawn in."""
     return np.float32(value) == 0
-
-
-def never_drops(rate, dtype):
-    """Whether masks of this rate keep everything: it may be too small for them."""
-    return random.keep_probability(float(rate)) == 1
 
 
 class Live:

@@ -8,16 +8,14 @@ from keras import ops
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 
 class _RecurrentDropout(RecurrentNoise):
     """Base of the two layers, which differ by their cell and its step."""
 
-    rate = Live(
-        _validation.drop_rate, "The probability of dropping, a live float.", never_drops
-    )
+    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
     cell_class = None
     step = None
 

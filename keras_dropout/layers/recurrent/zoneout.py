@@ -7,7 +7,7 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import formulas
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 
@@ -63,11 +63,9 @@ class Zoneout(RecurrentNoise):
           Hidden Activations](https://arxiv.org/abs/1606.01305)
     """
 
-    zoneout_h = Live(
-        _validation.probability, "The probability of keeping the state h.", never_drops
-    )
+    zoneout_h = Live(_validation.probability, "The probability of keeping the state h.")
     zoneout_c = Live(
-        _validation.probability, "The probability of keeping other states.", never_drops
+        _validation.probability, "The probability of keeping other states."
     )
 
     def __init__(

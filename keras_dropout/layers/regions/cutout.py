@@ -1,5 +1,6 @@
 """Cutout: erasing squares of images."""
 
+import numpy as np
 from keras import ops
 
 from keras_dropout import _validation, random
@@ -63,7 +64,7 @@ class Cutout(NoiseLayer):
         _validation.probability,
         "The probability that an image gets its holes.",
         # The images without holes are drawn, as what is dropped.
-        lambda chosen, dtype: random.keep_probability(1.0 - chosen) == 0,
+        lambda chosen, dtype: np.float32(1) - np.float32(chosen) == 1,
     )
 
     def __init__(

@@ -6,7 +6,6 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.regions import _blocks
 from keras_dropout.random import context
 
@@ -15,8 +14,6 @@ class _DropBlock(BernoulliLayer):
     """Base of the three, which differ by rank."""
 
     rank = None
-    # Its seeds are drawn as uniforms, so small rates are none of zero.
-    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
 
     def __init__(
         self,

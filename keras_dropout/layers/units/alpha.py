@@ -6,7 +6,7 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 
 
 class AlphaLayer(BernoulliLayer):
@@ -15,7 +15,6 @@ class AlphaLayer(BernoulliLayer):
     rate = Live(
         _validation.probability_below_one,
         "The probability of dropping, a live float.",
-        never_drops,
     )
 
     def perturb(self, x):

@@ -6,7 +6,7 @@ from keras import ops
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.weights import _affine
 from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 
@@ -71,7 +71,6 @@ class DropConnect(WeightNoise):
     rate = Live(
         _validation.drop_rate_below_one,
         "The probability of dropping a weight, a live float.",
-        never_drops,
     )
 
     def __init__(

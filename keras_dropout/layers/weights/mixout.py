@@ -5,7 +5,7 @@ from keras import ops
 from keras_dropout import _validation
 from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 
 
@@ -63,9 +63,7 @@ class Mixout(WeightNoise):
           Large-scale Pretrained Language Models](https://arxiv.org/abs/1909.11299)
     """
 
-    rate = Live(
-        _validation.drop_rate, "The probability of a swap, a live float.", never_drops
-    )
+    rate = Live(_validation.drop_rate, "The probability of a swap, a live float.")
 
     def __init__(
         self, layer, rate=0.9, weights=("kernel",), mask="weight", seed=None, **kwargs
