@@ -54,7 +54,7 @@ block = _in("layers/regions/_blocks", "test_drop_block")
 shake = _in("layers/paths/shake", "test_shake")
 path = _in("layers/paths/drop_path", "test_paths")
 attention = _in("layers/tokens/attention", "test_attention")
-connect = _in("layers/weights/drop_connect", "test_weights")
+connect = _in("layers/weights/drop_connect", "test_weight_layers")
 size = _in("sampling/sizes", "uncertainty/test_sizes")
 surgery = _in("surgery/insert", "test_surgery")
 
@@ -80,7 +80,7 @@ MUTATIONS = (
         "return surrogate + ops.stop_gradient(value - surrogate)",
         "return value",
     ),
-    _in("layers/_base/formulas", "test_weights")(
+    _in("layers/_base/formulas", "test_weight_layers")(
         "mixout does not keep the mean",
         'factor = ops.cast(keep, "float32") * inverse(keep_probability)',
         'factor = ops.cast(keep, "float32")',
@@ -111,11 +111,10 @@ MUTATIONS = (
         "ops.expand_dims(uniforms, -1) * ops.mean(sums, axis=-1, keepdims=True)",
     ),
     # Masks: who shares them, and how much they drop.
-    _in("random/__init__", "random/test_draws")(
+    _in("random/__init__", "test_core_layers", backend="torch")(
         "the asked rate is not the rate",
         "return round(rate * LEVELS)",
         "return round(rate * 0.98 * LEVELS)",
-        # Plain numbers come on this backend only.
     ),
     _in("layers/channels/locked_dropout", "test_core_layers")(
         "each step has a mask of its own",
@@ -178,7 +177,7 @@ MUTATIONS = (
         "(1.0 - keep) * formulas.inverse(keep) * squares",
         "(1.0 - keep) * squares",
     ),
-    _in("layers/weights/_affine", "test_weights")(
+    _in("layers/weights/_affine", "test_weight_layers")(
         "the mean of a relu falls with the spread",
         "return mean * below + stddev * density",
         "return mean * below - stddev * density",
@@ -209,6 +208,24 @@ MUTATIONS = (
     seeding("the counter stands still", "torch.tensor([0, 1]", "torch.tensor([0, 0]"),
     threefry("another constant", "0x1BD11BDA", "0x1BD11BDB"),
     threefry("another rotation", "(17, 29, 16, 24)", "(17, 29, 16, 25)"),
+    _in("random/_jax", "test_core_layers", backend="jax")(
+        "all rows share their words",
+        "place = place + along * jnp.uint32(stride % 2**32)",
+        "place = along",
+    ),
+    _in("random/_jax", "test_core_layers", backend="jax")(
+        "normals are not centred", "steps * 2.0**-22 - 1.0", "steps * 2.0**-22 - 0.9"
+    ),
+    _in("random/_tensorflow", "test_core_layers", backend="tensorflow")(
+        "the deviation is ignored",
+        "numbers = stddev * numbers\n",
+        "numbers = 1.0 * numbers\n",
+    ),
+    _in("random/_tensorflow", "test_core_layers", backend="tensorflow")(
+        "the key is ignored",
+        "[(count + 1) // 2], key)",
+        "[(count + 1) // 2], 0 * key)",
+    ),
     scheme("antithetic pairs are equal", "lambda u: _TOP - u", "lambda u: u"),
     scheme(
         "a stratum is drawn twice",
