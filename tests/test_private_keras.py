@@ -55,6 +55,7 @@ def test_other_objects_have_theirs():
     assert isinstance(sequential._functional, _keras.Functional)
     assert sequential.outputs[0]._keras_history.operation is sequential.layers[-1]
     assert hasattr(keras.random.SeedGenerator(1), "_initial_seed")
+    assert hasattr(keras.layers.LSTMCell(1), _keras.CREATE_MASK)
     assert hasattr(keras.Variable(np.zeros(2)), "_value")
     assert hasattr(keras.optimizers.SGD(), "_iterations")
     assert hasattr(keras.layers.MultiHeadAttention(1, 2), "_compute_attention")
@@ -71,6 +72,13 @@ def test_a_name_that_is_gone_does_not_break_the_import(module, name, monkeypatch
     spec.loader.exec_module(without)
 
     assert without.flatten_layers(model)
+
+
+def test_keras_draws_by_the_functions_that_are_known():
+    public = {name for name in dir(keras.random) if name.islower() and name[0] != "_"}
+
+    assert public == set(_keras.RANDOM_FUNCTIONS)
+    assert all(hasattr(_keras.random_functions(), name) for name in public)
 
 
 def test_without_the_walk_the_error_says_so():

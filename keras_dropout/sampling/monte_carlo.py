@@ -7,7 +7,7 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import inputs, loop, noise
-from keras_dropout.sampling.meeting import made_up
+from keras_dropout.sampling.made_up import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.uncertainty import statistics
@@ -123,7 +123,7 @@ class MonteCarlo(keras.Model):
             return self.model(inputs, training=True)
         if not self.model.built:
             self.model(inputs, training=False)
-        member = Member(self.model, self.settings)
+        member = Member(self.model, self.settings, rows=inputs)
         key = random.next_key(self.seed_generator)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
@@ -143,12 +143,9 @@ class MonteCarlo(keras.Model):
         Args:
             x: Arrays as the model takes them, or `None`.
         """
-        member = Member(self.model, self.settings)
-        rows = member.engine.learned
-        if rows is None:
-            rows = made_up(self.model) if x is None else inputs.arrays(x)
+        rows = made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
-            member.learn(rows)
+            Member(self.model, self.settings, rows=rows).learn(rows)
 
     def predict(self, x, *args, **kwargs):
         if self.model.built:

@@ -1,5 +1,6 @@
 """The formulas, as pure functions of an input and the noise that was drawn."""
 
+import numpy as np
 from keras import ops
 
 from keras_dropout import random
@@ -46,6 +47,12 @@ def alpha_drop(keep, x, keep_probability):
     dropped = slope * (SELU_SATURATION * keep_probability)
     # The kept are slope * x + intercept, written as what they have over the dropped.
     return where_kept(keep, x - SELU_SATURATION, slope) + ops.cast(dropped, x.dtype)
+
+
+def is_lost(strength, dtype):
+    """Whether a factor `1 + noise` rounds to 1 for all noise up to `strength`."""
+    ends = np.array([1.0 - strength, 1.0 + strength], "float32")
+    return bool(ops.all(ops.cast(ends, dtype) == 1.0))
 
 
 def value_of_gradient_of(value, surrogate):

@@ -69,6 +69,27 @@ class NoiseLayer(keras.layers.Layer):
             return True
         return (bool(training) or self.monte_carlo) and not context.is_silenced()
 
+    @property
+    def is_silent(self):
+        """Whether the noise has no effect at the values that its numbers have now.
+
+        The numbers are taken as the layer uses them. A layer without live numbers is
+        never silent.
+        """
+        names = live_names(type(self))
+        return bool(names) and all(self.is_zero(name) for name in names)
+
+    def is_zero(self, name):
+        """Whether the live value `name` is a strength of 0, as it will be used."""
+        value = self.now(name)
+        if name == "rate":
+            return float(random.keep_probability(value)) == 1.0
+        return value == 0.0
+
+    def now(self, name):
+        """A live value as it stands in this step, in float32, as a Python float."""
+        return float(ops.convert_to_numpy(self.current(name)))
+
     def __call__(self, *args, **kwargs):
         plain = type(self).call is NoiseLayer.call
         if plain and direct_call.is_enough(self, args, kwargs):

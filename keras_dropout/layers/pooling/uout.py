@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
@@ -50,6 +51,9 @@ class UOut(NoiseLayer):
     def __init__(self, beta=0.1, seed=None, **kwargs):
         super().__init__(seed=seed, **kwargs)
         self.beta = beta
+
+    def is_zero(self, name):
+        return formulas.is_lost(self.now(name), self.compute_dtype)
 
     def perturb(self, x):
         noise = 2.0 * random.uniform(ops.shape(x), self.key()) - 1.0

@@ -87,9 +87,19 @@ class Zoneout(RecurrentNoise):
         self.zoneout_h = zoneout_h
         self.zoneout_c = zoneout_c
 
+    @property
+    def is_silent(self):
+        return all(self.is_zero(name) for name in set(self._rates()))
+
+    def is_zero(self, name):
+        return float(random.keep_probability(self.now(name))) == 1.0
+
+    def _rates(self):
+        """The name of the probability for each state of the cell."""
+        return ["zoneout_h"] + ["zoneout_c"] * (len(self.state_size) - 1)
+
     def loop(self, sequences, noisy):
-        rates = ["zoneout_h"] + ["zoneout_c"] * (len(self.state_size) - 1)
-        rates = [self.current(name) for name in rates]
+        rates = [self.current(name) for name in self._rates()]
         if not noisy:
             kept = [ops.reshape(rate, (1, 1, 1)) for rate in rates]
             return [sequences, *kept], _zone(formulas.blend)

@@ -84,6 +84,11 @@ class Cutout(NoiseLayer):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 4)
 
+    def is_zero(self, name):
+        # The images without holes are drawn, as what is dropped.
+        spared = 1.0 - self.now(name)
+        return float(random.keep_probability(spared)) == 0.0
+
     def perturb(self, x):
         shape = ops.shape(x)
         axes = shapes.positions(4, self.data_format)

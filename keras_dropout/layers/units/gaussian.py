@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
@@ -58,15 +58,25 @@ class GaussianDropout(NoiseLayer):
         self.rate = rate
         self.noise_shape = _validation.noise_shape(noise_shape)
 
+    def is_zero(self, name):
+        stddev = gaussian_stddev(self.now(name))
+        # Less than one number in 10^14 is further off.
+        return formulas.is_lost(8.0 * stddev, self.compute_dtype)
+
     def perturb(self, x):
         rate = random.plain(self.current("rate"))
         noise_shape = shapes.resolve(self.noise_shape, ops.shape(x))
-        stddev = (rate / (1.0 - rate)) ** 0.5
+        stddev = gaussian_stddev(rate)
         factor = random.normal(noise_shape, self.key(), mean=1.0, stddev=stddev)
         return x * ops.cast(factor, x.dtype)
 
     def get_config(self):
         return {**super().get_config(), "noise_shape": self.noise_shape}
+
+
+def gaussian_stddev(rate):
+    """The standard deviation of the factor that dropout of this rate has."""
+    return (rate / (1.0 - rate)) ** 0.5
 
 
 @registered
