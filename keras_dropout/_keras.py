@@ -7,7 +7,7 @@ import: each function says what happens without it, and
 | name | why the public API is not enough | without it |
 |---|---|---|
 | `Layer._flatten_layers` | reaches layers inside layers | `PrivateNameError` |
-| `SeedGenerator._initial_seed` | PyTorch dropouts without it draw globally | ignored |
+| `SeedGenerator._initial_seed` | PyTorch dropouts without it draw globally | no seed |
 | `Layer._build_at_init` | marks a layer without weights as built | built when called |
 | `Layer._call_has_training_arg` | whether `call` takes `training` | its signature |
 | `Layer._called`, `_layers`, ... | read at every eager call on PyTorch | slower calls |
@@ -19,6 +19,8 @@ import: each function says what happens without it, and
 | `Softmax`, `Sigmoid`, `Cast`, ... of `ops` | what a graph ends in | seen in values |
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Model._jax_state`, ... | what JAX trainers have taken out | wait, then an error |
+| `LSTMCell._create_dropout_mask` | whether a cell's masks are Keras's | unknown |
+| `backend.random` | the place where Keras draws random numbers | `keras.random` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
 | `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
@@ -158,6 +160,10 @@ def set_initial_seed(generator, seed):
     setattr(generator, INITIAL_SEED, seed)
 
 
+# What Keras's recurrent cells with dropouts make their masks by.
+CREATE_MASK = "_create_dropout_mask"
+
+
 def mark_as_built(layer):
     """Marks a layer without a `build` as built, as Keras's own layers do."""
     mark = getattr(layer, "_build_at_init", None)
@@ -278,6 +284,34 @@ class Node:
         with _private_names():
             places = zip(map(id, self.inputs), tensors, strict=True)
             return self.arguments.fill_in(dict(places))
+
+
+try:
+    from keras.src.backend import random as _random
+except ImportError:
+    _random = None
+
+# What `keras.random` draws by.
+RANDOM_FUNCTIONS = (
+    "beta",
+    "binomial",
+    "categorical",
+    "dropout",
+    "gamma",
+    "normal",
+    "randint",
+    "shuffle",
+    "truncated_normal",
+    "uniform",
+)
+
+
+def random_functions():
+    """The module of the backend whose functions `keras.random` calls, by name.
+
+    Without it the functions of `keras.random` itself, which Keras's layers pass by.
+    """
+    return keras.random if _random is None else _random
 
 
 def functional_of(sequential):

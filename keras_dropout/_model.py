@@ -7,17 +7,29 @@ import keras
 from keras_dropout import _keras
 from keras_dropout._validation import invalid
 
-# What `layers` may be to hold more picks than one.
+_HOLDERS = (list, tuple, set, frozenset, dict)
 
 
 def seed_generators(model):
     """All seed generators of a model, each once, in the order of its layers."""
     found = {}
     for layer in flatten_layers(model):
-        for value in vars(layer).values():
-            if isinstance(value, keras.random.SeedGenerator):
-                found.setdefault(id(value), value)
+        for generator in kept_generators(layer):
+            found.setdefault(id(generator), generator)
     return list(found.values())
+
+
+def kept_generators(layer):
+    """The seed generators that a layer keeps, in lists and dictionaries as well."""
+    found, waiting, seen = [], [vars(layer).values()], set()
+    while waiting:
+        for value in waiting.pop(0):
+            if isinstance(value, keras.random.SeedGenerator):
+                found.append(value)
+            elif isinstance(value, _HOLDERS) and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(value.values() if isinstance(value, dict) else value)
+    return found
 
 
 def flatten_layers(model):
@@ -30,24 +42,29 @@ def select(model, layers, fits, what, name="layers"):
 
     Args:
         model: A Keras model or layer.
-        layers: `None` for all, or one or a list of: a layer, the name of a layer, a
-            class of layers, a function from a layer to True or False. A layer is
-            picked with all layers within it. Functions see only what fits.
+        layers: `None` for all; or a pick, or a list, tuple or set of picks, as in
+            `picker`. A layer is picked with all layers within it. Functions see only
+            what fits.
         fits: Function from a layer to whether it can be picked.
         what: What a layer that fits has, in words.
         name: The name of the argument, for errors.
 
     Raises:
-        ValueError: A pick leads to no layer that fits.
+        TypeError: A pick is of another kind.
+        ValueError: A pick leads to no layer that fits, or there is none.
     """
     every = flatten_layers(model)
+    fitting = [each for each in every if fits(each)]
     found = {}
     for pick in picks(layers, name):
-        matching = [each for each in every if _matches(each, pick, fits, name)]
-        inside = [layer for each in matching for layer in flatten_layers(each)]
+        is_picked = picker(pick, name)
+        asked = fitting if _is_function(pick) else every
+        inside = [
+            inner for each in asked if is_picked(each) for inner in flatten_layers(each)
+        ]
         picked = {id(each): each for each in inside if fits(each)}
         if not picked:
-            names = sorted({each.name for each in every if fits(each)})
+            names = sorted({each.name for each in fitting})
             expected = (
                 f"layers with {what}; in {model.name!r} there is {names or 'none'}"
             )
@@ -57,24 +74,44 @@ def select(model, layers, fits, what, name="layers"):
 
 
 def picks(layers, name="layers"):
-    """The picks in `layers` as a list; `ValueError` where there is none."""
+    """The single picks in one pick or a collection of them, as a list.
+
+    Raises:
+        ValueError: The collection is empty.
+    """
     if not isinstance(layers, (list, tuple, set, frozenset)):
         return [layers]
     if not layers:
-        raise ValueError(invalid(name, "None for all, or at least one", layers))
+        expected = "at least one layer; for no layer, leave the call out"
+        raise ValueError(invalid(name, expected, layers))
     return list(layers)
 
 
-def _matches(layer, pick, fits, name):
+def picker(pick, name="layers"):
+    """The function from a layer to whether one pick picks it.
+
+    Args:
+        pick: `None` for every layer; a layer; the name or the path of one; a class of
+            layers; or a function from a layer to True or False.
+        name: The name of the argument, for errors.
+
+    Raises:
+        TypeError: The pick is of another kind.
+    """
     if pick is None:
-        return True
+        return lambda layer: True
     if isinstance(pick, keras.layers.Layer):
-        return layer is pick
+        return lambda layer: layer is pick
     if isinstance(pick, str):
-        return layer.name == pick
+        return lambda layer: pick in (layer.name, getattr(layer, "path", None))
     if inspect.isclass(pick):
-        return isinstance(layer, pick)
+        return lambda layer: isinstance(layer, pick)
     if callable(pick):
-        return fits(layer) and bool(pick(layer))
-    expected = "layers, names, classes or functions of a layer"
+        return lambda layer: bool(pick(layer))
+    expected = "names, classes, layers or functions of a layer, or a list of these"
     raise TypeError(invalid(name, expected, pick))
+
+
+def _is_function(pick):
+    is_layer = isinstance(pick, keras.layers.Layer)
+    return callable(pick) and not is_layer and not inspect.isclass(pick)

@@ -76,6 +76,7 @@ def test_other_objects_have_theirs():
     assert isinstance(sequential._functional, _keras.Functional)
     assert sequential.outputs[0]._keras_history.operation is sequential.layers[-1]
     assert hasattr(keras.random.SeedGenerator(1), "_initial_seed")
+    assert hasattr(keras.layers.LSTMCell(1), _keras.CREATE_MASK)
     assert hasattr(keras.Variable(np.zeros(2)), "_value")
     assert hasattr(keras.Variable(np.zeros(2)), "_initializer")
     assert hasattr(keras.optimizers.SGD(), "_iterations")
@@ -126,6 +127,13 @@ def test_a_built_layer_is_given_a_layer_and_stays_locked():
     assert layer.spare in _keras.flatten_layers(layer)
     with pytest.raises(ValueError, match="already built"):
         layer.another = keras.layers.Dropout(0.5)
+
+
+def test_keras_draws_by_the_functions_that_are_known():
+    public = {name for name in dir(keras.random) if name.islower() and name[0] != "_"}
+
+    assert public == set(_keras.RANDOM_FUNCTIONS)
+    assert all(hasattr(_keras.random_functions(), name) for name in public)
 
 
 def test_without_the_walk_the_error_says_so():

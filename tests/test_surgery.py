@@ -360,7 +360,7 @@ def test_insert_refuses_what_it_cannot_find_or_make():
 
     with pytest.raises(ValueError, match=r"`where`.*true of one of 'a', 'b'"):
         kd.insert_dropout(model, layers.Dropout(0.5), "c")
-    with pytest.raises(TypeError, match=r"`where`.*names or classes"):
+    with pytest.raises(TypeError, match=r"`where`.*names, classes"):
         kd.insert_dropout(model, layers.Dropout(0.5), 3)
     with pytest.raises(TypeError, match=r"`layer`.*Expected a layer"):
         kd.insert_dropout(model, layers.Dropout, "a")

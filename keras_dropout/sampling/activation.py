@@ -1,9 +1,9 @@
 """Switches the noise of a model on, for the calling thread only, and off again.
 
-Our own layers ask the sampling context whether they are on. Keras's layers do not
-know it, so while any thread samples a model, methods of its noisy instances are
-covered by a function that asks for them. In all other threads the covered method
-does what it always did, also when a compiled function is traced meanwhile.
+Our own layers ask the sampling context whether they are on. Other layers do not know
+it, so while any thread samples a model, methods of its noisy instances are covered by
+a function that asks for them. In all other threads the covered method does what it
+always did, also when a compiled function is traced meanwhile.
 """
 
 import contextlib
@@ -12,11 +12,13 @@ import threading
 
 import keras
 
+from keras_dropout import _keras, _model
 from keras_dropout.random import context
+from keras_dropout.sampling import draws
 
 _lock = threading.Lock()
-_users = {}
-_before = {}
+# By instance and name of the method: what covers it, as (owner, function, users).
+_covers = {}
 _NOTHING = object()
 
 
@@ -29,18 +31,50 @@ def activated(noises, arrangement=None, numbers=None):
         arrangement: As in `context.sampling`.
         numbers: As in `context.sampling`.
     """
-    covered = []
+    layers = [noise.layer for noise in noises]
+    draw = draws.supplied if _any_foreign(noises) else contextlib.nullcontext
+    with covered(noises), draw(), context.sampling(layers, arrangement, numbers):
+        yield
+
+
+def _any_foreign(noises):
+    return any(noise.is_foreign for noise in noises)
+
+
+@contextlib.contextmanager
+def covered(noises):
+    """Within this context the methods of noisy layers are covered, in all threads."""
+    places = {}
+    for noise in noises:
+        for instance, name, cover in noise.overrides:
+            places[id(instance), name] = instance, name, cover, noise.layer
+    for noise in noises:
+        if noise.is_forced:
+            for inner in _model.flatten_layers(noise.layer)[1:]:
+                if _keras.takes_training(inner):
+                    place = inner, "call", at_inference, noise.layer
+                    places.setdefault((id(inner), "call"), place)
+    done = []
     try:
-        for noise in noises:
-            for instance, name, cover in noise.overrides:
-                _cover(instance, name, cover, noise.layer)
-                covered.append((instance, name))
-        layers = [noise.layer for noise in noises]
-        with context.sampling(layers, arrangement, numbers):
-            yield
+        for place in places.values():
+            _cover(*place)
+            done.append(place)
+        yield
     finally:
-        for instance, name in covered:
-            _uncover(instance, name)
+        for place in done:
+            _uncover(*place)
+
+
+def at_inference(layer, own, *args, **kwargs):
+    """The layer's own `call`, told that it is not training."""
+    return own(*args, **{**kwargs, "training": False})
+
+
+def own_attribute(instance, name):
+    """What a user put on an instance under this name, or None."""
+    kept = vars(instance).get(name)
+    before = getattr(kept, "before", kept)
+    return None if before is _NOTHING else before
 
 
 @contextlib.contextmanager
@@ -52,10 +86,10 @@ def replayed(noises):
     """
     gave = {}
 
-    def replay(layer, *args, **kwargs):
+    def replay(layer, own, *args, **kwargs):
         rows = keras.tree.flatten((args, kwargs))[0].shape[0]
         if id(layer) not in gave:
-            gave[id(layer)] = type(layer).call(layer, *args, **kwargs)
+            gave[id(layer)] = own(*args, **kwargs)
             return gave[id(layer)]
 
         def again(x):
@@ -73,36 +107,50 @@ def replayed(noises):
 
 
 def _cover(instance, name, cover, owner):
-    place = (id(instance), name)
+    place, key = (id(instance), name), (id(owner), cover)
     with _lock:
-        _users[place] = _users.get(place, 0) + 1
-        if _users[place] == 1:
-            before = _before[place] = vars(instance).get(name, _NOTHING)
-            if callable(cover):
-                cover = _method(instance, name, cover, owner, before)
+        covers = _covers.setdefault(place, {})
+        if not covers:
+            before = vars(instance).get(name, _NOTHING)
             # Into `__dict__`, past Keras's tracking of attributes.
-            instance.__dict__[name] = cover
+            instance.__dict__[name] = _method(instance, name, place, before)
+        _, _, users = covers.get(key, (None, None, 0))
+        covers[key] = owner, cover, users + 1
 
 
-def _method(instance, name, function, owner, before):
-    def method(*args, **kwargs):
-        if context.is_on(owner):
-            context.note(owner)
-            return function(instance, *args, **kwargs)
+def _method(instance, name, place, before):
+    def own(*args, **kwargs):
         if before is not _NOTHING:
             return before(*args, **kwargs)
         return getattr(type(instance), name)(instance, *args, **kwargs)
 
+    def method(*args, **kwargs):
+        covers = list(_covers.get(place, {}).values())
+        mine = [each for each in covers if context.is_on(each[0])]
+        if not mine:
+            return own(*args, **kwargs)
+        # A layer's own noise comes before that of the layer it lies in.
+        owner, function, _ = min(mine, key=lambda each: each[1] is at_inference)
+        if function is not at_inference:
+            context.note(owner)
+        return function(instance, own, *args, **kwargs)
+
+    method.before = before
     return method
 
 
-def _uncover(instance, name):
-    place = (id(instance), name)
+def _uncover(instance, name, cover, owner):
+    place, key = (id(instance), name), (id(owner), cover)
     with _lock:
-        _users[place] -= 1
-        if not _users[place]:
-            del _users[place]
-            before = _before.pop(place)
+        covers = _covers[place]
+        users = covers[key][2] - 1
+        if users:
+            covers[key] = owner, cover, users
+            return
+        del covers[key]
+        if not covers:
+            del _covers[place]
+            before = vars(instance)[name].before
             if before is _NOTHING:
                 del instance.__dict__[name]
             else:

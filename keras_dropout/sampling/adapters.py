@@ -4,14 +4,23 @@ Each function here stands in for a method of one of Keras's layers while the lay
 noise is on. It computes what the layer computes in training, with the layer's own
 seed generator, but the numbers come from where ours come from. So the schemes that
 join samples hold for Keras's layers as well.
+
+A function gets the layer and the method that it stands in for. It does so only where
+all that it passes over is what Keras wrote: a subclass that changes any of that calls
+its own method.
 """
 
+import inspect
+
 import keras
+import numpy as np
 from keras import ops
 
-from keras_dropout import random
+from keras_dropout import _keras, random
 from keras_dropout.layers._base import formulas, shapes
+from keras_dropout.layers.units.gaussian import gaussian_stddev
 from keras_dropout.random import context
+from keras_dropout.sampling.activation import own_attribute
 
 
 def strength(layer):
@@ -19,10 +28,14 @@ def strength(layer):
     return [name for name in ("rate", "stddev", "dropout") if hasattr(layer, name)]
 
 
-def with_training(layer, *args, **kwargs):
+def with_training(layer, own, *args, **kwargs):
     """The layer's own `call`, told that it is training."""
-    kwargs["training"] = True
-    return type(layer).call(layer, *args, **kwargs)
+    return own(*args, **{**kwargs, "training": True})
+
+
+def as_it_is(layer, own, *args, **kwargs):
+    """The layer's own `call`."""
+    return own(*args, **kwargs)
 
 
 def _drop(x, rate, noise_shape, generator):
@@ -31,13 +44,13 @@ def _drop(x, rate, noise_shape, generator):
     return formulas.where_kept(keep, x, kept)
 
 
-def _dropout(layer, inputs, training=None):
+def _dropout(layer, own, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
     rate = context.number(layer, "rate")
     return _drop(inputs, rate, shape, layer.seed_generator)
 
 
-def _spatial_dropout(layer, inputs, training=None):
+def _spatial_dropout(layer, own, inputs, training=None):
     # `SpatialDropout1D` has no data format: its channels are last.
     data_format = getattr(layer, "data_format", "channels_last")
     axes = shapes.positions(len(inputs.shape), data_format)
@@ -46,20 +59,20 @@ def _spatial_dropout(layer, inputs, training=None):
     return _drop(inputs, rate, shape, layer.seed_generator)
 
 
-def _alpha_dropout(layer, inputs, training=None):
+def _alpha_dropout(layer, own, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
     rate = context.number(layer, "rate")
     keep = random.keep_mask(shape, rate, random.next_key(layer.seed_generator))
     return formulas.alpha_drop(keep, inputs, random.keep_probability(rate))
 
 
-def _gaussian_dropout(layer, inputs, training=None):
+def _gaussian_dropout(layer, own, inputs, training=None):
     rate = context.number(layer, "rate")
-    stddev = (rate / (1.0 - rate)) ** 0.5
+    stddev = gaussian_stddev(rate)
     return inputs * ops.cast(1.0 + stddev * _normal(layer, inputs), inputs.dtype)
 
 
-def _gaussian_noise(layer, inputs, training=None):
+def _gaussian_noise(layer, own, inputs, training=None):
     stddev = context.number(layer, "stddev")
     return inputs + ops.cast(stddev * _normal(layer, inputs), inputs.dtype)
 
@@ -70,6 +83,7 @@ def _normal(layer, inputs):
 
 def _attention(
     layer,
+    own,
     inputs,
     mask=None,
     training=None,
@@ -78,8 +92,7 @@ def _attention(
 ):
     # The layer's deterministic call gives the weights; dropping some of them and
     # averaging the values is all that its noise adds.
-    _, weights = type(layer).call(
-        layer,
+    _, weights = own(
         inputs,
         mask=mask,
         training=False,
@@ -95,13 +108,71 @@ def _attention(
 
 
 CALLS = {
-    keras.layers.Dropout.call: _dropout,
-    keras.layers.SpatialDropout1D.call: _spatial_dropout,
-    keras.layers.AlphaDropout.call: _alpha_dropout,
-    keras.layers.GaussianDropout.call: _gaussian_dropout,
-    keras.layers.GaussianNoise.call: _gaussian_noise,
-    keras.layers.Attention.call: _attention,
+    keras.layers.Dropout: _dropout,
+    keras.layers.SpatialDropout1D: _spatial_dropout,
+    keras.layers.SpatialDropout2D: _spatial_dropout,
+    keras.layers.SpatialDropout3D: _spatial_dropout,
+    keras.layers.AlphaDropout: _alpha_dropout,
+    keras.layers.GaussianDropout: _gaussian_dropout,
+    keras.layers.GaussianNoise: _gaussian_noise,
+    keras.layers.Attention: _attention,
+    keras.layers.AdditiveAttention: _attention,
 }
+
+# What a subclass may write anew, since it is no part of a call.
+_FREE = {
+    "__init__",
+    "build",
+    "compute_mask",
+    "compute_output_shape",
+    "compute_output_spec",
+    "from_config",
+    "get_config",
+}
+
+
+def stands_in(layer):
+    """The function that stands in for the `call` of a layer, or None.
+
+    There is one if the layer is Keras's, or of a subclass that changes nothing of what
+    Keras's class computes.
+    """
+    known = next((cls for cls in type(layer).__mro__ if cls in CALLS), None)
+    if known is None:
+        return None
+    lineage = known.__mro__[: known.__mro__.index(keras.layers.Layer)]
+    names = {name for cls in lineage for name in vars(cls)} - _FREE
+    return CALLS[known] if is_unchanged(layer, known, names) else None
+
+
+def is_unchanged(layer, known, names):
+    """Whether a layer has these methods as the class `known` has them."""
+    return all(
+        getattr(type(layer), name) is getattr(known, name)
+        and own_attribute(layer, name) is None
+        for name in names
+        if inspect.isfunction(getattr(known, name, None))
+    )
+
+
+def is_silent(layer):
+    """Whether the noise of a layer that a function stands in for has strength 0."""
+    return all(_is_zero(layer, name) for name in strength(layer))
+
+
+def _is_zero(layer, name):
+    value = float(np.float32(getattr(layer, name)))
+    if name == "stddev":
+        return value == 0.0
+    if isinstance(layer, keras.layers.GaussianDropout):
+        stddev = gaussian_stddev(value) if value < 1 else 1.0
+        return formulas.is_lost(8.0 * stddev, layer.compute_dtype)
+    return drops_nothing(value)
+
+
+def drops_nothing(rate):
+    """Whether masks of this rate keep all."""
+    return float(random.keep_probability(float(np.float32(rate)))) == 1.0
 
 
 def _cell_mask(cell, step_input, name):
@@ -120,19 +191,19 @@ def _cell_mask(cell, step_input, name):
     return cached.get(place)
 
 
-def _get_dropout_mask(cell, step_input):
+def _get_dropout_mask(cell, own, step_input):
     return _cell_mask(cell, step_input, "dropout")
 
 
-def _get_recurrent_dropout_mask(cell, step_input):
+def _get_recurrent_dropout_mask(cell, own, step_input):
     return _cell_mask(cell, step_input, "recurrent_dropout")
 
 
-def _reset_dropout_mask(cell):
+def _reset_dropout_mask(cell, own):
     context.scratch().pop((id(cell), "dropout"), None)
 
 
-def _reset_recurrent_dropout_mask(cell):
+def _reset_recurrent_dropout_mask(cell, own):
     context.scratch().pop((id(cell), "recurrent_dropout"), None)
 
 
@@ -142,3 +213,10 @@ CELL_METHODS = {
     "reset_dropout_mask": _reset_dropout_mask,
     "reset_recurrent_dropout_mask": _reset_recurrent_dropout_mask,
 }
+
+_CELL = keras.layers.LSTMCell
+
+
+def stands_in_cell(cell):
+    """Whether these functions may stand in for the methods of a recurrent cell."""
+    return is_unchanged(cell, _CELL, {*CELL_METHODS, _keras.CREATE_MASK})

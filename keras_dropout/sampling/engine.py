@@ -82,8 +82,9 @@ class Engine:
         self._masks, self._told, self._keep = masks, told, keep
         self._fingerprint = Fingerprint(model, self._numbers)
         self.plan = Plan(model, noises)
-        self.seeded = _model.seed_generators(model)
+        self.seeded = noise.generators(model, noises)
         self.generators = len(self.seeded)
+        self.apart = noise.apart(self.seeded, noises)
         # A reference to each variable also keeps its id unique.
         self.variables = model.variables
         state = self.variables, self.seeded

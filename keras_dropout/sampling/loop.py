@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dropout import _model
 from keras_dropout.random import counter
 from keras_dropout.uncertainty import pooling, statistics
 
@@ -28,7 +27,6 @@ def sampled(member, inputs, key):
     size = member.samples_per_call(inputs, samples)
     calls = -(-samples // size)
     engine, seen = member.engine, []
-    generators = _model.seed_generators(member.model)
     # An inner scope does not see what an outer one says of variables.
     values = [
         (variable, ops.convert_to_tensor(variable))
@@ -37,8 +35,9 @@ def sampled(member, inputs, key):
     features, masks = engine.plan.prefix(inputs)
 
     def one_call(call):
-        seeds = _seeds(key, member.key_of_call(call), len(generators))
-        seeded = [(g.state, seeds[place]) for place, g in enumerate(generators)]
+        calls = ops.where(engine.apart, call, member.key_of_call(call))
+        seeds = _seeds(key, calls)
+        seeded = [(g.state, seeds[place]) for place, g in enumerate(engine.seeded)]
         first = call * size
         kept = ops.arange(size) + first < samples
         arrangement = engine.arrangement(features, size, first)
@@ -67,7 +66,8 @@ def sampled(member, inputs, key):
     return rest, seen[0], calls
 
 
-def _seeds(key, call, generators):
-    """As `keys.seeds`, in the backend's operations."""
-    calls = ops.zeros((generators,), "int32") + call
-    return ops.stack(counter.hashed(key, calls, np.arange(generators)), axis=1)
+def _seeds(key, calls):
+    """As `keys.seeds`, in the backend's operations, a call for each generator."""
+    calls = ops.cast(calls, "int32")
+    places = np.arange(calls.shape[0])
+    return ops.stack(counter.hashed(key, calls, places), axis=1)

@@ -20,8 +20,6 @@ import keras
 import numpy as np
 
 from keras_dropout import _model
-from keras_dropout._keras import input_structure
-from keras_dropout.graph.models import graph_of
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import backends, noise
@@ -29,9 +27,6 @@ from keras_dropout.sampling.activation import replayed
 
 # Rows that are tried out.
 _FEW = 2
-# What is made up for sizes that are open, rows and others alike, as in a full graph;
-# enough rows to see probabilities in, also of half precision.
-_MADE_UP = 8
 # By how much of the largest output rounding may differ with the number of rows.
 _ROUNDING = {"float16": 2.0**-5, "bfloat16": 2.0**-3}
 _ROUNDING_OF_OTHERS = 2.0**-11
@@ -238,22 +233,3 @@ def fixed_rows(model):
         if tensor.shape and tensor.shape[0] is not None:
             return tensor.shape[0]
     return None
-
-
-def made_up(model):
-    """Inputs for a model that says what it takes, or None."""
-    graph = graph_of(model)
-    if graph is None or any(tensor.dtype == "string" for tensor in graph.inputs):
-        return None
-    numbers = np.random.default_rng(0)
-    return keras.tree.map_structure(
-        lambda tensor: _made_up(tensor, numbers), input_structure(graph)
-    )
-
-
-def _made_up(tensor, numbers):
-    rows, *rest = tensor.shape
-    shape = (rows or _MADE_UP, *(size or _MADE_UP for size in rest))
-    if keras.backend.is_float_dtype(tensor.dtype):
-        return numbers.normal(size=shape).astype("float32")
-    return numbers.integers(0, 2, shape).astype(tensor.dtype)

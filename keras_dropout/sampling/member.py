@@ -19,11 +19,12 @@ class Member:
         model: A built Keras model.
         settings: How to sample it.
         number: Its place among the models that are sampled together.
+        rows: Rows of inputs, to see what unknown layers draw, or `None`.
     """
 
-    def __init__(self, model, settings, number=0):
+    def __init__(self, model, settings, number=0, rows=None):
         self.model, self.settings, self.number = model, settings, number
-        found = noise.find(model)
+        found = noise.find(model, rows)
         self.noises = noise.select(model, found, settings.layers)
         noise.require_scheme(self.noises, settings.masks)
         self.engine = engine(
@@ -54,6 +55,12 @@ class Member:
         It reads live numbers, which have no values within a graph.
         """
         return all(each.is_silent for each in self.noises)
+
+    @property
+    def active(self):
+        """The names of the layers that were noisy, those of strength zero apart."""
+        silent = {each.name for each in self.noises if each.is_silent}
+        return tuple(n for n in self.engine.learned.active if n not in silent)
 
     @property
     def wanted(self):
@@ -99,7 +106,10 @@ class Member:
         prepared = self.engine.prefix(batch)
         for call, first in enumerate(range(0, self.wanted, size)):
             kept = first + np.arange(size) < self.wanted
-            seeds = keys.seeds(
-                key, self.key_of_call(call), self.engine.generators, self.number
-            )
-            yield self.engine.chunk(prepared, seeds, kept, first)
+            yield self.engine.chunk(prepared, self._seeds(key, call), kept, first)
+
+    def _seeds(self, key, call):
+        count, apart = self.engine.generators, self.engine.apart
+        joined = keys.seeds(key, self.key_of_call(call), count, self.number)
+        alone = keys.seeds(key, call, count, self.number)
+        return np.where(apart[:, None], alone, joined)

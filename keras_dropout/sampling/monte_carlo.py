@@ -9,7 +9,7 @@ from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import inputs, loop, noise
 from keras_dropout.sampling.lending import Lender
-from keras_dropout.sampling.meeting import made_up
+from keras_dropout.sampling.made_up import made_up
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.weights import held
@@ -126,7 +126,7 @@ class MonteCarlo(Lender, keras.Model):
             return self.model(inputs, training=True)
         if not self.model.built:
             self.model(inputs, training=False)
-        member = Member(self.model, self.settings)
+        member = Member(self.model, self.settings, rows=inputs)
         if member.engine.is_open and all(
             numbers(each) is not None for each in keras.tree.flatten(inputs)
         ):
@@ -135,7 +135,7 @@ class MonteCarlo(Lender, keras.Model):
         return held([self.model], self._answer, inputs, key)
 
     def _answer(self, inputs, key):
-        member = Member(self.model, self.settings)
+        member = Member(self.model, self.settings, rows=inputs)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
@@ -154,13 +154,12 @@ class MonteCarlo(Lender, keras.Model):
         Args:
             x: Arrays as the model takes them, or `None`.
         """
-        member = Member(self.model, self.settings)
-        if member.engine.learned is not None and not member.engine.is_open:
-            member.learn(None)
-            return
         rows = made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
-            held([self.model], member.learn, rows)
+            held([self.model], self._learn, rows)
+
+    def _learn(self, rows):
+        Member(self.model, self.settings, rows=rows).learn(rows)
 
     def predict(self, x, *args, **kwargs):
         if self.model.built:

@@ -1,68 +1,33 @@
-"""Finds the noise in a model: what is random in it, and how it is switched on."""
+"""The noises of a model: found, chosen, and refused where they cannot be sampled."""
 
-import dataclasses
-import functools
-from collections.abc import Callable
+import numpy as np
 
-import keras
-
-from keras_dropout import _keras, _model
-from keras_dropout.layers._base.live import live_names
-from keras_dropout.layers._base.noise_layer import NoiseLayer
-from keras_dropout.sampling import adapters
+from keras_dropout import _model
+from keras_dropout.sampling.sources import sources
 
 
-@dataclasses.dataclass(frozen=True)
-class Noise:
-    """One source of noise in a model.
-
-    Attributes:
-        layer: The layer whose noise it is.
-        overrides: What is put over attributes of instances while the noise is on: a
-            tuple of (instance, name, function or value).
-        strength: The attributes that say how strong it is: a tuple of (instance,
-            name).
-        always: Whether it is on without being switched on.
-        is_foreign: Whether its layer is of the user's own, and draws by itself.
-    """
-
-    layer: keras.layers.Layer
-    overrides: tuple[tuple[object, str, Callable | int], ...] = ()
-    strength: tuple[tuple[object, str], ...] = ()
-    always: bool = False
-    is_foreign: bool = False
-
-    @property
-    def name(self):
-        """The layer's path in its model, or its name."""
-        return getattr(self.layer, "path", None) or self.layer.name
-
-    @property
-    def is_silent(self):
-        """Whether it is a noise of strength zero."""
-        if isinstance(self.layer, NoiseLayer):
-            return self.layer.is_silent
-        if self.is_foreign or not self.strength:
-            return False
-        return not any(getattr(*each) for each in self.strength)
-
-
-def find(model):
+def find(model, x=None):
     """All noise in `model`, in the order of its layers.
+
+    Layers that are neither ours nor Keras's are run on rows of `x` to see what they
+    draw, once for each model as it stands. Without `x` rows are made up, and where
+    that fails they are assumed to be noise.
+
+    Args:
+        model: A Keras model, built if `x` is given.
+        x: Rows of data in the structure of the model's inputs, or `None`.
 
     Raises:
         ValueError: There is a `MonteCarlo` in it, which samples by itself.
     """
-    layers = _model.flatten_layers(model)
-    for layer in layers:
+    for layer in _model.flatten_layers(model):
         if getattr(layer, "is_sampler", False):
             raise ValueError(
                 "`model` must not be or hold a `MonteCarlo`, whose answers are those "
                 "of many samples already. Pass the model within, as in "
                 f"`mc_predict(server.model, x)`. Received: {layer.name!r}"
             )
-    found = [_noise(layer, layer is model) for layer in layers]
-    return [noise for noise in found if noise is not None]
+    return sources(model, x)
 
 
 def select(model, noises, layers):
@@ -71,31 +36,48 @@ def select(model, noises, layers):
     Args:
         model: The model that `noises` were found in.
         noises: The result of `find(model)`.
-        layers: `None` for all, or names, types, instances, predicates of a layer,
-            or a list of these. A layer stands for all noise within it.
+        layers: `None` for all, or what `_model.select` takes. A layer stands for all
+            noise within it.
 
     Raises:
-        ValueError: Something that `layers` asks for holds no noise.
+        ValueError: Something that `layers` asks for holds no noise, or a noise that is
+            on cannot be sampled.
     """
-    if layers is None:
-        return list(noises)
-    asked = layers if isinstance(layers, (list, tuple, set)) else [layers]
-    chosen = set()
-    for one in asked:
-        within = {
-            id(inner)
-            for layer in _model.flatten_layers(model)
-            if layer is not model and _matches(layer, one)
-            for inner in _model.flatten_layers(layer)
-        }
-        matched = {id(noise) for noise in noises if id(noise.layer) in within}
-        if not matched:
+    chosen = list(noises)
+    if layers is not None:
+        noisy = {id(noise.layer) for noise in noises}
+        picked = _model.select(model, layers, lambda each: id(each) in noisy, "noise")
+        ids = {id(layer) for layer in picked}
+        chosen = [each for each in noises if each.always or id(each.layer) in ids]
+    for each in chosen:
+        if each.trouble:
             raise ValueError(
-                f"`layers` must name layers of the model that are noisy or hold "
-                f"noise: {_names(noises)}. Received: layers={one!r}"
+                f"Layer {each.name!r} holds noise that cannot be sampled: "
+                f"{each.trouble}"
+                + ("" if each.always else ", or leave this one out with `layers`")
+                + f". Received: model={model.name!r}"
             )
-        chosen |= matched
-    return [noise for noise in noises if noise.always or id(noise) in chosen]
+    return chosen
+
+
+def generators(model, noises):
+    """All seed generators whose state each sample is given, each once.
+
+    Those that the model keeps come first, in the order of its layers.
+    """
+    every = [*_model.seed_generators(model)]
+    every += [each for noise in noises for each in noise.generators]
+    return list({id(each): each for each in every}.values())
+
+
+def apart(generators, noises):
+    """Which generators no scheme joins, as layers draw by them on their own account.
+
+    Two calls that share their seeds, as an antithetic pair does, need others for these.
+    """
+    foreign = [noise for noise in noises if noise.is_foreign]
+    own = {id(each) for noise in foreign for each in noise.generators}
+    return np.array([id(each) in own for each in generators], bool)
 
 
 def require_some(model, noises):
@@ -127,12 +109,16 @@ def require_drawn(model, noises, drawn):
 
 def one_sample_per_call(noises):
     """Those whose noise has no row axis, so that a call computes one sample."""
-    return [n for n in noises if getattr(n.layer, "one_sample_per_call", False)]
+    return [
+        each
+        for each in noises
+        if each.is_single or getattr(each.layer, "one_sample_per_call", False)
+    ]
 
 
 def require_scheme(noises, masks):
     """Refuses noise whose samples cannot be joined as `masks` says."""
-    foreign = [each for each in noises if each.is_foreign]
+    foreign = [each for each in noises if each.is_foreign and not each.is_assumed]
     if foreign and masks == "shared":
         raise ValueError(
             "masks='shared' needs noise that is drawn through `keras_dropout.random`, "
@@ -144,98 +130,14 @@ def require_scheme(noises, masks):
     if single and masks == "stratified":
         raise ValueError(
             "masks='stratified' joins the samples of one call, but noise of weights "
-            f"allows one sample in each: {_names(single)}. Choose masks='antithetic', "
-            "or leave these layers out with `layers`"
+            "allows one sample in each, as does noise that all rows share: "
+            f"{_names(single)}. Choose masks='antithetic', or leave these layers out "
+            "with `layers`"
         )
 
 
 def _names(noises):
     return ", ".join(repr(noise.name) for noise in noises) or "none"
-
-
-def _matches(layer, asked):
-    if isinstance(asked, str):
-        return asked in (layer.name, getattr(layer, "path", None))
-    if isinstance(asked, type):
-        return isinstance(layer, asked)
-    if isinstance(asked, keras.layers.Layer):
-        return layer is asked
-    if callable(asked):
-        return bool(asked(layer))
-    raise TypeError(
-        "`layers` must be None, or names, types, instances or predicates of layers. "
-        f"Received: layers={asked!r}"
-    )
-
-
-def _noise(layer, is_root):
-    if isinstance(layer, NoiseLayer):
-        names = live_names(type(layer))
-        strength = [(layer, name) for name in names if name in ("rate", "stddev")]
-        return Noise(layer, strength=tuple(strength), always=layer.monte_carlo)
-    if isinstance(layer, _augmentations()):
-        return None
-    if isinstance(layer, keras.layers.RNN):
-        return _recurrent(layer)
-    if not _generators(layer) or hasattr(layer, "get_dropout_mask"):
-        # Without a seed of its own it draws nothing; cells belong to their RNN.
-        return None
-    function = adapters.CALLS.get(type(layer).call)
-    if function is not None:
-        noise = Noise(layer, ((layer, "call", function),), _strength(layer))
-        return None if noise.is_silent else noise
-    return _custom(layer, is_root)
-
-
-def _recurrent(layer):
-    cells = getattr(layer.cell, "cells", [layer.cell])
-    cells = [cell for cell in cells if hasattr(cell, "get_dropout_mask")]
-    names = ("dropout", "recurrent_dropout")
-    strength = tuple((cell, name) for cell in cells for name in names)
-    overrides = [(layer, "call", adapters.with_training)]
-    for cell in cells:
-        overrides += [(cell, name, f) for name, f in adapters.CELL_METHODS.items()]
-    noise = Noise(layer, tuple(overrides), strength)
-    return None if noise.is_silent or not cells else noise
-
-
-def _custom(layer, is_root):
-    """A layer of the user's own that keeps a seed.
-
-    It may draw whatever `training` says, so it counts as noise. `training` is forced
-    on only if nothing else can listen to it: no layers inside, no moving statistics.
-    """
-    seeded = tuple((each, _keras.INITIAL_SEED, 0) for each in _generators(layer))
-    alone = not is_root and len(_model.flatten_layers(layer)) == 1
-    state = {id(variable) for variable in layer.non_trainable_variables}
-    state -= {id(generator.state) for generator in _model.seed_generators(layer)}
-    if alone and not state and _keras.takes_training(layer):
-        overrides = ((layer, "call", adapters.with_training), *seeded)
-        return Noise(layer, overrides, _strength(layer), is_foreign=True)
-    return Noise(layer, seeded, _strength(layer), always=True, is_foreign=True)
-
-
-def _generators(layer):
-    kept = vars(layer).values()
-    return [each for each in kept if isinstance(each, keras.random.SeedGenerator)]
-
-
-def _strength(layer):
-    names = adapters.strength(layer)
-    numeric = [name for name in names if isinstance(getattr(layer, name), (int, float))]
-    return tuple((layer, name) for name in numeric)
-
-
-@functools.cache
-def _augmentations():
-    """Keras's layers that change data at random; they are no part of a model's noise.
-
-    All of them are named so; there is no public base class.
-    """
-    names = [name for name in dir(keras.layers) if name.startswith("Random")]
-    names += ["AugMix", "CutMix", "MixUp", "RandAugment"]
-    found = (getattr(keras.layers, name, None) for name in names)
-    return tuple(cls for cls in found if isinstance(cls, type))
 
 
 def numbers(noises):

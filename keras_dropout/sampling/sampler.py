@@ -33,12 +33,12 @@ class Sampler:
         """Builds the models, finds their noise and meets them on rows of `x`."""
         for model in self.models:
             _build(model, x)
-        self.members = held(self.models, self._members)
+        self.members = held(self.models, self._members, x)
         held(self.models, self._meet, x)
 
-    def _members(self):
+    def _members(self, x):
         members = [
-            Member(model, self.settings, number)
+            Member(model, self.settings, number, x)
             for number, model in enumerate(self.models)
         ]
         if len(members) == 1:
@@ -142,7 +142,8 @@ class Sampler:
     def _collected(self, batches):
         """A `Prediction` for each head, in the structure of the model's outputs."""
         learned = [member.engine.learned for member in self.members]
-        active = tuple(dict.fromkeys(name for each in learned for name in each.active))
+        names = (name for member in self.members for name in member.active)
+        active = tuple(dict.fromkeys(names))
         first = learned[0]
         predictions = []
         for place, kind in enumerate(first.kinds):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_dropout._model import picker, picks
 from keras_dropout._validation import choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import all_layers, rebuilt
@@ -16,8 +17,8 @@ def insert_dropout(model, layer, where, *, position="after"):
         layer: The noise layer to insert, of which every place gets a copy of its own
             name and seed (a `SeedGenerator` is shared by all), or a function of the
             neighbouring layer that returns the layer to insert, or `None` for none.
-        where: The layers to put it next to: a name, a layer class, a tuple of these,
-            or a function of a layer that returns a Boolean.
+        where: The layers to put it next to: one or a list of names, paths, classes,
+            layers, or functions from a layer to True or False.
         position: `"after"`, on the outputs of the layer (if there are several, as with
             the states of an LSTM, on the first; if it is a model, on all), or
             `"before"`, on its first argument, wherever else the same tensor comes in.
@@ -27,7 +28,7 @@ def insert_dropout(model, layer, where, *, position="after"):
 
     Raises:
         TypeError: `model` is subclassed, or `layer` no layer and no function.
-        ValueError: No layer is asked for by `where`.
+        ValueError: `where`, or one of a list, asks for no layer.
 
     Examples:
         >>> import keras
@@ -46,39 +47,25 @@ def insert_dropout(model, layer, where, *, position="after"):
         True
     """
     choice("position", position, ("after", "before"))
-    wanted = _matcher(where)
+    wanted = {pick: picker(pick, "where") for pick in picks(where, "where")}
     make = _maker(layer)
-    found = []
+    found = set()
 
     def change(target):
-        if not wanted(target):
-            return Chain(target, target)
-        found.append(target)
-        new = make(target)
+        true = {pick for pick, is_picked in wanted.items() if is_picked(target)}
+        found.update(true)
+        new = make(target) if true else None
         if not isinstance(new, (keras.layers.Layer, type(None))):
             expected = "a function that returns layers, or None"
             raise TypeError(invalid("layer", expected, layer))
         return Chain(target, target, **{position: new})
 
     changed = rebuilt(model, change)
-    if not found:
+    for pick in wanted.keys() - found:
         names = ", ".join(sorted(repr(each.name) for each in all_layers(model)))
-        raise ValueError(
-            invalid("where", f"something that is true of one of {names}", where)
-        )
+        expected = f"something that is true of one of {names}"
+        raise ValueError(invalid("where", expected, pick))
     return changed
-
-
-def _matcher(where):
-    if callable(where) and not isinstance(where, type):
-        return where
-    wanted = where if isinstance(where, (tuple, list)) else (where,)
-    classes = tuple(each for each in wanted if isinstance(each, type))
-    names = {each for each in wanted if isinstance(each, str)}
-    if len(classes) + len(names) < len(wanted):
-        expected = "names or classes of layers, or a function of a layer"
-        raise TypeError(invalid("where", expected, where))
-    return lambda layer: layer.name in names or isinstance(layer, classes)
 
 
 def _maker(layer):

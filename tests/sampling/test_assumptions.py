@@ -195,7 +195,7 @@ def test_outputs_with_rows_on_another_axis_are_joined_along_it():
 def _reason(model, x):
     if not model.built:
         model(_as_input(x))
-    member = Member(model, Settings(samples=2))
+    member = Member(model, Settings(samples=2), rows=x)
     member.learn(x)
     return member.engine.learned.why_single
 

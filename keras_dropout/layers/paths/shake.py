@@ -62,6 +62,11 @@ class ShakeShake(JoinLayer):
         )
         self.level = _validation.choice("level", level, ("image", "batch"))
 
+    @property
+    def is_silent(self):
+        """Whether the weights of the forward pass are fixed."""
+        return self._forward == "even"
+
     def perturb(self, x):
         first, second = x
         shape = _shared(self.level, ops.shape(first), "channels_last")

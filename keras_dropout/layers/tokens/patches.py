@@ -87,6 +87,11 @@ class PatchDropout(NoiseLayer):
         """The share of tokens that is left out, fixed once the layer is built."""
         return self._rate
 
+    @property
+    def is_silent(self):
+        """Whether all tokens stay, where they are."""
+        return self.rate == 0 and self.ordered
+
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 3)

@@ -1,0 +1,289 @@
+"""Finds the noise of layers that are not known, by running each of them a few times.
+
+A layer of a user's own may keep its seed generator in a list, share one from outside,
+or draw without any; it may draw at inference, or only in training. So when a model is
+first met it runs once, without known noise, and each unknown layer in it runs again on
+the inputs that it got there: twice with the same seeds, at inference and in training.
+What it draws through Keras is seen as it is drawn. Where two runs with the same seeds
+differ, it draws from somewhere that nobody can seed.
+
+Nothing stays of these runs: updates of variables are dropped.
+"""
+
+import contextlib
+import dataclasses
+import operator
+
+import keras
+from keras import ops
+
+from keras_dropout import _keras, _model
+from keras_dropout.random import context
+from keras_dropout.sampling import compare, draws
+from keras_dropout.sampling.activation import covered
+
+# Rows of the data to look at. More would find noise that no seed repeats more surely,
+# if it is rare.
+_ROWS = 16
+
+
+@dataclasses.dataclass
+class Run:
+    """What a layer did in one run, layers within it apart.
+
+    Attributes:
+        seeds: For each seed the generator it was taken from, and the one asked for.
+        shapes: The shapes of what was drawn by them.
+        outputs: What it answered, or `None` if it failed.
+        moves: Whether it moved statistics: variables of floats.
+        hears: Whether it told a recurrent cell with dropouts that it is training.
+    """
+
+    seeds: list = dataclasses.field(default_factory=list)
+    shapes: list = dataclasses.field(default_factory=list)
+    outputs: object = None
+    moves: bool = False
+    hears: bool = False
+
+    def seed(self, generator, asked):
+        self.seeds.append((generator, asked))
+
+    def draw(self, shape):
+        self.shapes.append(shape)
+
+
+@dataclasses.dataclass
+class Finding:
+    """What one unknown layer does.
+
+    Attributes:
+        at_inference: How many numbers it draws at inference.
+        in_training: How many it draws in training.
+        generators: The generators that it draws by.
+        has_rows: Whether all that it draws has a row for each row of its inputs.
+        is_unseeded: Whether it draws, at inference, from where no seed reaches.
+        trouble: Why its noise in training cannot be switched on by itself, or "".
+        tells_cells: Whether recurrent cells with dropouts learn at inference that they
+            are training, whatever the layer is told.
+        tells_cells_in_training: Whether they learn it in training.
+    """
+
+    at_inference: int = 0
+    in_training: int = 0
+    generators: list = dataclasses.field(default_factory=list)
+    has_rows: bool = True
+    is_unseeded: bool = False
+    trouble: str = ""
+    tells_cells: bool = False
+    tells_cells_in_training: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Visit:
+    """Covers the call of a layer, as a `Noise` does."""
+
+    layer: keras.layers.Layer
+    overrides: tuple
+    is_forced: bool = False
+
+
+def findings(model, unknown, x):
+    """What unknown layers of a model do: a dictionary by the id of the layer.
+
+    Layers that the model does not call at inference are not in it.
+
+    Args:
+        model: A built Keras model.
+        unknown: Layers of it, the model itself perhaps.
+        x: Rows of data, in the structure of the model's inputs.
+    """
+    draws.stand_in()
+    return _Probe(model, unknown).run(x)
+
+
+class _Probe:
+    def __init__(self, model, unknown):
+        self.model = model
+        self.unknown = {id(layer) for layer in unknown}
+        inner = {
+            id(each): each for layer in unknown for each in _model.flatten_layers(layer)
+        }
+        self.layers = list(inner.values())
+        self.found = {}
+        self.stack = []
+        # Set while a layer is in training, so that those within it are not.
+        self.is_training = False
+
+    def run(self, x):
+        visits = [_Visit(each, tuple(self.covers(each))) for each in self.layers]
+        with covered(visits), draws.supplied(self), context.sampling(self.layers):
+            try:
+                self.model(_rows(x), training=False)
+            except Exception:
+                # A part of the rows may be no input for this model; all of them are.
+                self.found.clear()
+                self.model(x, training=False)
+        return self.found
+
+    def covers(self, layer):
+        yield layer, "call", self.visit
+        if isinstance(layer, keras.layers.RNN):
+            yield layer, "inner_loop", self.loop
+
+    def loop(self, layer, own, *args, **kwargs):
+        """Stands for the loop of a recurrent layer, which may pass its cell by."""
+        if kwargs.get("training") and any(map(_drops, _model.flatten_layers(layer))):
+            self.heard()
+        return own(*args, **kwargs)
+
+    def heard(self):
+        for run in self.stack:
+            run.hears = True
+
+    # What `draws.supplied` tells belongs to the innermost layer that runs.
+
+    def seed(self, generator, asked):
+        if self.stack:
+            self.stack[-1].seed(generator, asked)
+
+    def draw(self, shape):
+        if self.stack:
+            self.stack[-1].draw(shape)
+
+    def visit(self, layer, own, *args, **kwargs):
+        """Stands for the call of a layer."""
+        if self.is_training and _keras.takes_training(layer):
+            kwargs["training"] = False
+        if kwargs.get("training") and _drops(layer):
+            self.heard()
+        known = id(layer) not in self.unknown or id(layer) in self.found
+        if known or self.is_training:
+            return self.one_run(layer, own, args, kwargs, fails=True).outputs
+        finding = self.found[id(layer)] = Finding()
+        first = self.one_run(layer, own, args, kwargs, fails=True)
+        again = self.one_run(layer, own, args, kwargs)
+        finding.at_inference = len(first.seeds)
+        finding.tells_cells = first.hears
+        finding.is_unseeded = compare.differ(first.outputs, again.outputs)
+        noisy = first
+        if _keras.takes_training(layer):
+            trained = self.trained(layer, own, args, kwargs)
+            again = self.trained(layer, own, args, kwargs)
+            finding.tells_cells_in_training = trained.hears
+            if trained.outputs is None:
+                pass
+            elif len(trained.seeds) > len(first.seeds):
+                noisy = trained
+                finding.in_training = len(trained.seeds)
+                finding.trouble = _trouble(layer, first, trained)
+            if not finding.is_unseeded and compare.differ(
+                trained.outputs, again.outputs
+            ):
+                finding.in_training = max(finding.in_training, 1)
+                finding.trouble = UNSEEDED
+        finding.generators = list({id(each): each for each, _ in noisy.seeds}.values())
+        if noisy.seeds:
+            run = self.trained if noisy is not first else self.one_run
+            doubled = run(layer, own, *keras.tree.map_structure(_twice, (args, kwargs)))
+            finding.has_rows = _grow(noisy, doubled)
+        return first.outputs
+
+    def trained(self, layer, own, args, kwargs):
+        # The cells of a recurrent layer are part of it.
+        self.is_training = not isinstance(layer, keras.layers.RNN)
+        try:
+            return self.one_run(layer, own, args, {**kwargs, "training": True})
+        finally:
+            self.is_training = False
+
+    def one_run(self, layer, own, args, kwargs, fails=False):
+        """Runs a layer where nothing that it does to variables stays."""
+        run = Run()
+        variables = {id(v): v for v in (*self.model.variables, *layer.variables)}
+        generators = [*_model.seed_generators(self.model), draws.stand_in()]
+        variables |= {id(each.state): each.state for each in generators}
+        given = [(v, ops.convert_to_tensor(v)) for v in variables.values()]
+        cells = _cell_generators(layer)
+        self.stack.append(run)
+        try:
+            with (
+                keras.StatelessScope(given) as scope,
+                contextlib.nullcontext() if fails else contextlib.suppress(Exception),
+            ):
+                floats = [v for v in variables.values() if _is_float(v)]
+                before = [scope.get_current_value(variable) for variable in floats]
+                run.outputs = own(*args, **kwargs)
+                after = [scope.get_current_value(variable) for variable in floats]
+                run.moves = any(map(operator.is_not, before, after))
+        finally:
+            self.stack.pop()
+        # Recurrent layers draw the masks of their cells whether they need them or not.
+        run.seeds = [each for each in run.seeds if id(each[1]) not in cells]
+        return run
+
+
+UNSEEDED = (
+    "it draws random numbers from where no seed reaches. Draw by "
+    "`keras.random`, with a `keras.random.SeedGenerator` that the layer keeps"
+)
+
+
+def _trouble(layer, first, trained):
+    if trained.moves:
+        return (
+            "it is noisy in training only, where it moves statistics as well. Put the "
+            "noise into a layer of its own"
+        )
+    has_parts = len(_model.flatten_layers(layer)) > 1
+    if has_parts and _shapes(first.outputs) != _shapes(trained.outputs):
+        return (
+            "it is noisy in training only, where its outputs have other shapes. Put "
+            "the noise into a layer of its own"
+        )
+    return ""
+
+
+def _is_float(variable):
+    return keras.backend.is_float_dtype(variable.dtype)
+
+
+def _drops(layer):
+    """Whether it is a recurrent cell with dropouts."""
+    return hasattr(layer, "get_dropout_mask") and bool(
+        layer.dropout or layer.recurrent_dropout
+    )
+
+
+def _cell_generators(layer):
+    if not isinstance(layer, keras.layers.RNN):
+        return set()
+    return {id(each) for each in _model.seed_generators(layer.cell)}
+
+
+def _rows(x):
+    return keras.tree.map_structure(
+        lambda each: each[:_ROWS] if getattr(each, "shape", None) else each, x
+    )
+
+
+def _twice(x):
+    """The rows of a tensor twice, one after the other."""
+    if not (keras.ops.is_tensor(x) and len(x.shape)):
+        return x
+    return ops.concatenate([x, x], axis=0)
+
+
+def _grow(one, two):
+    """Whether all that was drawn doubled its rows when the inputs did."""
+    if len(one.shapes) != len(one.seeds) or len(two.shapes) != len(one.shapes):
+        return False
+    for single, double in zip(one.shapes, two.shapes, strict=True):
+        sizes = (single[:1], double[:1])
+        known = all(size and isinstance(size[0], int) for size in sizes)
+        if not known or double[0] != 2 * single[0]:
+            return False
+    return True
+
+
+def _shapes(outputs):
+    return [getattr(x, "shape", None) for x in keras.tree.flatten(outputs)]
