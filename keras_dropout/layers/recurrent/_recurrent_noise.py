@@ -46,16 +46,7 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
         if step is None:
             return super().inner_loop(sequences, initial_state, mask, training=training)
         sequences = joined(noise)
-        loop = keras.layers.RNN(
-            Step(self.cell, step, [x.shape[-1] for x in noise]),
-            return_sequences=self.return_sequences,
-            go_backwards=self.go_backwards,
-            unroll=self.unroll,
-            stateful=self.stateful,
-            zero_output_for_mask=self.zero_output_for_mask,
-            dtype=self.dtype_policy,
-            name=self.name,
-        )
+        loop = Loop(self, Step(self.cell, step, [x.shape[-1] for x in noise]))
         return loop.inner_loop(sequences, initial_state, mask, training=training)
 
     def loop(self, sequences, noisy):
@@ -77,6 +68,23 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
             config["cell"], custom_objects=custom_objects
         )
         return super(keras.layers.RNN, cls).from_config({**config, "cell": cell})
+
+
+class Loop:
+    """The loop of a layer over another cell.
+
+    It is no layer, which `torch.compile` could not make within a graph.
+    """
+
+    def __init__(self, layer, cell):
+        self.cell = cell
+        self.return_sequences = layer.return_sequences
+        self.go_backwards = layer.go_backwards
+        self.unroll = layer.unroll
+        self.stateful = layer.stateful
+        self.zero_output_for_mask = layer.zero_output_for_mask
+
+    inner_loop = keras.layers.RNN.inner_loop
 
 
 class Step:
