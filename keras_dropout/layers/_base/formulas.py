@@ -50,9 +50,14 @@ def alpha_drop(keep, x, keep_probability):
 
 
 def is_lost(strength, dtype):
-    """Whether a factor `1 + noise` rounds to 1 for all noise up to `strength`."""
-    ends = np.array([1.0 - strength, 1.0 + strength], "float32")
-    return bool(ops.all(ops.cast(ends, dtype) == 1.0))
+    """Whether a factor `1 + noise` rounds to 1 for all noise up to `strength`.
+
+    Below 1 the numbers of a dtype lie half as far apart as above, and what is in the
+    middle between two of them rounds to 1.
+    """
+    # The factor is made in float32.
+    digits = {"float16": 10, "bfloat16": 7}.get(dtype, 23)
+    return bool(np.float32(strength) <= 2.0 ** -(digits + 2))
 
 
 def value_of_gradient_of(value, surrogate):
