@@ -1,5 +1,7 @@
 """Schedules as functions: closed forms, golden values, refusals."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -149,6 +151,9 @@ def test_gives_the_golden_curriculum_rates():
     np.testing.assert_allclose(
         rates, [0, 0.3160603, 0.4966310, 0.4999773], atol=ULPS + 0.5e-7
     )
+    # The rest of the way at the end is the exponential of gamma.
+    rest = 0.5 - schedules.Curriculum(0.5, steps=1000, gamma=2.0).value(1000)
+    assert rest == pytest.approx(0.5 * math.exp(-2.0), abs=ULPS)
 
 
 def test_gives_the_golden_annealed_rate():

@@ -77,7 +77,7 @@ MUTATIONS = (
     ),
     formula(
         "the surrogate's gradient is lost",
-        "return surrogate + ops.stop_gradient(value - surrogate)",
+        "return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))",
         "return value",
     ),
     _in("layers/_base/formulas", "test_weight_layers")(
@@ -111,10 +111,10 @@ MUTATIONS = (
         "ops.expand_dims(uniforms, -1) * ops.mean(sums, axis=-1, keepdims=True)",
     ),
     # Masks: who shares them, and how much they drop.
-    _in("random/__init__", "test_core_layers", backend="torch")(
+    _in("random/__init__", "test_core_layers")(
         "the asked rate is not the rate",
-        "return round(rate * LEVELS)",
-        "return round(rate * 0.98 * LEVELS)",
+        "return _backend.keep_mask(shape, rate, key)",
+        "return _backend.keep_mask(shape, 0.98 * rate, key)",
     ),
     _in("layers/channels/locked_dropout", "test_core_layers")(
         "each step has a mask of its own",
@@ -189,8 +189,8 @@ MUTATIONS = (
     ),
     _in("layers/recurrent/zoneout", "test_recurrent_noise")(
         "the state h is kept as often as c",
-        'rates = ["zoneout_h"]',
-        'rates = ["zoneout_c"]',
+        'return ["zoneout_h"] + ',
+        'return ["zoneout_c"] + ',
     ),
     _in("layers/passes/multi_sample", "test_passes")(
         "samples are joined to the wrong rows",
@@ -223,8 +223,8 @@ MUTATIONS = (
     ),
     _in("random/_tensorflow", "test_core_layers", backend="tensorflow")(
         "the key is ignored",
-        "[(count + 1) // 2], key)",
-        "[(count + 1) // 2], 0 * key)",
+        "return few_reach(shape, rate, key) & ",
+        "return few_reach(shape, rate, 0 * key) & ",
     ),
     scheme("antithetic pairs are equal", "lambda u: _TOP - u", "lambda u: u"),
     scheme(
@@ -235,8 +235,8 @@ MUTATIONS = (
     # What is saved, and what is live.
     _in("layers/_base/state", "test_contract")(
         "the seed is not saved",
-        'return {**self.values, "seed": self.generator.state}',
-        "return {**self.values}",
+        'store["seed"] = words.astype("uint32")',
+        'store["seed"] = 0 * words.astype("uint32")',
     ),
     _in("layers/_base/noise_layer", "test_scheduled_layers")(
         "schedules never advance",
@@ -311,18 +311,18 @@ MUTATIONS = (
     # Statistics.
     statistic(
         "a merge forgets one of the weights",
-        "difference**2 * (a[weight] * share)",
-        "difference**2 * share",
+        'weight = a["count"] * share',
+        "weight = share",
     ),
-    statistic(
+    _in("uncertainty/pooling", "uncertainty/test_statistics")(
         "the error is that of one block more",
-        "return m2 / (blocks * (blocks - 1.0))",
-        "return m2 / (blocks * blocks)",
+        "return squares / (count * (blocks - 1.0))",
+        "return squares / (count * blocks)",
     ),
     statistic(
         "a merge forgets the distance of the means",
-        'side["information"] + further',
-        'side["information"]',
+        'summary["information"] + _divergence(q, mean, measure, xp)',
+        'summary["information"]',
     ),
     statistic("votes of one side are lost", 'a["votes"] + b["votes"]', 'b["votes"]'),
     statistic(
@@ -347,8 +347,8 @@ MUTATIONS = (
     ),
     surgery(
         "the noise is put on the other side",
-        "return Chain(target, **{position: new})",
-        "return Chain(target, after=new)",
+        "return Chain(target, target, **{position: new})",
+        "return Chain(target, target, after=new)",
     ),
     _in("surgery/strip", "test_surgery")(
         "Monte Carlo noise is left on",

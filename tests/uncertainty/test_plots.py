@@ -44,8 +44,12 @@ def test_band_is_drawn_in_the_order_of_the_input(ax):
     x = np.array([[2.0, 0], [0, 0], [1, 0]], "float32")
     prediction = kd.mc_predict(model, x, samples=4, seed=0, return_samples=True)
 
-    plots.regression_band(x[:, 0], prediction, ax=ax)
+    plots.regression_band(x[:, 0], prediction, width=3.0, ax=ax)
 
+    mean, spread = prediction.mean[0, 0], 3.0 * prediction.std[0, 0]
+    edge = ax.collections[0].get_paths()[0].vertices
+    edge = np.unique(edge[edge[:, 0] == 2, 1])
+    np.testing.assert_allclose(edge, [mean - spread, mean + spread], rtol=1e-6)
     mean = ax.lines[-1]
     np.testing.assert_array_equal(mean.get_xdata(), [0, 1, 2])
     np.testing.assert_array_equal(mean.get_ydata(), prediction.mean[[1, 2, 0], 0])
