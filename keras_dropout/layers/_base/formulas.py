@@ -1,6 +1,5 @@
 """The formulas, as pure functions of an input and the noise that was drawn."""
 
-import numpy as np
 from keras import ops
 
 from keras_dropout import random
@@ -50,9 +49,16 @@ def alpha_drop(keep, x, keep_probability):
 
 
 def is_lost(strength, dtype):
-    """Whether a factor `1 + noise` rounds to 1 for all noise up to `strength`."""
-    ends = np.array([1.0 - strength, 1.0 + strength], "float32")
-    return bool(ops.all(ops.cast(ends, dtype) == 1.0))
+    """Whether a factor `1 + noise` rounds to 1 for all noise up to `strength`.
+
+    Python numbers, so that it can be asked within a graph.
+    """
+    # Below 1 numbers are half as far apart as above. Factors are drawn in float32.
+    return strength <= _SPACING.get(dtype, 2.0**-23) / 4
+
+
+# From 1 to the next larger number.
+_SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 def value_of_gradient_of(value, surrogate):
