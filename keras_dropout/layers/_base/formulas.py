@@ -1,6 +1,5 @@
 """The formulas, as pure functions of an input and the noise that was drawn."""
 
-import numpy as np
 from keras import ops
 
 from keras_dropout import random
