@@ -13,7 +13,7 @@ from keras_dropout import (
 from keras_dropout._registration import custom_objects
 from keras_dropout._version import __version__
 from keras_dropout.random.seeding import reseed
-from keras_dropout.sampling import MonteCarlo, mc_predict
+from keras_dropout.sampling import MonteCarlo, mc_predict, noise_report
 from keras_dropout.surgery import (
     insert_dropout,
     replace_dropout,
@@ -35,6 +35,7 @@ __all__ = [
     "losses",
     "mc_predict",
     "metrics",
+    "noise_report",
     "plots",
     "replace_dropout",
     "reseed",

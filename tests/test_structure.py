@@ -17,6 +17,7 @@ LEVELS = {
     "_validation": 0,
     "_registration": 0,
     "_keras": 0,
+    "_table": 0,
     "_away": 1,
     "_model": 1,
     "random": 2,

@@ -6,6 +6,7 @@ import math
 import keras
 from keras import ops
 
+from keras_dropout._table import Table
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
 from keras_dropout.constraints.picked import picked
@@ -34,22 +35,11 @@ class NormRow:
     at_limit: int
 
 
-class MaxNormReport(tuple):
+class MaxNormReport(Table):
     """The rows of a report, one a weight. Printed, it is a table."""
 
     __slots__ = ()
-
-    def __str__(self):
-        names = [field.name for field in dataclasses.fields(NormRow)]
-        cells = [[_cell(getattr(row, name)) for name in names] for row in self]
-        titles = [name.replace("_", " ") for name in names]
-        columns = list(zip(titles, *cells, strict=True))
-        widths = [max(map(len, column)) for column in columns]
-        lines = [titles, ["-" * width for width in widths], *cells]
-        padded = ([c.ljust(w) for c, w in zip(x, widths, strict=True)] for x in lines)
-        return "\n".join("  ".join(line).rstrip() for line in padded)
-
-    __repr__ = __str__
+    row = NormRow
 
 
 def max_norm_report(model, layers=None, *, skip=None):
@@ -112,9 +102,3 @@ def _row(weight):
         limit=limit,
         at_limit=at_limit,
     )
-
-
-def _cell(value):
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -56,7 +56,7 @@ def is_lost(strength, dtype):
     """
     # The factor is made in float32.
     digits = {"float16": 10, "bfloat16": 7}.get(dtype, 23)
-    return bool(np.float32(strength) <= 2.0 ** -(digits + 2))
+    return float(strength) <= 2.0 ** -(digits + 2)
 
 
 def value_of_gradient_of(value, surrogate):

@@ -1,0 +1,33 @@
+"""Rows of dataclasses that print as a table."""
+
+import dataclasses
+
+
+class Table(tuple):
+    """A tuple of records of one dataclass. Printed, it is a table.
+
+    A field with `metadata={"shown": False}` is no column.
+    """
+
+    __slots__ = ()
+    # The dataclass of the rows.
+    row = None
+
+    def __str__(self):
+        fields = dataclasses.fields(self.row)
+        names = [each.name for each in fields if each.metadata.get("shown", True)]
+        cells = [[_cell(getattr(row, name)) for name in names] for row in self]
+        titles = [name.replace("_", " ") for name in names]
+        columns = list(zip(titles, *cells, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        lines = [titles, ["-" * width for width in widths], *cells]
+        padded = ([c.ljust(w) for c, w in zip(x, widths, strict=True)] for x in lines)
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+
+    __repr__ = __str__
+
+
+def _cell(value):
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
