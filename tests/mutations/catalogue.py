@@ -124,8 +124,8 @@ MUTATIONS = (
     ),
     _in("layers/tokens/embedding", "test_tokens")(
         "all rows drop other words",
-        '1 if self.per == "batch" else shape[0]',
-        '1 if self.per == "sample" else shape[0]',
+        "shapes.one_per(self.per, (batch, self.input_dim), within=(1,))",
+        "shapes.one_per('batch', (batch, self.input_dim), within=(1,))",
     ),
     _in("layers/tokens/patches", "test_tokens")(
         "rounding costs a token",

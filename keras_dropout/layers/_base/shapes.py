@@ -22,14 +22,29 @@ def channels(data_format):
     return 1 if data_format == "channels_first" else -1
 
 
-def one_per_row(shape):
-    """`shape` with 1 on every axis but the first."""
-    return shared_over(shape, range(1, len(shape)))
+def one_per(per, shape, *, channels=(-1,), within=()):
+    """The shape of what is drawn where each `per` has a draw of its own.
 
-
-def one_for_all(shape):
-    """`shape` with 1 on every axis: one number for the whole batch."""
-    return (1,) * len(shape)
+    Args:
+        per: `"element"`, `"channel"` (of each row), `"row"`, `"step"` (of each row),
+            `"batch"`, or of weights `"input"`, whose axes are all but the last.
+        shape: The shape of what the noise is for.
+        channels: The axes of the channels.
+        within: Axes along which a single draw differs: the units of a mask that all
+            steps of a row share.
+    """
+    every = range(len(shape))
+    own = {
+        "element": every,
+        "channel": (0, *channels),
+        "row": (0,),
+        "step": (0, 1),
+        "batch": (),
+        "input": every[:-1],
+    }[per]
+    # A single number has no axis to share, or not to.
+    own = {axis % len(shape) for axis in (*own, *within)} if shape else set()
+    return shared_over(shape, set(every) - own)
 
 
 def resolve(noise_shape, shape):
