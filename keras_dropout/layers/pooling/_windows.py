@@ -35,6 +35,8 @@ class WindowLayer(NoiseLayer):
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
+        # Some backends end the process over windows that do not fit.
+        self.compute_output_shape(inputs.shape)
 
     def windows(self, x):
         """The numbers of each window, on a new last axis; 0 where padded."""
@@ -69,7 +71,7 @@ class WindowLayer(NoiseLayer):
         for axis, size, stride in zip(axes, self.pool_size, self.strides, strict=True):
             if shape[axis] is not None:
                 shape[axis] = pooled_length(shape[axis], size, stride, self.padding)
-                if shape[axis] < 1:
+                if isinstance(shape[axis], int) and shape[axis] < 1:
                     raise ValueError(
                         f"{type(self).__name__} needs inputs that its windows fit in. "
                         f"Received: an input of shape {tuple(input_shape)} for "

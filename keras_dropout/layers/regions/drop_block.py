@@ -40,6 +40,10 @@ class _DropBlock(BernoulliLayer):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
 
+    def perturb(self, x):
+        # A map without positions has no place for a block.
+        return x if 0 in tuple(x.shape) else super().perturb(x)
+
     def keep_mask(self, x):
         shape = list(ops.shape(x))
         axes = shapes.positions(self.rank, self.data_format)

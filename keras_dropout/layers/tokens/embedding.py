@@ -1,5 +1,7 @@
 """EmbeddingDropout: an embedding that drops whole words."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -95,5 +97,6 @@ def words_kept(keep, ids):
     """Looks up which tokens are kept, in a mask over words for all or for each row."""
     if keep.shape[0] == 1:
         return ops.take(keep[0], ids, axis=0)
-    flat = ops.reshape(ids, (ops.shape(ids)[0], -1))
+    rows, *others = ops.shape(ids)
+    flat = ops.reshape(ids, (rows, math.prod(others)))
     return ops.reshape(ops.take_along_axis(keep, flat, axis=1), ops.shape(ids))

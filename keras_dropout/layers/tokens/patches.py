@@ -44,8 +44,8 @@ class PatchDropout(NoiseLayer):
 
     Raises:
         TypeError: `rate` is not a number, `num_prefix_tokens` not an integer.
-        ValueError: `rate` lies outside `[0, 1)`, `num_prefix_tokens` is negative, or
-            the input has another rank.
+        ValueError: `rate` lies outside `[0, 1)`, `num_prefix_tokens` is negative or
+            more than there are tokens, or the input has another rank.
 
     Examples:
         >>> from keras import ops
@@ -90,6 +90,13 @@ class PatchDropout(NoiseLayer):
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 3)
+        tokens = inputs.shape[1]
+        if isinstance(tokens, int) and tokens < self.num_prefix_tokens:
+            raise ValueError(
+                f"PatchDropout needs sequences that are no shorter than their prefix "
+                f"of num_prefix_tokens={self.num_prefix_tokens}. Received: an input of "
+                f"shape {tuple(inputs.shape)} in layer {self.name!r}"
+            )
 
     def __call__(self, inputs, *args, **kwargs):
         outputs = super().__call__(inputs, *args, **kwargs)

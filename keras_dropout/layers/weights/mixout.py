@@ -75,13 +75,18 @@ class Mixout(WeightNoise):
         self.rate = rate
         self.per = _validation.choice("per", per, ("element", "input"))
         self.anchors = None
-        if layer.built:
+        if layer.built and not self.is_quantized:
             self._create_anchors()
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.anchors is None:
+        if self.anchors is None and not self.is_quantized:
             self._create_anchors()
+
+    def save_own_variables(self, store):
+        """Saves the anchors, which belong to weights that are not quantized."""
+        if not self.is_quantized:
+            super().save_own_variables(store)
 
     def _create_anchors(self):
         self.anchors = [
