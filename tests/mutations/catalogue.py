@@ -129,8 +129,8 @@ MUTATIONS = (
     ),
     _in("layers/tokens/patches", "test_tokens")(
         "rounding costs a token",
-        "math.floor(length * (1.0 - rate) + 1e-6)",
-        "math.floor(length * (1.0 - rate))",
+        "fractions.Fraction(1.0 - rate).limit_denominator(10**6)",
+        "fractions.Fraction(1.0 - rate)",
     ),
     _in("layers/regions/cutout", "test_cutout")(
         "holes begin at their centre",

@@ -1,5 +1,8 @@
 """Shapes of masks: which axes they share."""
 
+import keras
+from keras import ops
+
 from keras_dropout._validation import invalid
 from keras_dropout.random import context
 
@@ -9,6 +12,18 @@ def shared_over(shape, axes):
     rank = len(shape)
     axes = {axis % rank for axis in axes}
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+
+
+def at_least(size, minimum):
+    """A size, or `minimum` where that is more. The size may be known only later."""
+    if isinstance(size, int):
+        return max(size, minimum)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # In an export sizes are symbols, and so must be what shapes are made of.
+        return jax.core.max_dim(size, minimum)
+    return ops.maximum(size, minimum)
 
 
 def positions(rank, data_format):

@@ -1,6 +1,6 @@
 """PatchDropout: leaving out a fixed number of tokens."""
 
-import math
+import fractions
 
 import keras
 from keras import ops
@@ -121,9 +121,8 @@ class PatchDropout(NoiseLayer):
         return (outputs, indices) if self.return_indices else outputs
 
     def _thin(self, x, indices):
-        prefix, rest = x[:, : self.num_prefix_tokens], x[:, self.num_prefix_tokens :]
-        kept = ops.take_along_axis(rest, indices, axis=1)
-        return ops.concatenate([prefix, kept], axis=1)
+        kept = ops.take_along_axis(x, indices + self.num_prefix_tokens, axis=1)
+        return ops.concatenate([x[:, : self.num_prefix_tokens], kept], axis=1)
 
     def infer(self, x):
         if not self.return_indices:
@@ -171,10 +170,12 @@ class AttachedMask(keras.Operation):
 
 def kept_count(length, rate):
     """How many of `length` tokens are kept: the floor of exact arithmetic, but 1."""
-    if isinstance(length, int):
-        return max(1, math.floor(length * (1.0 - rate) + 1e-6))
-    count = ops.floor(ops.cast(length, "float32") * (1.0 - rate) + 1e-3)
-    return ops.maximum(ops.cast(count, "int32"), 1)
+    if ops.is_tensor(length):
+        count = ops.floor(ops.cast(length, "float32") * (1.0 - rate) + 1e-3)
+        return ops.maximum(ops.cast(count, "int32"), 1)
+    # In whole numbers, which symbols of an export have too.
+    kept = fractions.Fraction(1.0 - rate).limit_denominator(10**6)
+    return shapes.at_least(length * kept.numerator // kept.denominator, 1)
 
 
 def kept_indices(noise, count, ordered):

@@ -76,7 +76,7 @@ class TokenDropout(BernoulliLayer):
                 f"dtype={dtype} in layer {self.name!r}"
             )
         largest = np.iinfo(dtype).max
-        if max(self.token_id, *self.protected_ids) > largest:
+        if max((self.token_id, *self.protected_ids)) > largest:
             raise ValueError(
                 f"TokenDropout needs ids of at most {largest}, the largest {dtype}, "
                 f"since its inputs are {dtype}: cast them, for example to int32. "
