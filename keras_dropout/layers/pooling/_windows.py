@@ -45,6 +45,9 @@ class WindowLayer(NoiseLayer):
 
     def max_pool(self, x):
         """Keras's own max pooling over the same windows."""
+        if 0 in tuple(x.shape):
+            # PyTorch pools no tensors without channels.
+            return ops.zeros(self.compute_output_shape(x.shape), x.dtype)
         # TensorFlow pools volumes on CPUs in float32 only; the largest is the same.
         pooled = ops.max_pool(
             ops.cast(x, "float32") if self.rank == 5 else x,
