@@ -22,4 +22,4 @@ def exported(model, folder):
 
     model.export(folder / "model", verbose=False)
     served = tf.saved_model.load(str(folder / "model"))
-    return lambda x: np.asarray(served.serve(x))
+    return lambda x: keras.tree.map_structure(np.asarray, served.serve(x))

@@ -111,7 +111,7 @@ def test_rate_zero_is_the_identity():
         (layers.ChannelDropout(0.5, seed=2), (8, 3, 7), (1,)),
         (layers.ChannelDropout(0.5, axis=1, seed=2), (8, 7, 3), (2,)),
         (layers.ChannelDropout(0.5, axis=(1, 2), seed=2), (8, 7, 3, 2), (3,)),
-        (layers.ChannelDropout(0.5, shared_batch=True, seed=2), (8, 3, 9), (0, 1)),
+        (layers.ChannelDropout(0.5, per="batch", seed=2), (8, 3, 9), (0, 1)),
         (layers.LockedDropout(0.5, seed=2), (8, 5, 7), (1,)),
         (layers.LockedDropout(0.5, time_axis=2, seed=2), (8, 7, 5), (2,)),
         (layers.Dropout(0.5, noise_shape=(None, 1, 7), seed=2), (8, 5, 7), (1,)),
@@ -281,6 +281,9 @@ def test_inputs_of_the_wrong_rank_are_refused(layer, shape):
     [
         (lambda: layers.SpatialDropout2D(0.5, data_format="nhwc"), "data_format"),
         (lambda: layers.Dropout(0.5, scaling="both"), "scaling"),
+        (lambda: layers.ChannelDropout(0.5, per="yes"), "per"),
+        (lambda: layers.WeightDrop(keras.layers.Dense(2), per="row"), "per"),
+        (lambda: layers.RecurrentDropoutGRU(2, per="element"), "per"),
         (lambda: layers.Dropout(0.5, noise_shape=(0, 1)), "noise_shape"),
         (lambda: layers.GaussianDropout(0.5, noise_shape="abc"), "noise_shape"),
         (lambda: layers.AlphaDropout(0.5, noise_shape="abc"), "noise_shape"),
@@ -305,7 +308,6 @@ def test_bad_values_are_refused_when_built(build, match):
         (lambda: layers.Dropout(0.5, monte_carlo=1), "monte_carlo"),
         (lambda: layers.ChannelDropout(0.5, axis="last"), "axis"),
         (lambda: layers.LockedDropout(0.5, time_axis=1.5), "time_axis"),
-        (lambda: layers.ChannelDropout(0.5, shared_batch="yes"), "shared_batch"),
     ],
 )
 def test_wrong_kinds_are_refused_when_built(build, match):

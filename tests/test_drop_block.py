@@ -144,7 +144,7 @@ def test_what_is_dropped_is_a_union_of_whole_blocks(rank, data_format):
 
 @pytest.mark.parametrize("rank", [1, 3])
 def test_shared_channels_drop_the_same_regions(rank):
-    layer = LAYERS[rank](0.3, 2, share_channels=True, seed=1)
+    layer = LAYERS[rank](0.3, 2, per="row", seed=1)
 
     y = array(layer(np.ones((8, *(6, 5, 4)[:rank], 5), "float32"), training=True))
 
@@ -180,7 +180,7 @@ def test_batch_scale_is_one_number_but_each_row_has_its_own_while_sampling():
 
 
 def test_sample_scale_keeps_the_mean_of_ones_in_every_row():
-    layer = layers.DropBlock2D(0.2, 3, scale="sample", seed=1)
+    layer = layers.DropBlock2D(0.2, 3, scale="row", seed=1)
 
     y = array(layer(np.ones((16, 8, 8, 3), "float32"), training=True))
 
@@ -197,7 +197,7 @@ def test_no_scale_leaves_what_is_kept():
     assert set(np.unique(y)) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("scale", ["batch", "sample", "none"])
+@pytest.mark.parametrize("scale", ["batch", "row", "none"])
 def test_rate_one_drops_all(scale):
     layer = layers.DropBlock2D(1.0, 3, scale=scale)
 
@@ -286,8 +286,8 @@ def test_an_input_of_another_rank_is_refused():
         ({"block_size": 0}, ValueError, "`block_size`.*at least 1.*block_size=0"),
         ({"block_size": 2.0}, TypeError, "`block_size`.*an integer.*block_size=2.0"),
         ({"block_size": (2, 3, 4)}, ValueError, "`block_size`.*a tuple of 2"),
-        ({"block_size": 3, "scale": "row"}, ValueError, "`scale`.*'batch', 'sample'"),
-        ({"block_size": 3, "share_channels": 1}, TypeError, "`share_channels`"),
+        ({"block_size": 3, "scale": "sample"}, ValueError, "`scale`.*'batch', 'row'"),
+        ({"block_size": 3, "per": "element"}, ValueError, "`per`"),
     ],
 )
 def test_bad_arguments_are_refused_when_built(options, error, match):

@@ -91,7 +91,7 @@ MODELS = {
         lambda x: K.Embedding(18, 4)(layers.TokenDropout(0.1, token_id=17)(x))
     ),
     "EmbeddingDropout": lambda: token_model(
-        layers.EmbeddingDropout(17, 4, rate=0.1, per="sample")
+        layers.EmbeddingDropout(17, 4, rate=0.1, per="row")
     ),
 }
 # Without the order of the rows, digits are harder to read.

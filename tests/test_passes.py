@@ -103,7 +103,7 @@ def _classifier(noise, **kwargs):
         lambda: layers.Dropout(0.5, seed=1),
         # One mask for all rows of a call: a doubled batch would share it.
         lambda: layers.DropConnect(K.Dense(6), 0.5, seed=1),
-        lambda: layers.ChannelDropout(0.5, shared_batch=True, seed=1),
+        lambda: layers.ChannelDropout(0.5, per="batch", seed=1),
     ],
 )
 @pytest.mark.parametrize("distance", ["kl", "mse"])

@@ -23,7 +23,7 @@ def test_drop_path_keeps_or_drops_whole_rows_with_the_mean():
 
 
 def test_drop_path_by_batch_keeps_or_drops_all_rows():
-    layer = layers.DropPath(0.5, mode="batch", seed=1)
+    layer = layers.DropPath(0.5, per="batch", seed=1)
     x = np.ones((3, 2), "float32")
 
     calls = [array(layer(x, training=True)) for _ in range(64)]
@@ -50,7 +50,7 @@ def test_drop_path_at_rate_one_is_zero(scale_by_keep):
 
 @pytest.mark.parametrize("rate", [0.25, 0.0, 1.0])
 def test_stochastic_depth_at_inference_is_the_mean_of_training(rate):
-    layer = layers.StochasticDepth(rate, mode="row", seed=1)
+    layer = layers.StochasticDepth(rate, per="row", seed=1)
 
     y = array(layer(PAIR, training=True))
 
@@ -166,8 +166,8 @@ def test_layer_drop_refuses_a_layer_that_changes_the_shape():
 
 def test_branches_refuse_unknown_modes():
     for layer in (layers.DropPath, layers.StochasticDepth):
-        with pytest.raises(ValueError, match=r"`mode`.*'row', 'batch'.*mode='all'"):
-            layer(0.1, mode="all")
+        with pytest.raises(ValueError, match=r"`per`.*'row', 'batch'.*per='all'"):
+            layer(0.1, per="all")
 
 
 def test_nan_in_a_dropped_branch_does_not_come_through():

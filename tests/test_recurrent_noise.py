@@ -44,7 +44,7 @@ PLAIN = {
         lambda **k: K.LSTM(4, use_bias=False, **k),
     ),
     "gru": (
-        lambda **k: layers.RecurrentDropoutGRU(4, 0.0, mask="step", **k),
+        lambda **k: layers.RecurrentDropoutGRU(4, 0.0, per="step", **k),
         lambda **k: K.GRU(4, **k),
     ),
     "gru-reset-before": (
@@ -57,7 +57,7 @@ NOISY = {
     "zoneout-lstm": lambda **k: layers.Zoneout(K.LSTMCell(4), 0.3, 0.5, **k),
     "zoneout-rnn": lambda **k: layers.Zoneout(K.SimpleRNNCell(4), 0.3, **k),
     "lstm": lambda **k: layers.RecurrentDropoutLSTM(4, 0.5, **k),
-    "gru": lambda **k: layers.RecurrentDropoutGRU(4, 0.5, mask="step", **k),
+    "gru": lambda **k: layers.RecurrentDropoutGRU(4, 0.5, per="step", **k),
 }
 # Whether it returns sequences and states, goes backwards, is stateful, unrolled, and in
 # training. With the opposite of each line, every pair of answers occurs, and each
@@ -211,10 +211,10 @@ def test_golden_step_of_lstm():
         assert array(c).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("mask", "distinct"), [("sequence", 1), ("step", 6)])
-def test_mask_is_of_the_sequence_or_of_the_step(mask, distinct):
+@pytest.mark.parametrize(("per", "distinct"), [("row", 1), ("step", 6)])
+def test_mask_is_of_the_row_or_of_the_step(per, distinct):
     layer = layers.RecurrentDropoutGRU(
-        60, 0.5, mask=mask, return_sequences=True, seed=1, bias_initializer="ones"
+        60, 0.5, per=per, return_sequences=True, seed=1, bias_initializer="ones"
     )
 
     y = array(layer(np.ones((2, 6, 2), "float32"), training=True))

@@ -68,7 +68,7 @@ def test_shake_shake_has_the_mean_of_inference_and_the_exact_variance():
 
 
 def test_shake_shake_level_batch_draws_once():
-    layer = layers.ShakeShake(level="batch", seed=1)
+    layer = layers.ShakeShake(per="batch", seed=1)
     pair = [filled(2, (8, 3)), filled(4, (8, 3))]
 
     assert len(np.unique(array(layer(pair, training=True)))) == 1
@@ -129,7 +129,7 @@ def test_another_gradient_leaves_the_output_as_it_is(dtype):
     [((-1, 1), 0.6, 0.6 + 0.4 / 3), ((0, 1), 0.8, 0.6 + 0.4 / 3), ((0, 0), 0.6, 0.6)],
 )
 def test_shake_drop_at_inference_is_the_mean_of_training(alpha_range, mean, square):
-    layer = layers.ShakeDrop(0.4, alpha_range, gate="image", level="image", seed=1)
+    layer = layers.ShakeDrop(0.4, alpha_range, gate_per="row", per="row", seed=1)
     x = filled(1, (4000, 2))
 
     y = array(layer(x, training=True))
@@ -142,7 +142,7 @@ def test_shake_drop_at_inference_is_the_mean_of_training(alpha_range, mean, squa
 
 
 def test_shake_drop_has_the_variance_of_the_paper():
-    layer = layers.ShakeDrop(0.4, gate="image", level="image", seed=1)
+    layer = layers.ShakeDrop(0.4, gate_per="row", per="row", seed=1)
 
     y = array(layer(filled(1, (8000, 1)), training=True))[:, 0]
 
@@ -165,17 +165,17 @@ def test_shake_drop_gate_is_one_for_the_batch():
 
 
 @pytest.mark.parametrize(
-    ("level", "data_format", "distinct"),
+    ("per", "data_format", "distinct"),
     [
-        ("pixel", "channels_last", (4, 3, 2)),
+        ("element", "channels_last", (4, 3, 2)),
         ("channel", "channels_last", (4, 1, 2)),
         ("channel", "channels_first", (4, 3, 1)),
-        ("image", "channels_last", (4, 1, 1)),
+        ("row", "channels_last", (4, 1, 1)),
         ("batch", "channels_last", (1, 1, 1)),
     ],
 )
-def test_shake_drop_level_says_what_shares_the_noise(level, data_format, distinct):
-    layer = layers.ShakeDrop(1.0, level=level, data_format=data_format, seed=1)
+def test_shake_drop_per_says_what_shares_the_noise(per, data_format, distinct):
+    layer = layers.ShakeDrop(1.0, per=per, data_format=data_format, seed=1)
 
     y = array(layer(filled(1, (4, 3, 2)), training=True))
 
@@ -195,10 +195,10 @@ def test_shake_drop_refuses_what_is_no_range(bad):
 def test_unknown_modes_are_refused_when_built():
     with pytest.raises(ValueError, match=r"`forward`.*forward='keep'"):
         layers.ShakeShake(forward="keep")
-    with pytest.raises(ValueError, match=r"`level`.*level='pixel'"):
-        layers.ShakeShake(level="pixel")
-    with pytest.raises(ValueError, match=r"`gate`.*gate='pixel'"):
-        layers.ShakeDrop(gate="pixel")
+    with pytest.raises(ValueError, match=r"`per`.*per='element'"):
+        layers.ShakeShake(per="element")
+    with pytest.raises(ValueError, match=r"`gate_per`.*gate_per='element'"):
+        layers.ShakeDrop(gate_per="element")
 
 
 def test_uout_has_the_exact_mean_and_variance():

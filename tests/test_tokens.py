@@ -204,7 +204,7 @@ def test_embedding_dropout_golden():
     assert array(by_row).astype(int).tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
 
 
-@pytest.mark.parametrize("per", ["batch", "sample"])
+@pytest.mark.parametrize("per", ["batch", "row"])
 def test_embedding_dropout_drops_a_word_wherever_it_occurs(per):
     layer = layers.EmbeddingDropout(
         500, 3, rate=0.4, per=per, embeddings_initializer="ones", seed=1
@@ -255,7 +255,7 @@ def test_embedding_dropout_config_round_trip():
         7,
         3,
         rate=0.3,
-        per="sample",
+        per="row",
         mask_zero=True,
         embeddings_regularizer="l2",
         seed=2,
@@ -264,4 +264,4 @@ def test_embedding_dropout_config_round_trip():
     again = layers.EmbeddingDropout.from_config(layer.get_config())
 
     assert again.get_config() == layer.get_config()
-    assert (again.input_dim, again.rate, again.per, again.seed) == (7, 0.3, "sample", 2)
+    assert (again.input_dim, again.rate, again.per, again.seed) == (7, 0.3, "row", 2)

@@ -47,10 +47,10 @@ def test_golden_mask_gives_the_golden_output(wrapper, monkeypatch):
     assert array(layer(X)).tolist() == [[7.0, 10.0]]
 
 
-@pytest.mark.parametrize("per", ["batch", "sample"])
+@pytest.mark.parametrize("per", ["batch", "row"])
 def test_drop_connect_has_the_papers_mean_and_variance(per):
     layer = layers.DropConnect(dense(W), 0.5, per=per, seed=1)
-    rows = np.repeat(X, 4000 if per == "sample" else 1, axis=0)
+    rows = np.repeat(X, 4000 if per == "row" else 1, axis=0)
     draws = [array(layer(rows, training=True)) for _ in range(800 // len(rows) or 1)]
 
     y = np.concatenate(draws)
@@ -78,8 +78,8 @@ def test_drop_connect_of_a_strided_grouped_convolution_has_the_papers_variance()
     assert near((y - mean) ** 2, stddev**2, 3 * stddev**4)
 
 
-def test_drop_connect_per_sample_draws_a_mask_a_row():
-    layer = layers.DropConnect(dense(np.ones((8, 6))), 0.5, per="sample", seed=1)
+def test_drop_connect_per_row_draws_a_mask_a_row():
+    layer = layers.DropConnect(dense(np.ones((8, 6))), 0.5, per="row", seed=1)
     x = np.ones((5, 8), "float32")
 
     flat = array(layer(x, training=True))
@@ -92,9 +92,9 @@ def test_drop_connect_per_sample_draws_a_mask_a_row():
     assert layers.DropConnect(K.Dense(3)).one_sample_per_call
 
 
-def test_drop_connect_per_sample_has_gradients_and_activation():
+def test_drop_connect_per_row_has_gradients_and_activation():
     inner = dense(W, activation="relu", bias_initializer="ones")
-    layer = layers.DropConnect(inner, 0.5, per="sample", drop_bias=True, seed=1)
+    layer = layers.DropConnect(inner, 0.5, per="row", drop_bias=True, seed=1)
     variables = inner.trainable_variables
     state = layer.seed_generator.state
 
@@ -164,9 +164,9 @@ def test_gaussian_inference_takes_lora_for_certain():
 
 
 @pytest.mark.parametrize("drop_bias", [False, True])
-def test_drop_connect_per_sample_drops_nothing_that_lora_adds(drop_bias):
+def test_drop_connect_per_row_drops_nothing_that_lora_adds(drop_bias):
     inner = _adapted(dense(np.zeros((2, 3)), bias_initializer="ones"))
-    layer = layers.DropConnect(inner, 0.5, per="sample", drop_bias=drop_bias, seed=1)
+    layer = layers.DropConnect(inner, 0.5, per="row", drop_bias=drop_bias, seed=1)
 
     y = array(layer(np.repeat(X, 50, axis=0), training=True))
 
@@ -211,10 +211,10 @@ def test_relu_mean_is_exact(scale):
 @pytest.mark.parametrize(
     ("layer", "options"),
     [
-        (K.Conv2D(3, 2), {"per": "sample"}),
+        (K.Conv2D(3, 2), {"per": "row"}),
         (K.Embedding(3, 2), {"inference": "gaussian", "weights": ("embeddings",)}),
         (K.DepthwiseConv2D(3), {"inference": "gaussian"}),
-        (K.Dense(3), {"per": "sample", "weights": ("bias",)}),
+        (K.Dense(3), {"per": "row", "weights": ("bias",)}),
     ],
 )
 def test_drop_connect_refuses_what_it_has_no_form_for(layer, options):
@@ -222,21 +222,21 @@ def test_drop_connect_refuses_what_it_has_no_form_for(layer, options):
         layers.DropConnect(layer, 0.5, **options)
 
 
-def test_drop_connect_per_sample_refuses_what_it_would_leave_out():
+def test_drop_connect_per_row_refuses_what_it_would_leave_out():
     with pytest.raises(ValueError, match=r"without `activity_regularizer`.*Received"):
-        layers.DropConnect(K.Dense(3, activity_regularizer="l2"), 0.5, per="sample")
+        layers.DropConnect(K.Dense(3, activity_regularizer="l2"), 0.5, per="row")
 
 
-def test_weight_drop_variational_drops_whole_columns():
+def test_weight_drop_per_input_drops_all_that_a_unit_says():
     inner = K.LSTM(8)
-    layer = layers.WeightDrop(inner, 0.5, variational=True, seed=1)
+    layer = layers.WeightDrop(inner, 0.5, per="input", seed=1)
     layer.build((None, 3, 2))
     kernel = inner.cell.recurrent_kernel
 
     noisy = array(layer.perturb_weight(kernel, kernel.value)) / array(kernel)
 
-    columns = {tuple(np.round(column, 5)) for column in noisy.T}
-    assert columns == {(0.0,) * 8, (2.0,) * 8}
+    rows = {tuple(np.round(row, 5)) for row in noisy}
+    assert rows == {(0.0,) * 32, (2.0,) * 32}
 
 
 def test_mixout_golden():
@@ -283,7 +283,7 @@ def test_mixout_at_rate_one_is_the_anchor():
 
 
 def test_mixout_mask_of_inputs_is_shared_by_the_outputs():
-    layer = layers.Mixout(dense(np.ones((40, 6))), 0.5, mask="input", seed=1)
+    layer = layers.Mixout(dense(np.ones((40, 6))), 0.5, per="input", seed=1)
     layer.anchors[0].assign(np.zeros((40, 6)))
 
     y = array(layer(np.eye(40, dtype="float32"), training=True))

@@ -33,7 +33,7 @@ def _digits():
 WITHIN = {
     "drop-connect": lambda: layers.DropConnect(K.Dense(64, "relu"), 0.3, seed=1),
     "per-sample": lambda: layers.DropConnect(
-        K.Dense(64, "relu"), 0.3, per="sample", inference="gaussian", seed=1
+        K.Dense(64, "relu"), 0.3, per="row", inference="gaussian", seed=1
     ),
     "mixout": lambda: layers.Mixout(K.Dense(64, "relu"), 0.5, seed=1),
     "multi-sample": lambda: layers.MultiSampleDropout(
@@ -82,7 +82,7 @@ RECURRENT = {
     "weight-drop": lambda: layers.WeightDrop(K.LSTM(64), 0.2, seed=1),
     "zoneout": lambda: layers.Zoneout(K.LSTMCell(64), 0.05, 0.1, seed=1),
     "lstm": lambda: layers.RecurrentDropoutLSTM(64, 0.2, seed=1),
-    "gru": lambda: layers.RecurrentDropoutGRU(64, 0.2, mask="step", seed=1),
+    "gru": lambda: layers.RecurrentDropoutGRU(64, 0.2, per="step", seed=1),
 }
 
 

@@ -1,4 +1,17 @@
-"""The noise layers. Every one is an ordinary Keras layer."""
+"""The noise layers. Every one is an ordinary Keras layer.
+
+The argument `per` says what has a draw of its own, and so what shares its noise:
+
+- `"element"`: each number, or each weight,
+- `"channel"`: each channel of each row,
+- `"row"`: each row of the batch,
+- `"step"`: each step of each row,
+- `"batch"`: the whole batch, which shares one draw,
+- `"input"`, of weights: each input of the layer, whose weights share one draw.
+
+A layer takes those that its noise has a meaning for. A draw is a single number or, as
+with the words of an embedding or the blocks of a map, a whole mask.
+"""
 
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.layers.channels.channel_dropout import ChannelDropout

@@ -136,6 +136,9 @@ def select(keep, x, scale=None):
     through, forward or backward.
     """
     keep, x = ops.convert_to_tensor(keep), ops.convert_to_tensor(x)
+    if isinstance(x, keras.Variable):
+        # A tensor for TensorFlow, but without what its tensors have.
+        x = x.value
     if scale is not None and not isinstance(scale, float):
         scale = ops.cast(scale, x.dtype)
     return _backend.select(keep, x, scale)

@@ -121,10 +121,17 @@ def _words(shape, key):
     stride = 1
     for axis in reversed(range(len(shape))):
         along = lax.broadcasted_iota(jnp.uint32, shape, axis)
-        place = place + along * jnp.uint32(stride % 2**32)
+        place = place + along * _modulo(stride)
         stride *= shape[axis]
     key = key.astype(jnp.uint32)
     return threefry(key, place, jnp.zeros_like(place), _rotate)[0]
+
+
+def _modulo(size):
+    """A product of sizes as uint32. In an export it may be a symbol, known later."""
+    if isinstance(size, int):
+        return jnp.uint32(size % 2**32)
+    return jnp.asarray(size).astype(jnp.uint32)
 
 
 def _rotate(words, bits):

@@ -123,13 +123,13 @@ MUTATIONS = (
     ),
     _in("layers/tokens/embedding", "test_tokens")(
         "all rows drop other words",
-        '1 if self.per == "batch" else shape[0]',
-        '1 if self.per == "sample" else shape[0]',
+        "shapes.one_per(self.per, (batch, self.input_dim), within=(1,))",
+        "shapes.one_per('batch', (batch, self.input_dim), within=(1,))",
     ),
     _in("layers/tokens/patches", "test_tokens")(
         "rounding costs a token",
-        "math.floor(length * (1.0 - rate) + 1e-6)",
-        "math.floor(length * (1.0 - rate))",
+        "fractions.Fraction(1.0 - rate).limit_denominator(10**6)",
+        "fractions.Fraction(1.0 - rate)",
     ),
     _in("layers/regions/cutout", "test_cutout")(
         "holes begin at their centre",

@@ -29,7 +29,7 @@ def shake_shake():
 
 
 def shake_drop():
-    layer = layers.ShakeDrop(0.5, gate="image", seed=2)
+    layer = layers.ShakeDrop(0.5, gate_per="row", seed=2)
     return drawing.calls(lambda: layer(ONES, training=True), 4, "noise")
 
 

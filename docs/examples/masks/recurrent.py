@@ -27,7 +27,7 @@ def zoneout():
     return drawing.picture(panels, "units", "steps", "value")
 
 
-def kept_candidates(layer_class, gates, mask):
+def kept_candidates(layer_class, gates, per):
     """Which candidates are kept, in cells that forget all else.
 
     `gates` are the biases of each gate: far from zero they open or close it for good.
@@ -35,7 +35,7 @@ def kept_candidates(layer_class, gates, mask):
     layer = layer_class(
         UNITS,
         0.3,
-        mask=mask,
+        per=per,
         return_sequences=True,
         seed=1,
         kernel_initializer="zeros",
@@ -50,9 +50,9 @@ def kept_candidates(layer_class, gates, mask):
 
 def recurrent(layer_class, gates):
     panels = {}
-    for mask in ("sequence", "step"):
-        for i, kept in enumerate(kept_candidates(layer_class, gates, mask)):
-            panels[f"by {mask}, row {i + 1}"] = kept
+    for per in ("row", "step"):
+        for i, kept in enumerate(kept_candidates(layer_class, gates, per)):
+            panels[f"per {per}, row {i + 1}"] = kept
     return drawing.picture(panels, "units", "steps")
 
 

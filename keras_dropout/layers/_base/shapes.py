@@ -1,5 +1,8 @@
 """Shapes of masks: which axes they share."""
 
+import keras
+from keras import ops
+
 from keras_dropout._validation import invalid
 from keras_dropout.random import context
 
@@ -9,6 +12,18 @@ def shared_over(shape, axes):
     rank = len(shape)
     axes = {axis % rank for axis in axes}
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+
+
+def at_least(size, minimum):
+    """A size, or `minimum` where that is more. The size may be known only later."""
+    if isinstance(size, int):
+        return max(size, minimum)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # In an export sizes are symbols, and so must be what shapes are made of.
+        return jax.core.max_dim(size, minimum)
+    return ops.maximum(size, minimum)
 
 
 def positions(rank, data_format):
@@ -22,14 +37,29 @@ def channels(data_format):
     return 1 if data_format == "channels_first" else -1
 
 
-def one_per_row(shape):
-    """`shape` with 1 on every axis but the first."""
-    return shared_over(shape, range(1, len(shape)))
+def one_per(per, shape, *, channels=(-1,), within=()):
+    """The shape of what is drawn where each `per` has a draw of its own.
 
-
-def one_for_all(shape):
-    """`shape` with 1 on every axis: one number for the whole batch."""
-    return (1,) * len(shape)
+    Args:
+        per: `"element"`, `"channel"` (of each row), `"row"`, `"step"` (of each row),
+            `"batch"`, or of weights `"input"`, whose axes are all but the last.
+        shape: The shape of what the noise is for.
+        channels: The axes of the channels.
+        within: Axes along which a single draw differs: the units of a mask that all
+            steps of a row share.
+    """
+    every = range(len(shape))
+    own = {
+        "element": every,
+        "channel": (0, *channels),
+        "row": (0,),
+        "step": (0, 1),
+        "batch": (),
+        "input": every[:-1],
+    }[per]
+    # A single number has no axis to share, or not to.
+    own = {axis % len(shape) for axis in (*own, *within)} if shape else set()
+    return shared_over(shape, set(every) - own)
 
 
 def resolve(noise_shape, shape):

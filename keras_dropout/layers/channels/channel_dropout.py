@@ -14,7 +14,7 @@ class ChannelDropout(BernoulliLayer):
     $$y_{b \ldots c} = \frac{m_{bc}}{1 - p}\, x_{b \ldots c}, \qquad
     m_{bc} \sim \mathrm{Bernoulli}(1 - p)$$
 
-    On `(batch, features)` it is `Dropout`. With `shared_batch` a channel is dropped
+    On `(batch, features)` it is `Dropout`. With `per="batch"` a channel is dropped
     for the whole batch: $m_{bc} = m_c$.
 
     Args:
@@ -22,7 +22,7 @@ class ChannelDropout(BernoulliLayer):
             schedule. Live.
         axis: Integer, or a tuple of integers, the axes along which the mask differs;
             all others but the batch share it.
-        shared_batch: Boolean. Whether all rows of a batch share the mask.
+        per: What has a mask of its own: each `"row"`, or the whole `"batch"`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
@@ -31,7 +31,8 @@ class ChannelDropout(BernoulliLayer):
 
     Raises:
         TypeError: `rate` is not a number, `axis` not an integer.
-        ValueError: `rate` lies outside `[0, 1]`, or `axis` outside the input.
+        ValueError: `rate` lies outside `[0, 1]`, `axis` outside the input, or `per` is
+            unknown.
 
     Examples:
         >>> from keras import ops
@@ -45,10 +46,10 @@ class ChannelDropout(BernoulliLayer):
           Networks](https://arxiv.org/abs/1411.4280)
     """
 
-    def __init__(self, rate, axis=-1, shared_batch=False, seed=None, **kwargs):
+    def __init__(self, rate, axis=-1, per="row", seed=None, **kwargs):
         super().__init__(rate, seed=seed, **kwargs)
         self.axis = _axes(axis)
-        self.shared_batch = _validation.boolean("shared_batch", shared_batch)
+        self.per = _validation.choice("per", per, ("row", "batch"))
 
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
@@ -59,13 +60,11 @@ class ChannelDropout(BernoulliLayer):
             raise ValueError(invalid("axis", expected, self.axis))
 
     def mask_shape(self, shape):
-        rank = len(shape)
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
-        own = {axis % rank for axis in axes} | (set() if self.shared_batch else {0})
-        return shapes.shared_over(shape, set(range(rank)) - own)
+        return shapes.one_per(self.per, shape, within=axes)
 
     def get_config(self):
-        own = {"axis": self.axis, "shared_batch": self.shared_batch}
+        own = {"axis": self.axis, "per": self.per}
         return {**super().get_config(), **own}
 
 

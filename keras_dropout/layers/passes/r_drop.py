@@ -1,6 +1,7 @@
 """Training that makes two passes agree."""
 
 import keras
+from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
@@ -87,8 +88,13 @@ class RDrop(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """The loss of one pass, or in training of two and of their distance."""
-        given = {"x": x, "y": y, "sample_weight": sample_weight, "training": training}
-        first = super().compute_loss(y_pred=y_pred, **given)
+        given = {"x": x, "y": y, "training": training}
+
+        def weight():
+            # A copy each time: Keras multiplies a mask into weights in place on torch.
+            return keras.tree.map_structure(ops.copy, sample_weight)
+
+        first = super().compute_loss(y_pred=y_pred, sample_weight=weight(), **given)
         if not training:
             return first
         again = self(x, training=True)
@@ -97,8 +103,8 @@ class RDrop(keras.Model):
                 f"RDrop needs a model of one output. Received: "
                 f"{len(keras.tree.flatten(again))} outputs of {self.model.name!r}"
             )
-        second = super().compute_loss(y_pred=again, **given)
-        distance = self._between(y_pred, again, sample_weight=sample_weight)
+        second = super().compute_loss(y_pred=again, sample_weight=weight(), **given)
+        distance = self._between(y_pred, again, sample_weight=weight())
         return first + second + self.alpha * distance
 
     def get_config(self):

@@ -8,8 +8,6 @@ from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.joins import JoinLayer
 
-_MODES = {"row": shapes.one_per_row, "batch": shapes.one_for_all}
-
 
 @registered
 class DropPath(BernoulliLayer):
@@ -28,7 +26,7 @@ class DropPath(BernoulliLayer):
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that the branch is dropped, or a
             schedule. Live.
-        mode: `"row"` draws for each row of the batch, `"batch"` once for all.
+        per: What has a draw of its own: each `"row"`, or the whole `"batch"`.
         scale_by_keep: Boolean. If false, nothing is divided by $1 - p$; the mean in
             training is then $(1 - p)\, x$, not that of inference (as in timm).
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
@@ -39,7 +37,7 @@ class DropPath(BernoulliLayer):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, or `mode` is unknown.
+        ValueError: `rate` lies outside `[0, 1]`, or `per` is unknown.
 
     Examples:
         >>> from keras import ops
@@ -55,20 +53,20 @@ class DropPath(BernoulliLayer):
           Depth](https://arxiv.org/abs/1603.09382)
     """
 
-    def __init__(self, rate=0.5, mode="row", scale_by_keep=True, seed=None, **kwargs):
+    def __init__(self, rate=0.5, per="row", scale_by_keep=True, seed=None, **kwargs):
         super().__init__(rate, seed=seed, **kwargs)
-        self.mode = _validation.choice("mode", mode, tuple(_MODES))
+        self.per = _validation.choice("per", per, ("row", "batch"))
         self.scale_by_keep = _validation.boolean("scale_by_keep", scale_by_keep)
 
     def mask_shape(self, shape):
-        return _MODES[self.mode](shape)
+        return shapes.one_per(self.per, shape)
 
     def keep_mask(self, x):
         keep, scale = super().keep_mask(x)
         return keep, scale if self.scale_by_keep else None
 
     def get_config(self):
-        own = {"mode": self.mode, "scale_by_keep": self.scale_by_keep}
+        own = {"per": self.per, "scale_by_keep": self.scale_by_keep}
         return {**super().get_config(), **own}
 
 
@@ -86,8 +84,8 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that the branch is left out, or a
             schedule. Live.
-        mode: `"batch"` draws once for the whole batch, as the paper does, `"row"` for
-            each row.
+        per: What has a draw of its own: the whole `"batch"`, as in the paper, or each
+            `"row"`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
@@ -96,7 +94,7 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, `mode` is unknown, or the input is
+        ValueError: `rate` lies outside `[0, 1]`, `per` is unknown, or the input is
             not a list of two tensors of one shape.
 
     Examples:
@@ -112,12 +110,12 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
           Depth](https://arxiv.org/abs/1603.09382)
     """
 
-    def __init__(self, rate=0.5, mode="batch", seed=None, **kwargs):
+    def __init__(self, rate=0.5, per="batch", seed=None, **kwargs):
         super().__init__(rate, seed=seed, **kwargs)
-        self.mode = _validation.choice("mode", mode, tuple(_MODES))
+        self.per = _validation.choice("per", per, ("row", "batch"))
 
     def mask_shape(self, shape):
-        return _MODES[self.mode](shape)
+        return shapes.one_per(self.per, shape)
 
     def perturb(self, x):
         shortcut, residual = x
@@ -130,4 +128,4 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
         return shortcut + residual * ops.cast(kept, residual.dtype)
 
     def get_config(self):
-        return {**super().get_config(), "mode": self.mode}
+        return {**super().get_config(), "per": self.per}

@@ -73,7 +73,7 @@ class LayerDrop(BernoulliLayer):
         self.built = True
 
     def mask_shape(self, shape):
-        return shapes.one_for_all(shape)
+        return shapes.one_per("batch", shape)
 
     def perturb(self, x):
         keep, _ = self.keep_mask(x)

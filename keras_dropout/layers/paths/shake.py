@@ -27,7 +27,7 @@ class ShakeShake(JoinLayer):
     Args:
         forward: `"shake"` draws $a$, `"even"` sets it to 1/2.
         backward: `"shake"` draws $b$, `"even"` sets it to 1/2, `"keep"` to $a$.
-        level: `"image"` draws for each row of the batch, `"batch"` once for all.
+        per: What has weights of its own: each `"row"`, or the whole `"batch"`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
@@ -35,7 +35,7 @@ class ShakeShake(JoinLayer):
         A list of two tensors `(batch, ...)` of one shape. The output has the same.
 
     Raises:
-        ValueError: `forward`, `backward` or `level` is unknown, or the input is not
+        ValueError: `forward`, `backward` or `per` is unknown, or the input is not
             a list of two tensors of one shape.
 
     Examples:
@@ -52,7 +52,7 @@ class ShakeShake(JoinLayer):
     """
 
     def __init__(
-        self, forward="shake", backward="shake", level="image", seed=None, **kwargs
+        self, forward="shake", backward="shake", per="row", seed=None, **kwargs
     ):
         super().__init__(seed=seed, **kwargs)
         # Not `self.forward`: that is what PyTorch calls.
@@ -60,7 +60,7 @@ class ShakeShake(JoinLayer):
         self._backward = _validation.choice(
             "backward", backward, ("shake", "even", "keep")
         )
-        self.level = _validation.choice("level", level, ("image", "batch"))
+        self.per = _validation.choice("per", per, ("row", "batch"))
 
     @property
     def is_silent(self):
@@ -69,7 +69,7 @@ class ShakeShake(JoinLayer):
 
     def perturb(self, x):
         first, second = x
-        shape = _shared(self.level, ops.shape(first), "channels_last")
+        shape = shapes.one_per(self.per, ops.shape(first))
         a = self._weight(self._forward, shape)
         b = a if self._backward == "keep" else self._weight(self._backward, shape)
         return shake_shake(first, second, a, b)
@@ -85,7 +85,7 @@ class ShakeShake(JoinLayer):
         own = {
             "forward": self._forward,
             "backward": self._backward,
-            "level": self.level,
+            "per": self.per,
         }
         return {**super().get_config(), **own}
 
@@ -109,11 +109,11 @@ class ShakeDrop(BernoulliLayer):
             $\alpha$, or a schedule. Live.
         alpha_range: Pair of floats, the range of $\alpha$, the factor forward.
         beta_range: Pair of floats, the range of $\beta$, the factor backward.
-        level: What $\alpha$ and $\beta$ are drawn for: each `"pixel"` (each number),
-            each `"channel"` of a row, each `"image"` (row), or the `"batch"`.
-        gate: `"batch"` draws one gate for all rows, as the authors do, `"image"` one
-            for each row.
-        data_format: `"channels_last"` or `"channels_first"`, for `level="channel"`;
+        per: What has an $\alpha$ and a $\beta$ of its own: each `"element"`, each
+            `"channel"` of each row, each `"row"`, or the whole `"batch"`.
+        gate_per: What has a gate of its own: the whole `"batch"`, as in the authors'
+            code, or each `"row"`.
+        data_format: `"channels_last"` or `"channels_first"`, for `per="channel"`;
             by default Keras's `image_data_format`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
@@ -124,7 +124,7 @@ class ShakeDrop(BernoulliLayer):
     Raises:
         TypeError: `rate` or the end of a range is not a number.
         ValueError: `rate` lies outside `[0, 1]`, a range is not a pair in order, or
-            `level`, `gate` or `data_format` is unknown.
+            `per`, `gate_per` or `data_format` is unknown.
 
     Examples:
         >>> from keras import ops
@@ -143,8 +143,8 @@ class ShakeDrop(BernoulliLayer):
         rate=0.5,
         alpha_range=(-1.0, 1.0),
         beta_range=(0.0, 1.0),
-        level="pixel",
-        gate="batch",
+        per="element",
+        gate_per="batch",
         data_format=None,
         seed=None,
         **kwargs,
@@ -152,18 +152,19 @@ class ShakeDrop(BernoulliLayer):
         super().__init__(rate, seed=seed, **kwargs)
         self.alpha_range = _validation.interval("alpha_range", alpha_range)
         self.beta_range = _validation.interval("beta_range", beta_range)
-        self.level = _validation.choice(
-            "level", level, ("pixel", "channel", "image", "batch")
+        self.per = _validation.choice(
+            "per", per, ("element", "channel", "row", "batch")
         )
-        self.gate = _validation.choice("gate", gate, ("batch", "image"))
+        self.gate_per = _validation.choice("gate_per", gate_per, ("row", "batch"))
         self.data_format = _validation.data_format(data_format)
 
     def mask_shape(self, shape):
-        return _shared(self.gate, shape, self.data_format)
+        return shapes.one_per(self.gate_per, shape)
 
     def perturb(self, x):
         gate, _ = self.keep_mask(x)
-        shape = _shared(self.level, ops.shape(x), self.data_format)
+        channels = (shapes.channels(self.data_format),)
+        shape = shapes.one_per(self.per, ops.shape(x), channels=channels)
         alpha = _within(self.alpha_range, random.uniform(shape, self.key()))
         beta = _within(self.beta_range, random.uniform(shape, self.key()))
         return shake_drop(x, gate, alpha, beta)
@@ -177,8 +178,8 @@ class ShakeDrop(BernoulliLayer):
         own = {
             "alpha_range": self.alpha_range,
             "beta_range": self.beta_range,
-            "level": self.level,
-            "gate": self.gate,
+            "per": self.per,
+            "gate_per": self.gate_per,
             "data_format": self.data_format,
         }
         return {**super().get_config(), **own}
@@ -201,16 +202,6 @@ def shake_drop(x, gate, alpha, beta):
         return x * ops.cast(ops.where(gate, 1.0, factor), x.dtype)
 
     return formulas.value_of_gradient_of(scale(alpha), scale(beta))
-
-
-def _shared(level, shape, data_format):
-    """The shape of what is drawn for each pixel, channel, image or batch."""
-    if level == "pixel":
-        return tuple(shape)
-    if level == "channel":
-        own = {0, shapes.channels(data_format) % len(shape)}
-        return shapes.shared_over(shape, set(range(len(shape))) - own)
-    return shapes.one_per_row(shape) if level == "image" else shapes.one_for_all(shape)
 
 
 def _within(interval, uniforms):

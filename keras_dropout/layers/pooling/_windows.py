@@ -35,6 +35,8 @@ class WindowLayer(NoiseLayer):
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
+        # Some backends end the process over windows that do not fit.
+        self.compute_output_shape(inputs.shape)
 
     def windows(self, x):
         """The numbers of each window, on a new last axis; 0 where padded."""
@@ -43,6 +45,9 @@ class WindowLayer(NoiseLayer):
 
     def max_pool(self, x):
         """Keras's own max pooling over the same windows."""
+        if 0 in tuple(x.shape):
+            # PyTorch pools no tensors without channels.
+            return ops.zeros(self.compute_output_shape(x.shape), x.dtype)
         # TensorFlow pools volumes on CPUs in float32 only; the largest is the same.
         pooled = ops.max_pool(
             ops.cast(x, "float32") if self.rank == 5 else x,
@@ -69,7 +74,7 @@ class WindowLayer(NoiseLayer):
         for axis, size, stride in zip(axes, self.pool_size, self.strides, strict=True):
             if shape[axis] is not None:
                 shape[axis] = pooled_length(shape[axis], size, stride, self.padding)
-                if shape[axis] < 1:
+                if isinstance(shape[axis], int) and shape[axis] < 1:
                     raise ValueError(
                         f"{type(self).__name__} needs inputs that its windows fit in. "
                         f"Received: an input of shape {tuple(input_shape)} for "
@@ -103,26 +108,31 @@ def windows(x, axes, sizes, strides, padding):
     """Stacks the windows of `axes` on a new last axis, padded with zeros."""
     shape = ops.shape(x)
     paddings = [(0, 0)] * len(shape)
-    spans = []
+    numbers = []
     for axis, size, stride in zip(axes, sizes, strides, strict=True):
-        number = pooled_length(shape[axis], size, stride, padding)
+        # There is one at least, which an export cannot know.
+        number = shapes.at_least(pooled_length(shape[axis], size, stride, padding), 1)
+        numbers.append(number)
         span = (number - 1) * stride
-        spans.append(span)
         if padding == "same":
-            missing = _not_below_zero(span + size - shape[axis])
+            missing = shapes.at_least(span + size - shape[axis], 0)
             paddings[axis] = (missing // 2, missing - missing // 2)
     if padding == "same":
         x = ops.pad(x, paddings)
     parts = []
     for offsets in itertools.product(*map(range, sizes)):
-        index = [slice(None)] * len(shape)
-        for axis, offset, span, stride in zip(
-            axes, offsets, spans, strides, strict=True
-        ):
-            index[axis] = slice(offset, offset + span + 1, stride)
-        parts.append(x[tuple(index)])
+        part = x
+        for axis, *places in zip(axes, offsets, numbers, strides, strict=True):
+            part = _every(part, axis, *places)
+        parts.append(part)
     return ops.stack(parts, axis=-1)
 
 
-def _not_below_zero(number):
-    return max(number, 0) if isinstance(number, int) else ops.maximum(number, 0)
+def _every(x, axis, start, number, stride):
+    """So many positions of an axis, `stride` apart."""
+    if isinstance(number, int) or ops.is_tensor(number):
+        index = [slice(None)] * len(x.shape)
+        index[axis] = slice(start, start + (number - 1) * stride + 1, stride)
+        return x[tuple(index)]
+    # Of a slice whose ends are symbols JAX cannot tell the size.
+    return ops.take(x, start + stride * ops.arange(number), axis=axis)

@@ -33,7 +33,21 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
                 )
         super().__init__(cell=cell, **kwargs)
 
+    def build(self, sequences_shape, initial_state_shape=None):
+        self.check_shape(sequences_shape)
+        super().build(sequences_shape, initial_state_shape)
+
+    def check_shape(self, shape):
+        """Refuses what is no sequence, or one without steps."""
+        if len(shape) != 3 or shape[1] == 0:
+            raise ValueError(
+                f"{type(self).__name__} needs sequences of shape (batch, steps, "
+                f"features) with at least one step. Received: an input of shape "
+                f"{tuple(shape)} in layer {self.name!r}"
+            )
+
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        self.check_shape(sequences.shape)
         outputs = keras.layers.RNN.call(
             self, sequences, initial_state=initial_state, mask=mask, training=training
         )

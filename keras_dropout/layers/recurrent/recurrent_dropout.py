@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
@@ -19,12 +19,12 @@ class _RecurrentDropout(RecurrentNoise):
     cell_class = None
     step = None
 
-    def __init__(self, units, rate=0.25, mask="sequence", seed=None, **kwargs):
+    def __init__(self, units, rate=0.25, per="row", seed=None, **kwargs):
         shared = {name: kwargs[name] for name in _SHARED if name in kwargs}
         own = {name: kwargs.pop(name) for name in self._cell_arguments() & {*kwargs}}
         super().__init__(self.cell_class(units, **own, **shared), seed=seed, **kwargs)
         self.rate = rate
-        self.mask = _validation.choice("mask", mask, ("sequence", "step"))
+        self.per = _validation.choice("per", per, ("step", "row"))
 
     @classmethod
     def _cell_arguments(cls):
@@ -40,9 +40,9 @@ class _RecurrentDropout(RecurrentNoise):
         if not noisy:
             return None, None
         rate = self.current("rate")
-        shape = ops.shape(sequences)
-        steps = shape[1] if self.mask == "step" else 1
-        keep = random.keep_mask((shape[0], steps, self.units), rate, self.key())
+        shape = (*ops.shape(sequences)[:2], self.units)
+        shape = shapes.one_per(self.per, shape, within=(2,))
+        keep = random.keep_mask(shape, rate, self.key())
         scale = formulas.inverse(random.keep_probability(rate))
         factor = formulas.where_kept(keep, scale)
         return [self.projected(sequences), factor], type(self).step
@@ -56,7 +56,7 @@ class _RecurrentDropout(RecurrentNoise):
         cell = self.cell.get_config()
         own = {name: cell[name] for name in self._cell_arguments() if name in cell}
         del config["cell"]
-        return {**config, **own, "units": self.units, "mask": self.mask}
+        return {**config, **own, "units": self.units, "per": self.per}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -84,8 +84,8 @@ class RecurrentDropoutLSTM(_RecurrentDropout):
         units: Integer, the number of units.
         rate: Float in `[0, 1]`, the probability $p$ that a candidate is dropped, or a
             schedule. Live.
-        mask: `"sequence"` for a mask that all steps share, `"step"` for a new one at
-            each.
+        per: What has a mask of its own: each `"row"`, all steps sharing it, or each
+            `"step"` of each row.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Of `keras.layers.LSTM`, but for `dropout`, `recurrent_dropout` and
             `use_cudnn`; `monte_carlo`.
@@ -96,7 +96,7 @@ class RecurrentDropoutLSTM(_RecurrentDropout):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, or `mask` is unknown.
+        ValueError: `rate` lies outside `[0, 1]`, or `per` is unknown.
 
     Examples:
         >>> import keras
@@ -143,8 +143,8 @@ class RecurrentDropoutGRU(_RecurrentDropout):
         units: Integer, the number of units.
         rate: Float in `[0, 1]`, the probability $p$ that a candidate is dropped, or a
             schedule. Live.
-        mask: `"sequence"` for a mask that all steps share, `"step"` for a new one at
-            each.
+        per: What has a mask of its own: each `"row"`, all steps sharing it, or each
+            `"step"` of each row.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Of `keras.layers.GRU`, but for `dropout`, `recurrent_dropout` and
             `use_cudnn`; `monte_carlo`.
@@ -155,7 +155,7 @@ class RecurrentDropoutGRU(_RecurrentDropout):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, or `mask` is unknown.
+        ValueError: `rate` lies outside `[0, 1]`, or `per` is unknown.
 
     Examples:
         >>> import keras

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_dropout.layers._base import shapes
+
 # Newton's method gains digits fast here: six steps leave nothing but the rounding
 # of float32 for every rate, block and map tried, up to 64 on 512 x 512.
 _STEPS = 6
@@ -12,9 +14,7 @@ _CERTAIN = 1.0 - 2.0**-17
 
 def places(size, block):
     """In how many places a block fits whole on an axis; larger blocks are cut to it."""
-    if isinstance(size, int):
-        return max(size - block, 0) + 1
-    return ops.maximum(size - block, 0) + 1
+    return shapes.at_least(size - block, 0) + 1
 
 
 def coverage(size, block):

@@ -19,7 +19,7 @@ class _DropBlock(BernoulliLayer):
         self,
         rate,
         block_size,
-        share_channels=False,
+        per="channel",
         scale="batch",
         data_format=None,
         seed=None,
@@ -29,13 +29,17 @@ class _DropBlock(BernoulliLayer):
         self.block_size = _validation.integers(
             "block_size", block_size, count=self.rank - 2
         )
-        self.share_channels = _validation.boolean("share_channels", share_channels)
-        self.scale = _validation.choice("scale", scale, ("batch", "sample", "none"))
+        self.per = _validation.choice("per", per, ("channel", "row"))
+        self.scale = _validation.choice("scale", scale, ("batch", "row", "none"))
         self.data_format = _validation.data_format(data_format)
 
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
+
+    def perturb(self, x):
+        # A map without positions has no place for a block.
+        return x if 0 in tuple(x.shape) else super().perturb(x)
 
     def keep_mask(self, x):
         shape = list(ops.shape(x))
@@ -43,11 +47,11 @@ class _DropBlock(BernoulliLayer):
         sizes = [shape[axis] for axis in axes]
         for axis, size, block in zip(axes, sizes, self.block_size, strict=True):
             shape[axis] = _blocks.places(size, block)
-        if self.share_channels:
-            shape[shapes.channels(self.data_format)] = 1
+        channels = (shapes.channels(self.data_format),)
+        shape = shapes.one_per(self.per, shape, channels=channels, within=axes)
         rate = _blocks.seed_rate(self.current("rate"), sizes, self.block_size)
         # Seeds are rare: the 16 bits of a keep mask would round their rate too much.
-        seeds = random.uniform(tuple(shape), self.key()) < rate
+        seeds = random.uniform(shape, self.key()) < rate
         keep = ops.logical_not(_blocks.drop(seeds, axes, sizes, self.block_size))
         return keep, self._factor(keep)
 
@@ -55,7 +59,7 @@ class _DropBlock(BernoulliLayer):
         if self.scale == "none":
             return None
         # A prediction must not depend on the rows that are drawn beside it.
-        alone = self.scale == "sample" or context.is_active()
+        alone = self.scale == "row" or context.is_active()
         axes = tuple(range(1 if alone else 0, self.rank))
         kept = ops.mean(ops.cast(keep, "float32"), axis=axes, keepdims=True)
         return formulas.inverse(kept)
@@ -63,7 +67,7 @@ class _DropBlock(BernoulliLayer):
     def get_config(self):
         own = {
             "block_size": self.block_size,
-            "share_channels": self.share_channels,
+            "per": self.per,
             "scale": self.scale,
             "data_format": self.data_format,
         }
@@ -82,9 +86,9 @@ class DropBlock1D(_DropBlock):
         rate: Float in `[0, 1]`, the mean share of steps that is dropped, or a
             schedule. Live.
         block_size: Integer, the length of a span in steps. It is cut to the sequence.
-        share_channels: Boolean. Whether all channels of a row drop the same spans.
-        scale: What makes up for the dropped steps: `"batch"`, `"sample"` or `"none"`,
-            as in `DropBlock2D`.
+        per: What has spans of its own: each `"channel"` of each row, or each `"row"`.
+        scale: What makes up for the dropped steps: `"batch"`, `"row"` or `"none"`, as
+            in `DropBlock2D`.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
             `image_data_format`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
@@ -140,11 +144,11 @@ class DropBlock2D(_DropBlock):
         rate: Float in `[0, 1]`, the mean share $p$ of positions that is dropped, or a
             schedule. Live.
         block_size: Integer, or a tuple of 2 integers, the size of a block in positions.
-        share_channels: Boolean. Whether all channels of a row drop the same regions;
-            by default each channel has regions of its own, as the paper prefers.
+        per: What has regions of its own: each `"channel"` of each row, as the paper
+            prefers, or each `"row"`.
         scale: What makes up for the dropped positions. `"batch"`: the mean of the mask
             over the whole batch, as in the paper, so that the mean of an input of ones
-            stays exactly 1. `"sample"`: the mean over each row, which keeps rows
+            stays exactly 1. `"row"`: the mean over each row, which keeps rows
             independent; so it is always while `mc_predict` draws samples. `"none"`:
             nothing. Where all is dropped, the output is 0.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
@@ -159,7 +163,8 @@ class DropBlock2D(_DropBlock):
     Raises:
         TypeError: `rate` is not a number, `block_size` not an integer.
         ValueError: `rate` lies outside `[0, 1]`, `block_size` is below 1 or of another
-            length, `scale` or `data_format` is unknown, or the input has another rank.
+            length, `per`, `scale` or `data_format` is unknown, or the input has
+            another rank.
 
     Examples:
         >>> from keras import ops
@@ -190,9 +195,10 @@ class DropBlock3D(_DropBlock):
             schedule. Live.
         block_size: Integer, or a tuple of 3 integers, the size of a block in positions.
             It is cut to the map.
-        share_channels: Boolean. Whether all channels of a row drop the same regions.
-        scale: What makes up for the dropped positions: `"batch"`, `"sample"` or
-            `"none"`, as in `DropBlock2D`.
+        per: What has regions of its own: each `"channel"` of each row, or each
+            `"row"`.
+        scale: What makes up for the dropped positions: `"batch"`, `"row"` or `"none"`,
+            as in `DropBlock2D`.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
             `image_data_format`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.

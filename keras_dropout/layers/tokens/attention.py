@@ -1,5 +1,7 @@
 """DropHead and DropKey: noise inside Keras's multi-head attention."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -19,7 +21,6 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
     """
 
     # Attention is called on queries, values and keys: in all of this Keras's own.
-    call = keras.layers.MultiHeadAttention.call
     compute_output_shape = keras.layers.MultiHeadAttention.compute_output_shape
     compute_output_spec = keras.layers.MultiHeadAttention.compute_output_spec
 
@@ -27,6 +28,35 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
         super().__init__(
             rate, seed=seed, num_heads=num_heads, key_dim=key_dim, **kwargs
         )
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        self.check_ranks(query_shape, value_shape, key_shape)
+        super().build(query_shape, value_shape, key_shape)
+
+    @functools.wraps(keras.layers.MultiHeadAttention.call)
+    def call(self, query, value, key=None, *args, **kwargs):
+        given = [None if x is None else x.shape for x in (query, value, key)]
+        self.check_ranks(*given)
+        return keras.layers.MultiHeadAttention.call(
+            self, query, value, key, *args, **kwargs
+        )
+
+    def check_ranks(self, query, value, key=None):
+        """Refuses shapes that attention has no meaning for."""
+        shapes = [tuple(shape) for shape in (query, value, key) if shape is not None]
+        ranks = {len(shape) for shape in shapes}
+        if len(ranks) > 1 or not self.fits(min(ranks)):
+            raise ValueError(
+                f"{type(self).__name__} needs a query, a value and a key of "
+                f"{self.expected}, all of one rank. Received: shapes {shapes} in "
+                f"layer {self.name!r}"
+            )
+
+    expected = "shape (batch, ..., features) with one axis between or more"
+
+    def fits(self, rank):
+        """Whether inputs may have this rank."""
+        return rank >= 3
 
 
 @registered
@@ -56,7 +86,8 @@ class DropHead(_NoisyAttention):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`.
+        ValueError: `rate` lies outside `[0, 1]`, or the inputs have a rank below 3 or
+            different ranks.
 
     Examples:
         >>> import numpy as np
@@ -120,7 +151,7 @@ class DropKey(_NoisyAttention):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, or the query has another rank.
+        ValueError: `rate` lies outside `[0, 1]`, or the inputs have another rank.
 
     Examples:
         >>> import numpy as np
@@ -136,13 +167,10 @@ class DropKey(_NoisyAttention):
         - Li et al., 2023, [DropKey for Vision Transformer](https://arxiv.org/abs/2208.02646)
     """
 
-    def build(self, query_shape, value_shape, key_shape=None):
-        if len(query_shape) != 3:
-            raise ValueError(
-                "DropKey needs queries of shape (batch, time, features). Received: "
-                f"query_shape={tuple(query_shape)} in layer {self.name!r}"
-            )
-        super().build(query_shape, value_shape, key_shape)
+    expected = "shape (batch, time, features)"
+
+    def fits(self, rank):
+        return rank == 3
 
     def _compute_attention(
         self,

@@ -1,11 +1,13 @@
 """EmbeddingDropout: an embedding that drops whole words."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 
 
@@ -27,8 +29,8 @@ class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
         output_dim: Integer, the size of the vectors.
         rate: Float in `[0, 1]`, the probability $p$ that a word is dropped, or a
             schedule. Live.
-        per: `"batch"` drops the same words in all rows of a batch (Merity et al.),
-            `"sample"` draws for each row (Gal and Ghahramani).
+        per: What drops words of its own: the whole `"batch"` (Merity et al.), or each
+            `"row"` (Gal and Ghahramani).
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Of `keras.layers.Embedding` (`embeddings_initializer`, `mask_zero`,
             ...), `monte_carlo`, `name`, `dtype`, `trainable`.
@@ -45,7 +47,7 @@ class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
         >>> import numpy as np
         >>> from keras import ops
         >>> from keras_dropout import layers
-        >>> layer = layers.EmbeddingDropout(9, 4, rate=0.5, per="sample", seed=0)
+        >>> layer = layers.EmbeddingDropout(9, 4, rate=0.5, per="row", seed=0)
         >>> y = layer(np.array([[7, 3, 7]] * 8), training=True)
         >>> bool(ops.all(y[:, 0] == y[:, 2]))
         True
@@ -63,13 +65,14 @@ class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
         super().__init__(
             rate, seed=seed, input_dim=input_dim, output_dim=output_dim, **kwargs
         )
-        self.per = _validation.choice("per", per, ("batch", "sample"))
+        self.per = _validation.choice("per", per, ("row", "batch"))
 
     def check_inputs(self, inputs):
         """Ids may be of any dtype, as in Keras: the embedding casts them."""
 
     def mask_shape(self, shape):
-        return (1 if self.per == "batch" else shape[0], self.input_dim)
+        batch = shape[0] if shape else 1
+        return shapes.one_per(self.per, (batch, self.input_dim), within=(1,))
 
     def infer(self, x):
         return keras.layers.Embedding.call(self, x)
@@ -94,5 +97,6 @@ def words_kept(keep, ids):
     """Looks up which tokens are kept, in a mask over words for all or for each row."""
     if keep.shape[0] == 1:
         return ops.take(keep[0], ids, axis=0)
-    flat = ops.reshape(ids, (ops.shape(ids)[0], -1))
+    rows, *others = ops.shape(ids)
+    flat = ops.reshape(ids, (rows, math.prod(others)))
     return ops.reshape(ops.take_along_axis(keep, flat, axis=1), ops.shape(ids))

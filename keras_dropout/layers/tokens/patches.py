@@ -1,6 +1,6 @@
 """PatchDropout: leaving out a fixed number of tokens."""
 
-import math
+import fractions
 
 import keras
 from keras import ops
@@ -44,8 +44,8 @@ class PatchDropout(NoiseLayer):
 
     Raises:
         TypeError: `rate` is not a number, `num_prefix_tokens` not an integer.
-        ValueError: `rate` lies outside `[0, 1)`, `num_prefix_tokens` is negative, or
-            the input has another rank.
+        ValueError: `rate` lies outside `[0, 1)`, `num_prefix_tokens` is negative or
+            more than there are tokens, or the input has another rank.
 
     Examples:
         >>> from keras import ops
@@ -95,6 +95,13 @@ class PatchDropout(NoiseLayer):
     def check_inputs(self, inputs):
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 3)
+        tokens = inputs.shape[1]
+        if isinstance(tokens, int) and tokens < self.num_prefix_tokens:
+            raise ValueError(
+                f"PatchDropout needs sequences that are no shorter than their prefix "
+                f"of num_prefix_tokens={self.num_prefix_tokens}. Received: an input of "
+                f"shape {tuple(inputs.shape)} in layer {self.name!r}"
+            )
 
     def __call__(self, inputs, *args, **kwargs):
         outputs = super().__call__(inputs, *args, **kwargs)
@@ -119,9 +126,8 @@ class PatchDropout(NoiseLayer):
         return (outputs, indices) if self.return_indices else outputs
 
     def _thin(self, x, indices):
-        prefix, rest = x[:, : self.num_prefix_tokens], x[:, self.num_prefix_tokens :]
-        kept = ops.take_along_axis(rest, indices, axis=1)
-        return ops.concatenate([prefix, kept], axis=1)
+        kept = ops.take_along_axis(x, indices + self.num_prefix_tokens, axis=1)
+        return ops.concatenate([x[:, : self.num_prefix_tokens], kept], axis=1)
 
     def infer(self, x):
         if not self.return_indices:
@@ -169,10 +175,12 @@ class AttachedMask(keras.Operation):
 
 def kept_count(length, rate):
     """How many of `length` tokens are kept: the floor of exact arithmetic, but 1."""
-    if isinstance(length, int):
-        return max(1, math.floor(length * (1.0 - rate) + 1e-6))
-    count = ops.floor(ops.cast(length, "float32") * (1.0 - rate) + 1e-3)
-    return ops.maximum(ops.cast(count, "int32"), 1)
+    if ops.is_tensor(length):
+        count = ops.floor(ops.cast(length, "float32") * (1.0 - rate) + 1e-3)
+        return ops.maximum(ops.cast(count, "int32"), 1)
+    # In whole numbers, which symbols of an export have too.
+    kept = fractions.Fraction(1.0 - rate).limit_denominator(10**6)
+    return shapes.at_least(length * kept.numerator // kept.denominator, 1)
 
 
 def kept_indices(noise, count, ordered):

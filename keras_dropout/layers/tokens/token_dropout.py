@@ -1,6 +1,7 @@
 """TokenDropout: replacing words at random."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dropout import _validation
@@ -32,12 +33,13 @@ class TokenDropout(BernoulliLayer):
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, ...)`, of an integer dtype. The output has the same.
+        `(batch, ...)`, of an integer dtype. The output has the same. PyTorch has few
+        unsigned integers: there Keras reads uint16 as int32, and uint32 as int64.
 
     Raises:
         TypeError: `rate` is not a number, or an id not an integer.
-        ValueError: `rate` lies outside `[0, 1]`, an id is negative, or the input is
-            not of integers.
+        ValueError: `rate` lies outside `[0, 1]`, an id is negative or too large for
+            the dtype of the input, or the input is not of integers.
 
     Examples:
         >>> import numpy as np
@@ -73,6 +75,14 @@ class TokenDropout(BernoulliLayer):
                 f"the model with `keras.Input(shape, dtype='int32')`. Received: "
                 f"dtype={dtype} in layer {self.name!r}"
             )
+        largest = np.iinfo(dtype).max
+        if max((self.token_id, *self.protected_ids)) > largest:
+            raise ValueError(
+                f"TokenDropout needs ids of at most {largest}, the largest {dtype}, "
+                f"since its inputs are {dtype}: cast them, for example to int32. "
+                f"Received: token_id={self.token_id} and "
+                f"protected_ids={self.protected_ids} in layer {self.name!r}"
+            )
 
     def perturb(self, x):
         keep, _ = self.keep_mask(x)
@@ -80,7 +90,9 @@ class TokenDropout(BernoulliLayer):
 
     def compute_output_spec(self, inputs, *args, **kwargs):
         self.check_inputs(inputs)
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
+        # The dtype that the backend has for it.
+        dtype = ops.convert_to_tensor(np.zeros((), inputs.dtype)).dtype
+        return keras.KerasTensor(inputs.shape, keras.backend.standardize_dtype(dtype))
 
     def get_config(self):
         own = {"token_id": self.token_id, "protected_ids": self.protected_ids}

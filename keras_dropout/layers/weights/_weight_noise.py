@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from keras_dropout import _keras, random
+from keras_dropout import _keras, _model, random
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
@@ -67,7 +67,8 @@ class WeightNoise(NoiseLayer):
     The wrapped layer is used as it is, never rebuilt: strides, groups, activation,
     regularisers and constraints stay its own and act on its raw weights, and at
     inference the output is the layer's own, bit for bit. A subclass writes
-    `perturb_weight(variable, value)`.
+    `perturb_weight(variable, value)`. Of a layer that was quantized only inference is
+    left; its noise is refused.
 
     One call draws one noise for all rows of a batch.
 
@@ -94,11 +95,27 @@ class WeightNoise(NoiseLayer):
     def build(self, input_shape):
         if not self.layer.built:
             self.layer.build(input_shape)
-        self.noisy_weights()
+        if not self.is_quantized:
+            self.noisy_weights()
+
+    @property
+    def is_quantized(self):
+        """Whether weights within are quantized: the layer then only infers."""
+        layers = _model.flatten_layers(self.layer)
+        modes = {getattr(each, "quantization_mode", None) for each in layers}
+        return bool(modes - {None, "float8"})
 
     def noisy_weights(self):
         """The weights that the noise is for."""
         names = self.names_to_perturb()
+        if self.is_quantized:
+            raise ValueError(
+                f"{type(self).__name__} adds noise to float weights, and those of "
+                f"{self.layer.name!r} are quantized. A quantized model predicts, saves "
+                f"and loads, but train it, or sample it with `mc_predict`, before "
+                f"`quantize`. Received: a call with noise of layer {self.name!r}, for "
+                f"weights={names}"
+            )
         weights = [v for v in self.layer.weights if v.name in names and _is_float(v)]
         missing = set(names) - {v.name for v in weights}
         if missing:

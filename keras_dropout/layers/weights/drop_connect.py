@@ -28,7 +28,7 @@ class DropConnect(WeightNoise):
     is used, and nothing is drawn.
 
     Departures from the paper: what is kept is scaled in training, not at inference;
-    the mask is one for the whole batch unless `per="sample"`; biases are dropped only
+    the mask is one for the whole batch unless `per="row"`; biases are dropped only
     if `drop_bias`.
 
     Args:
@@ -38,8 +38,9 @@ class DropConnect(WeightNoise):
         weights: Tuple of names of the weights to drop. `("embeddings",)` for
             `keras.layers.Embedding`.
         drop_bias: Boolean. Whether the weights named `bias` are dropped as well.
-        per: `"batch"` for one mask a call, `"sample"` for one a row. The latter is
-            for `keras.layers.Dense` only and needs memory of batch × inputs × units.
+        per: What has a mask of its own: the whole `"batch"`, or each `"row"`. The
+            latter is for `keras.layers.Dense` only and needs memory of batch × inputs
+            × units.
         inference: `"mean"`, or `"gaussian"` for `Dense`, `Conv1D`, `Conv2D` and
             `Conv3D`.
         samples: Integer, the draws of the Gaussian inference. The paper takes 1000.
@@ -88,15 +89,15 @@ class DropConnect(WeightNoise):
         super().__init__(layer, weights, seed=seed, **kwargs)
         self.rate = rate
         self.drop_bias = _validation.boolean("drop_bias", drop_bias)
-        self.per = _validation.choice("per", per, ("batch", "sample"))
+        self.per = _validation.choice("per", per, ("row", "batch"))
         choices = ("mean", "gaussian")
         self.inference = _validation.choice("inference", inference, choices)
         self.samples = _validation.integer("samples", samples, minimum=1)
-        if per == "sample":
+        if per == "row":
             self._check_kernel_of("per", per, (keras.layers.Dense,))
             if layer.activity_regularizer is not None:
                 raise ValueError(
-                    "`per='sample'` needs a layer without `activity_regularizer`: put "
+                    "`per='row'` needs a layer without `activity_regularizer`: put "
                     "`keras.layers.ActivityRegularization` after it. Received: "
                     f"{layer.activity_regularizer} of the layer {layer.name!r}"
                 )

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 
@@ -27,7 +27,7 @@ class Mixout(WeightNoise):
     with the layer, so `weights` holds each anchored weight twice. Call `set_anchor()`
     after loading other weights into the layer.
 
-    Departures from the authors' code: its masks are those of `mask="input"`, and its
+    Departures from the authors' code: its masks are those of `per="input"`, and its
     gradient lacks the factor $1 / (1 - p)$.
 
     Args:
@@ -35,8 +35,8 @@ class Mixout(WeightNoise):
         rate: Float in `[0, 1]`, the probability $p$ that a weight is swapped, or a
             schedule. Live.
         weights: Tuple of names of the weights to mix.
-        mask: `"weight"` for a mask entry a weight, `"input"` for one that all outputs
-            share, which leaves or swaps all that an input feeds.
+        per: What has a draw of its own: each weight (`"element"`), or each `"input"`
+            of the layer, of which all weights are then swapped together.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `trainable`.
 
@@ -45,7 +45,8 @@ class Mixout(WeightNoise):
 
     Raises:
         TypeError: `layer` is no layer, or `rate` no number.
-        ValueError: `rate` lies outside `[0, 1]`, or no weight has one of the names.
+        ValueError: `rate` lies outside `[0, 1]`, or no weight has one of the names,
+            or `per` is unknown.
 
     Examples:
         >>> import keras
@@ -66,19 +67,24 @@ class Mixout(WeightNoise):
     rate = Live(_validation.drop_rate, "The probability of a swap, a live float.")
 
     def __init__(
-        self, layer, rate=0.9, weights=("kernel",), mask="weight", seed=None, **kwargs
+        self, layer, rate=0.9, weights=("kernel",), per="element", seed=None, **kwargs
     ):
         super().__init__(layer, weights, seed=seed, **kwargs)
         self.rate = rate
-        self.mask = _validation.choice("mask", mask, ("weight", "input"))
+        self.per = _validation.choice("per", per, ("element", "input"))
         self.anchors = None
-        if layer.built:
+        if layer.built and not self.is_quantized:
             self._create_anchors()
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.anchors is None:
+        if self.anchors is None and not self.is_quantized:
             self._create_anchors()
+
+    def save_own_variables(self, store):
+        """Saves the anchors, which belong to weights that are not quantized."""
+        if not self.is_quantized:
+            super().save_own_variables(store)
 
     def _create_anchors(self):
         self.anchors = [
@@ -100,13 +106,12 @@ class Mixout(WeightNoise):
     def perturb_weight(self, variable, value):
         places = {id(v): place for place, v in enumerate(self.noisy_weights())}
         anchor = raw(self.anchors[places[id(variable)]])
-        shape = tuple(value.shape)
-        shape = (*shape[:-1], 1) if self.mask == "input" else shape
+        shape = shapes.one_per(self.per, tuple(value.shape))
         keep, probability = self.keep_mask(shape)
         return formulas.mix(keep, value, anchor, probability)
 
     def get_config(self):
-        return {**super().get_config(), "mask": self.mask}
+        return {**super().get_config(), "per": self.per}
 
 
 def _copy(variable):

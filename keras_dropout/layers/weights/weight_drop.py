@@ -2,7 +2,7 @@
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers.weights._weight_noise import WeightNoise
 
@@ -27,8 +27,10 @@ class WeightDrop(WeightNoise):
         rate: Float in `[0, 1)`, the probability $p$ that a weight is dropped, or a
             schedule. Live.
         weights: Tuple of names of the weights to drop.
-        variational: Boolean. If true, whole columns are dropped, $m_{ij} = m_j$: a
-            gate of a unit loses all that it hears from the previous step.
+        per: What has a draw of its own: each weight (`"element"`), or each `"input"`,
+            $m_{ij} = m_i$: all gates together lose what they hear from a unit of the
+            previous step, as in the recurrent dropout of Gal and Ghahramani, whose
+            mask is one a row.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `trainable`.
 
@@ -38,7 +40,8 @@ class WeightDrop(WeightNoise):
 
     Raises:
         TypeError: `layer` is no layer, or `rate` no number.
-        ValueError: `rate` lies outside `[0, 1)`, or no weight has one of the names.
+        ValueError: `rate` lies outside `[0, 1)`, or no weight has one of the names,
+            or `per` is unknown.
 
     Examples:
         >>> import keras
@@ -66,20 +69,18 @@ class WeightDrop(WeightNoise):
         layer,
         rate=0.5,
         weights=("recurrent_kernel",),
-        variational=False,
+        per="element",
         seed=None,
         **kwargs,
     ):
         super().__init__(layer, weights, seed=seed, **kwargs)
         self.rate = rate
-        self.variational = _validation.boolean("variational", variational)
+        self.per = _validation.choice("per", per, ("element", "input"))
 
     def perturb_weight(self, variable, value):
-        shape = tuple(value.shape)
-        if self.variational:
-            shape = (*(1 for _ in shape[:-1]), shape[-1])
+        shape = shapes.one_per(self.per, tuple(value.shape))
         keep, probability = self.keep_mask(shape)
         return formulas.where_kept(keep, value, formulas.inverse(probability))
 
     def get_config(self):
-        return {**super().get_config(), "variational": self.variational}
+        return {**super().get_config(), "per": self.per}
