@@ -11,11 +11,14 @@ import sys
 import time
 
 import keras
+import numpy as np
 
 from keras_dropout import _keras
 
 # Seconds to wait for values that another thread has taken.
 PATIENCE = 60.0
+# What JAX raises for an array whose memory was given away, by where it finds out.
+GONE = (RuntimeError, ValueError)
 _TRAINS = ("fit", "evaluate", "predict")
 
 
@@ -25,12 +28,23 @@ def is_possible():
 
 
 def read(variable):
-    """The value of a variable, wherever it is.
+    """The value of a variable as a NumPy array, wherever it is.
 
     Raises:
         RuntimeError: The value is away and cannot be reached.
     """
-    return values([variable])[0] if is_possible() else variable.value
+    if not is_possible():
+        return keras.ops.convert_to_numpy(variable)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        (value,) = values([variable])
+        try:
+            return np.array(value)
+        except GONE:
+            # Another thread gave it away between the two lines above.
+            if not value.is_deleted():
+                raise
+    raise missing()
 
 
 def assign(variable, value):
@@ -62,19 +76,21 @@ def values(variables):
     return found
 
 
-def now(variables):
-    """The values that variables have, or that the trainer of any thread holds.
+def now(variables, models=()):
+    """The values that variables have, or that a trainer holds, at this moment.
 
-    The values that are nowhere at this moment are `None`.
+    It looks at the trainers of this thread, and at those of `models`, whatever thread
+    they work in. (It does not look for others in the frames of other threads: Python
+    may crash.) The values that are nowhere are `None`.
 
     Raises:
         RuntimeError: A data source of `fit` asks for them.
     """
     found = _present(variables)
     if any(value is None for value in found):
-        _own_trainer(variables)
-        for frame in list(sys._current_frames().values()):
-            for trainer, _ in _trainers(frame):
+        own = _own_trainer(variables)
+        for trainer in models if own is None else (own, *models):
+            if has_taken(trainer):
                 found = _with_taken(variables, found, trainer)
     return found
 
@@ -127,7 +143,7 @@ def _wait(variables, trainer=None):
 def _own_trainer(variables):
     """The trainer further up in this thread that holds values, or None."""
     wanted = {id(each) for each in variables if _keras.is_taken(each)}
-    for trainer, in_callback in _trainers(sys._getframe()):
+    for trainer, in_callback in _trainers():
         theirs = wanted.intersection(map(id, trainer.variables))
         if not theirs:
             continue
@@ -142,13 +158,13 @@ def _own_trainer(variables):
     return None
 
 
-def _trainers(frame):
-    """The models that train or predict in a thread, each with what called us.
+def _trainers():
+    """The models that train or predict in this thread, each with what called us.
 
     Yields `(model, in_callback)`, innermost first, for models whose variables are
     empty. If it was no callback, it was a data source.
     """
-    in_callback = False
+    frame, in_callback = sys._getframe(), False
     while frame is not None:
         name = frame.f_code.co_name
         if name in _TRAINS or name.startswith("on_"):

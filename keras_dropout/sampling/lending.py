@@ -13,8 +13,8 @@ class Lender:
 
     Where other threads may use the model within, `predict` works on copies of the
     weights, so that Keras gives away the memory of these. Nothing but the seed is
-    then put back. It comes before `keras.Model` among the bases, and the model has a
-    `seed_generator`.
+    then put back. It comes before `keras.Model` among the bases, and has the attributes
+    `model` and `seed_generator`.
     """
 
     # Read by `_away`: values that are held are those of the variables, or not.
@@ -39,7 +39,7 @@ class Lender:
     def _lent(self, *, kept):
         if not self.works_on_copies:
             return contextlib.nullcontext()
-        values = weights.copies(self.variables, kept=kept)
+        values = weights.copies(self.variables, [self.model], kept=kept)
         return keras.StatelessScope(zip(self.variables, values, strict=True))
 
     def jax_state_sync(self):

@@ -85,7 +85,7 @@ class Sampler:
             done.append(self.batch(batch, number, rows, tell))
             progress.update(number + 1)
         progress.finish()
-        return self._collected(done)
+        return held(self.models, self._collected, done)
 
     def _may_fill(self, batch):
         """Whether this batch may be filled up; it may be the first that comes."""

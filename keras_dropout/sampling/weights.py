@@ -18,8 +18,6 @@ import keras
 
 from keras_dropout import _away, _keras
 
-# What JAX raises for an array whose memory was given away, by where it finds out.
-_GONE = (RuntimeError, ValueError)
 # Copies by the id of what was copied, as long as that lives.
 _copied = {}
 
@@ -37,15 +35,15 @@ def held(models, function, *arguments):
         # A function is traced, or called with values of its own.
         return function(*arguments)
     if not is_alone():
-        return _with(variables, copies(variables), function, arguments)
+        return _with(variables, copies(variables, models), function, arguments)
     values = _away.values(variables)
     try:
         return _with(variables, values, function, arguments)
-    except _GONE:
+    except _away.GONE:
         # A thread that Python does not know of.
         if not any(value.is_deleted() for value in values):
             raise
-    return _with(variables, copies(variables), function, arguments)
+    return _with(variables, copies(variables, models), function, arguments)
 
 
 def is_alone():
@@ -53,11 +51,13 @@ def is_alone():
     return threading.active_count() == 1
 
 
-def copies(variables, *, kept=True):
+def copies(variables, models=(), *, kept=True):
     """Copies of all values, which no other thread can take.
 
     Args:
         variables: Keras variables.
+        models: Models whose trainers, in other threads, may hold the values. Those of
+            other trainers are waited for.
         kept: Whether the copies may be those that other threads sample with. They
             stay until training, or Keras's `predict`, puts other values in the place
             of those that were copied.
@@ -67,11 +67,11 @@ def copies(variables, *, kept=True):
     """
     end = time.monotonic() + _away.PATIENCE
     while time.monotonic() < end:
-        values = _away.now(variables)
+        values = _away.now(variables, models)
         if not any(value is None or value.is_deleted() for value in values):
             try:
                 return _kept(values) if kept else _fresh(values)
-            except _GONE:
+            except _away.GONE:
                 # Given away between the two lines above.
                 pass
         time.sleep(0.001)

@@ -120,6 +120,29 @@ def test_one_thread_alone_makes_no_copies(monkeypatch):
     assert np.isfinite(kd.mc_predict(model, x, samples=4).mean).all()
 
 
+def test_another_thread_samples_in_the_midst_of_an_epoch():
+    """It need not wait for the end, when the weights come back."""
+    model, x = models.mlp(dropout=kd.layers.Dropout), models.x_of(8, 6)
+    model.compile("sgd", "mse")
+    y = np.zeros_like(model.predict(x, verbose=0))
+    paused, go_on = threading.Event(), threading.Event()
+
+    class Pause(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            paused.set()
+            go_on.wait(60)
+
+    options = {"batch_size": 4, "callbacks": [Pause()], "verbose": 0}
+    trainer = threading.Thread(target=model.fit, args=(x, y), kwargs=options)
+    trainer.start()
+    paused.wait(60)
+    found = kd.mc_predict(model, x, samples=4, seed=0).mean
+    go_on.set()
+    trainer.join()
+
+    assert np.isfinite(found).all()
+
+
 @jax_only
 @pytest.mark.slow
 def test_no_thread_waits_for_ever():

@@ -89,7 +89,7 @@ class Learned(Source):
 
     def check_weight(self):
         """Refuses a weight that stands for no value, such as a loaded NaN."""
-        weights = ops.convert_to_numpy(_away.read(self.weight))
+        weights = _away.read(self.weight)
         if not np.isfinite(weights).all():
             raise ValueError(invalid(self.weight.name, "finite numbers", weights))
         for each in np.ravel(self.read()).tolist():

@@ -88,7 +88,7 @@ class Number(Source):
         return self
 
     def read(self):
-        value = ops.convert_to_numpy(_away.read(self.variable))
+        value = _away.read(self.variable)
         given = self.given
         return given if value.dtype.type(given) == value else value.item()
 
@@ -147,7 +147,7 @@ class Scheduled(Source):
         return self
 
     def read(self):
-        return self.schedule.value(ops.convert_to_numpy(_away.read(self.step)))
+        return self.schedule.value(_away.read(self.step))
 
     def tensor(self):
         step = random.once(self, self._count)

@@ -53,8 +53,8 @@ class NoiseState(keras.layers.Layer):
             for name, value in source.saved().items():
                 store[name] = np.float64(value)
         if self.step is not None:
-            store["step"] = keras.ops.convert_to_numpy(_away.read(self.step))
-        words = keras.ops.convert_to_numpy(_away.read(self.generator.state))
+            store["step"] = _away.read(self.step)
+        words = _away.read(self.generator.state)
         # Two unsigned words of 32 bits, whatever the backend keeps them in.
         store["seed"] = words.astype("uint32")
 
