@@ -47,6 +47,7 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
             )
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        self.check_floats(sequences)
         self.check_shape(sequences.shape)
         outputs = keras.layers.RNN.call(
             self, sequences, initial_state=initial_state, mask=mask, training=training
