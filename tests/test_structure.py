@@ -30,8 +30,8 @@ LEVELS = {
     "callbacks": 5,
     "uncertainty": 5,
     "metrics": 5,
+    "plots": 5,
     "acquisition": 6,
-    "plots": 6,
     "sampling": 6,
 }
 
