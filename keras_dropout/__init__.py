@@ -2,6 +2,7 @@
 
 from keras_dropout import (
     acquisition,
+    calibration,
     callbacks,
     constraints,
     layers,
@@ -33,6 +34,7 @@ __all__ = [
     "Prediction",
     "__version__",
     "acquisition",
+    "calibration",
     "callbacks",
     "constraints",
     "custom_objects",

@@ -37,6 +37,7 @@ class Prediction(OfClasses):
         samples: Array `(samples, rows, ...)` where asked for, or `None`.
         valid: Boolean array of the steps that are real, where the model masks its
             outputs, or `None`. `most_uncertain` leaves the others out.
+        calibration: Tuple of strings, what `calibration` has changed in it, in order.
         statistics: What only some kinds of output have, arrays by name. For classes
             `"information"`, `"information_bias"` (how much too low it is on average)
             and `"information_error"`, one number for each vector of classes, and
@@ -54,6 +55,7 @@ class Prediction(OfClasses):
     seed: int | None = None
     samples: np.ndarray | None = None
     valid: np.ndarray | None = None
+    calibration: tuple = ()
     statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @classmethod
