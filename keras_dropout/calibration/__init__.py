@@ -9,6 +9,7 @@ they were fitted, each on what the one before gave, and are saved by themselves 
 from keras_dropout.calibration.classifier import ConformalClassifier
 from keras_dropout.calibration.outliers import OutlierDetector
 from keras_dropout.calibration.quantiles import conformal_quantile
+from keras_dropout.calibration.rates import RateTable, tune_rates
 from keras_dropout.calibration.regressor import ConformalRegressor
 from keras_dropout.calibration.residuals import ResidualNoise
 from keras_dropout.calibration.temperature import TemperatureScaling
@@ -17,7 +18,9 @@ __all__ = [
     "ConformalClassifier",
     "ConformalRegressor",
     "OutlierDetector",
+    "RateTable",
     "ResidualNoise",
     "TemperatureScaling",
     "conformal_quantile",
+    "tune_rates",
 ]

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.calibration.base import CLASSES, Calibration, measure_of, real
 from keras_dropout.calibration.quantiles import conformal_quantile
 from keras_dropout.calibration.temperature import labelled
 from keras_dropout.metrics import _labels
 from keras_dropout.metrics.values import level
 from keras_dropout.uncertainty import Prediction
+from keras_dropout.uncertainty.fitted import CLASSES, Calibration, measure_of, real
 from keras_dropout.uncertainty.statistics import Measure
 
 Method = Literal["lac", "aps", "raps"]
@@ -191,7 +191,7 @@ class ConformalClassifier(Calibration):
         if self.method == "raps":
             rank = np.arange(1, p.shape[-1] + 1)
             fines = self.penalty * np.maximum(rank - self.free_ranks, 0)
-            scores = scores + fines.astype("float32")
+            scores = scores + xp.array(fines.astype("float32"))
         return xp.take_along_axis(scores, xp.argsort(order, axis=-1), axis=-1)
 
     def _uniform(self, shape, stream):

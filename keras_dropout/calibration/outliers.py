@@ -6,9 +6,9 @@ import numpy as np
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.calibration.base import CLASSES, VALUES, Calibration, real
 from keras_dropout.metrics.values import level
 from keras_dropout.uncertainty import Prediction, measures
+from keras_dropout.uncertainty.fitted import CLASSES, VALUES, Calibration, real
 from keras_dropout.uncertainty.measures import By
 from keras_dropout.uncertainty.statistics import Measure
 
@@ -57,6 +57,7 @@ class OutlierDetector(Calibration):
     """
 
     kinds = (*CLASSES, *VALUES)
+    needs_masks = True
 
     def __init__(self, confidence_level: float = 0.95, score: By | None = None) -> None:
         super().__init__()
@@ -127,9 +128,10 @@ class OutlierDetector(Calibration):
         score = xp.cast(self._of_answer(answer, measure, xp), "float32")
         if len(score.shape) > 1:
             score = xp.mean(score, axis=tuple(range(1, len(score.shape))))
-        known = self.scores.astype("float32")
+        known = xp.array(self.scores.astype("float32"))
         above = xp.cast(xp.searchsorted(known, score, side="left"), "float32")
-        answer["p_value"] = (1.0 + len(known) - above) / (len(known) + 1.0)
+        rows = len(self.scores)
+        answer["p_value"] = (1.0 + rows - above) / (rows + 1.0)
 
     def _of_answer(self, answer, measure, xp):
         score = self.score or "auto"

@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.calibration.base import VALUES, Calibration, real
 from keras_dropout.calibration.quantiles import conformal_quantile
 from keras_dropout.metrics.values import level
 from keras_dropout.uncertainty import Prediction, columns
+from keras_dropout.uncertainty.fitted import VALUES, Calibration, real
 from keras_dropout.uncertainty.statistics import Measure
 
 Method = Literal["absolute", "normalized", "quantile"]
@@ -146,7 +146,7 @@ class ConformalRegressor(Calibration):
 
     def _widened(self, lower, upper, std, xp):
         # Open intervals end at infinity in NumPy and in each backend.
-        reach = self.quantile.astype("float32")
+        reach = xp.array(self.quantile.astype("float32"))
         if self.method == "normalized":
             reach = reach * xp.maximum(std, _SMALLEST)
         return lower - reach, upper + reach

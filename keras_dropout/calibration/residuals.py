@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_dropout._registration import registered
-from keras_dropout.calibration.base import Calibration, real
 from keras_dropout.calibration.regressor import real_values, require_shape
 from keras_dropout.uncertainty import Prediction
+from keras_dropout.uncertainty.fitted import Calibration, real
 from keras_dropout.uncertainty.statistics import Measure
 
 
@@ -42,6 +42,7 @@ class ResidualNoise(Calibration):
     """
 
     kinds = ("values",)
+    kind_after = "gaussian"
 
     @property
     def variance(self) -> np.ndarray:
@@ -88,7 +89,6 @@ class ResidualNoise(Calibration):
         self._check_alike(prediction)
         require_shape(self.variance, prediction.mean.shape[1:], "variance")
         noise = np.broadcast_to(self.variance, prediction.mean.shape)
-        told = f"ResidualNoise({float(self.variance.mean())!r})"
         return dataclasses.replace(
             prediction,
             kind="gaussian",
@@ -96,14 +96,19 @@ class ResidualNoise(Calibration):
                 **prediction.statistics,
                 "noise_variance": noise.astype(prediction.mean.dtype),
             },
-            calibration=(*prediction.calibration, told),
+            calibration=(*prediction.calibration, self.mark),
         )
+
+    @property
+    def mark(self) -> str:
+        """What a transformed prediction keeps of it."""
+        return f"ResidualNoise({float(self.variance.mean())!r})"
 
     def answer(self, answer: dict[str, Any], measure: Measure, xp: Any) -> None:
         """Adds the noise of the data to what `MonteCarlo` answers."""
         require_shape(self.variance, answer["mean"].shape[1:], "variance")
         answer["epistemic"] = answer["std"] ** 2
-        noise = self.variance.astype("float32")
+        noise = xp.array(self.variance.astype("float32"))
         answer["aleatoric"] = xp.zeros_like(answer["mean"]) + noise
         answer["std"] = xp.sqrt(answer["epistemic"] + answer["aleatoric"])
 

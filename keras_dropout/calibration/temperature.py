@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout.calibration.base import CLASSES, Calibration, measure_of
 from keras_dropout.metrics import _labels
 from keras_dropout.metrics.classes import TINY
 from keras_dropout.uncertainty import Prediction, columns, statistics
+from keras_dropout.uncertainty.fitted import CLASSES, Calibration, measure_of
 from keras_dropout.uncertainty.statistics import Measure
 
 # All right asks for infinite certainty, and worse than chance for none.
@@ -96,7 +96,6 @@ class TemperatureScaling(Calibration):
             for each in (prediction.mean, prediction.standard_error)
         )
         mean = tempered(p, 1 / self.temperature, measure, np)
-        told = f"TemperatureScaling({self.temperature!r})"
         return dataclasses.replace(
             prediction,
             mean=mean.astype(prediction.mean.dtype),
@@ -104,8 +103,13 @@ class TemperatureScaling(Calibration):
                 prediction.mean.dtype
             ),
             samples=None,
-            calibration=(*prediction.calibration, told),
+            calibration=(*prediction.calibration, self.mark),
         )
+
+    @property
+    def mark(self) -> str:
+        """What a transformed prediction keeps of it."""
+        return f"TemperatureScaling({self.temperature!r})"
 
     def answer(self, answer: dict[str, Any], measure: Measure, xp: Any) -> None:
         """Calibrates what `MonteCarlo` answers."""

@@ -80,6 +80,14 @@ class Evaluation(Mapping[str, float]):
         self.notes = tuple(notes)
         self._scores = dict(scoring.scores(found) if scores is None else scores)
 
+    def score(self, name: str) -> Score:
+        """A score with its influence of each row, for errors of sums and differences.
+
+        Args:
+            name: The name of the score.
+        """
+        return self._scores[name]
+
     @property
     def errors(self) -> dict[str, float]:
         """The standard errors of the scores over rows, by name."""

@@ -9,6 +9,7 @@ import pytest
 
 import keras_dropout as kd
 from keras_dropout import calibration
+from keras_dropout.uncertainty import fitted as fitted_on
 
 pytestmark = pytest.mark.once
 
@@ -45,7 +46,7 @@ def test_the_mean_is_pooled_first():
         {
             "fitted": {
                 "found": {"temperature": 2.0},
-                "profile": calibration.base.profile(prediction),
+                "profile": fitted_on.profile(prediction),
             }
         }
     )
@@ -227,7 +228,7 @@ def test_a_prediction_remembers_its_calibration_in_a_file(tmp_path):
     ],
 )
 def test_what_cannot_have_been_fitted_is_refused(cls, found):
-    profile = calibration.base.profile(_predicted())
+    profile = fitted_on.profile(_predicted())
 
     with pytest.raises(ValueError, match="get_config"):
         cls.from_config({"fitted": {"found": found, "profile": profile}})

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from keras_dropout._validation import invalid
-from keras_dropout.uncertainty import Prediction, classes
+from keras_dropout.uncertainty import classes
+from keras_dropout.uncertainty.prediction import Prediction
 from keras_dropout.uncertainty.statistics import Measure
 
 
@@ -18,8 +19,12 @@ class Calibration:
     A subclass fills `_found`, a dictionary of numbers and lists, when it is fitted.
     """
 
-    # The kinds of outputs that it can be fitted on.
+    # The kinds of outputs that it can be fitted on, and the kind that it makes of them,
+    # if it is another.
     kinds: tuple[str, ...] = ()
+    kind_after: str | None = None
+    # Whether it needs to know which steps of a row are masked.
+    needs_masks = False
 
     def __init__(self) -> None:
         self._found: dict[str, Any] | None = None
@@ -81,6 +86,21 @@ class Calibration:
                     f"on {mine!r}, received {theirs!r}. Predict both alike, or fit "
                     "again"
                 )
+
+    @property
+    def mark(self) -> str | None:
+        """What a prediction that it transformed keeps of it, `None` if it does not."""
+        return None
+
+    def answer(self, answer: dict[str, Any], measure: Measure, xp: Any) -> None:
+        """Does within a graph, to what `MonteCarlo` answers, what it does elsewhere.
+
+        Args:
+            answer: The arrays of one output by name, which it may change and add to.
+            measure: Which statistics hold for the output.
+            xp: `keras.ops`.
+        """
+        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, and what was fitted."""
