@@ -2,6 +2,7 @@
 
 from keras_dropout import (
     acquisition,
+    calibration,
     callbacks,
     constraints,
     layers,
@@ -13,26 +14,35 @@ from keras_dropout import (
 from keras_dropout._registration import custom_objects
 from keras_dropout._version import __version__
 from keras_dropout.random.seeding import reseed
-from keras_dropout.sampling import MonteCarlo, mc_predict, noise_report
+from keras_dropout.sampling import (
+    MonteCarlo,
+    mc_evaluate,
+    mc_predict,
+    noise_report,
+)
 from keras_dropout.surgery import (
     insert_dropout,
     replace_dropout,
     set_rates,
     strip_dropout,
 )
-from keras_dropout.uncertainty import Prediction
+from keras_dropout.uncertainty import Evaluation, Prediction, evaluate
 
 __all__ = [
+    "Evaluation",
     "MonteCarlo",
     "Prediction",
     "__version__",
     "acquisition",
+    "calibration",
     "callbacks",
     "constraints",
     "custom_objects",
+    "evaluate",
     "insert_dropout",
     "layers",
     "losses",
+    "mc_evaluate",
     "mc_predict",
     "metrics",
     "noise_report",

@@ -30,8 +30,9 @@ LEVELS = {
     "callbacks": 5,
     "uncertainty": 5,
     "metrics": 5,
+    "plots": 5,
     "acquisition": 6,
-    "plots": 6,
+    "calibration": 7,
     "sampling": 6,
 }
 
@@ -83,6 +84,7 @@ def test_nothing_is_left_to_assertions():
         kd.losses,
         kd.metrics,
         kd.acquisition,
+        kd.calibration,
     ],
 )
 def test_all_lists_what_is_there(module):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dropout import _validation
 from keras_dropout.uncertainty import Prediction
-from keras_dropout.uncertainty.classes import KINDS
+from keras_dropout.uncertainty.measures import of_rows
 
 Method = Literal[
     "mutual_information", "entropy", "margin", "variation_ratio", "std", "random"
@@ -100,7 +100,7 @@ def select(
             expected = "None for method='random', which has no uncertainty to weigh"
             raise ValueError(_validation.invalid("power", expected, power))
         return generator.permutation(len(prediction))[:k]
-    score = uncertainty(prediction, method)
+    score = of_rows(prediction, method, "method")
     if power is not None:
         power = _validation.positive("power", power)
         with np.errstate(divide="ignore"):
@@ -120,36 +120,6 @@ def rows_wanted(prediction: Prediction, k: int) -> int:
         expected = f"at most the {len(prediction)} rows of the prediction"
         raise ValueError(_validation.invalid("k", expected, k))
     return k
-
-
-def uncertainty(prediction: Prediction, method: str) -> np.ndarray:
-    """One number a row, larger where less certain and never negative."""
-    if method != "std" and prediction.kind not in KINDS:
-        raise ValueError(
-            f"method={method!r} needs class probabilities. For values say "
-            "method='std'; for classes say outputs='probabilities', 'logits' or "
-            "'binary' to `mc_predict`. Received: a prediction of kind "
-            f"{prediction.kind!r}"
-        )
-    score = getattr(prediction, method)
-    if method == "std" and prediction.class_axis is not None:
-        # Last, so that what is left is as `valid`.
-        score = np.moveaxis(score, prediction.class_axis, -1)
-    return _row_means(1 - score if method == "margin" else score, prediction)
-
-
-def _row_means(score, prediction):
-    """The mean of each row over what is real in it."""
-    score = np.asarray(score, np.float64)
-    axes = tuple(range(1, score.ndim))
-    real = prediction.valid
-    if real is None:
-        return score.mean(axis=axes)
-    real = real.reshape(real.shape + (1,) * (score.ndim - real.ndim))
-    real = np.broadcast_to(real, score.shape)
-    count = real.sum(axis=axes)
-    total = np.where(real, score, 0).sum(axis=axes)
-    return np.divide(total, count, out=np.full(len(score), np.nan), where=count > 0)
 
 
 def _seed(seed):

@@ -4,6 +4,7 @@ Each function takes arrays or a `Prediction`, and an `ax` or `None` for a new on
 returns the `ax`.
 """
 
+from keras_dropout.plots.judged import quantiles, reliability, risk_coverage
 from keras_dropout.plots.pictures import (
     accuracy_rejection,
     class_probabilities,
@@ -14,6 +15,9 @@ from keras_dropout.plots.pictures import (
 __all__ = [
     "accuracy_rejection",
     "class_probabilities",
+    "quantiles",
     "regression_band",
+    "reliability",
+    "risk_coverage",
     "uncertainty_histogram",
 ]

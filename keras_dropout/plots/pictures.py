@@ -27,7 +27,7 @@ def uncertainty_histogram(*predictions, labels=None, bins=30, ax=None):
     if not predictions or (labels is not None and len(labels) != len(predictions)):
         expected = f"one name for each of the {len(predictions)} groups, at least one"
         raise ValueError(_validation.invalid("labels", expected, labels))
-    ax = _axes(ax)
+    ax = new_axes(ax)
     groups = [_uncertainty(each) for each in predictions]
     edges = np.histogram_bin_edges(np.concatenate(groups), bins=bins)
     for group, label in zip(groups, labels or [None] * len(groups), strict=True):
@@ -59,7 +59,7 @@ def regression_band(x, prediction, samples=None, width=2.0, ax=None):
     Returns:
         The axes.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     order = np.argsort(np.ravel(x))
     x = np.ravel(x)[order]
     mean = _one_a_row(prediction.mean, len(x))[order]
@@ -95,7 +95,7 @@ def class_probabilities(prediction, row=0, names=None, ax=None):
             "`prediction` must have kept its samples: call "
             "`mc_predict(..., return_samples=True)`. Received: no samples"
         )
-    ax = _axes(ax)
+    ax = new_axes(ax)
     samples = np.asarray(samples)[:, row]
     count, classes = samples.shape
     # Side by side in the order of the samples, so that none hides another.
@@ -128,7 +128,7 @@ def accuracy_rejection(prediction, labels, ax=None):
         uncertainty, predicted = prediction.uncertainty, prediction.label
     right = np.ravel(predicted) == np.ravel(labels)
     rejected, accuracy = _accuracy_left(uncertainty, right)
-    ax = _axes(ax)
+    ax = new_axes(ax)
     ax.plot(rejected, accuracy)
     ax.set(xlabel="fraction rejected", ylabel="accuracy of the rest")
     return ax
@@ -156,7 +156,8 @@ def _one_a_row(array, rows):
     return array.reshape(rows)
 
 
-def _axes(ax):
+def new_axes(ax, check_only=False):
+    """`ax`, or new axes; with `check_only` no more than whether there can be any."""
     if ax is not None:
         return ax
     try:
@@ -165,4 +166,4 @@ def _axes(ax):
         raise ImportError(
             "Plots need Matplotlib: pip install 'keras-dropout[plots]'"
         ) from error
-    return pyplot.subplots()[1]
+    return None if check_only else pyplot.subplots()[1]

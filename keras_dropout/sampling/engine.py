@@ -17,6 +17,7 @@ from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
 from keras_dropout.sampling.meeting import fixed_rows, meet
 from keras_dropout.sampling.plan import Plan, has_own_predict_step
+from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.uncertainty import statistics
 
 # Compiled for one model, the latest of them: old choices of layers and outputs go.
@@ -70,7 +71,7 @@ class Engine:
         noises: The noises that are on.
         masks: One of `schemes.SCHEMES`.
         told: What the outputs are, as in `outputs.heads`.
-        keep: Whether the samples themselves are wanted.
+        keep: Whether the samples themselves are wanted, as in `Settings`.
     """
 
     def __init__(self, model, noises, masks, told, keep):
@@ -90,6 +91,7 @@ class Engine:
         state = self.variables, self.seeded
         self._prefix = backends.compiled(self.plan.prefix, *state)
         self._chunk = backends.compiled(self._summarised, *state)
+        self._whole = backends.compiled(self._without_noise, *state)
         self._learned = None
         # What each output is, `None` where that is not known; or `None` for all.
         self._endings = None
@@ -147,11 +149,32 @@ class Engine:
         # What was compiled took the outputs for plain values.
         state = self.variables, self.seeded
         self._chunk = backends.compiled(self._summarised, *state)
+        self._whole = backends.compiled(self._without_noise, *state)
         return True
 
     def prefix(self, inputs):
         """What is computed once for these inputs."""
         return self._prefix(np.zeros((self.generators, 2), np.int64), inputs)
+
+    def quiet(self, inputs):
+        """What the model gives without noise, as `Model.predict` has it.
+
+        Returns:
+            A list with a dictionary for each head: `values`, and where there are any
+            `noise_variance` and `valid`.
+        """
+        return self._whole(np.zeros((self.generators, 2), np.int64), inputs)
+
+    def _without_noise(self, inputs):
+        with context.silence():
+            results = self.plan.whole(inputs)
+        heads = outputs.heads(self._model(), self._told, results, self._endings)
+        names = ("values", "noise_variance", "valid")
+        told = [
+            {name: getattr(head, name) for name in names}
+            for head in keras.tree.flatten(heads)
+        ]
+        return [{n: x for n, x in head.items() if x is not None} for head in told]
 
     def chunk(self, prepared, seeds, kept, first):
         """Summaries of some samples, as a flat list with one for each head.
@@ -223,8 +246,10 @@ class Engine:
             block=block.get(self._masks, 1),
             noise_variance=None if spread is None else unfold(spread),
         )
-        if self._keep:
+        if self._keep is True or (self._keep and not head.measure.has_classes):
             summary["samples"] = values
+            if self._keep == DENSITY and spread is not None:
+                summary["noise_samples"] = unfold(spread)
         if head.valid is not None:
             summary["valid"] = unfold(head.valid)[0]
         return summary

@@ -10,32 +10,33 @@ import numpy as np
 from keras_dropout._validation import invalid
 
 
-def batches(x, batch_size, steps, may_fill):
-    """Yields `(batch, rows)`, the batch a structure of arrays of one size.
+def batches(x, batch_size, steps, may_fill, targets=None):
+    """Yields `(batch, rows, targets)`, the batch a structure of arrays of one size.
 
-    Arrays come in batches of `batch_size`, all other sources in their own; of
-    `(x, y)` or `(x, y, weights)` only `x` counts. Where `may_fill(batch)` allows it, a
-    smaller batch is filled up with copies of its last row, so that few sizes ever need
-    to be compiled; `rows` counts those that are real.
+    Arrays come in batches of `batch_size`, all other sources in their own. Where
+    `may_fill(batch)` allows it, a smaller batch is filled up with copies of its last
+    row, so that few sizes ever need to be compiled; `rows` counts those that are real.
+    The targets are the pair of `y` and weights of a source, or `targets` of arrays,
+    either `None` where there is none; they are not filled up.
     """
     if is_source(x):
         source = _from_source(x, steps)
     else:
-        source = _from_arrays(x, batch_size)
+        source = _from_arrays(x, batch_size, targets or (None, None))
         source = source if steps is None else itertools.islice(source, steps)
     largest = 0
-    for batch in source:
+    for batch, targets in source:
         rows = _rows(batch)
         if not may_fill(batch):
             largest = max(largest, rows)
-            yield batch, rows
+            yield batch, rows, targets
             continue
         size = min(1 << (rows - 1).bit_length(), largest or batch_size or rows)
         size = max(rows, size)
         if largest and not is_source(x):
             size = max(size, largest)
         largest = max(largest, size)
-        yield _map(_fill, batch, size), rows
+        yield _map(_fill, batch, size), rows, targets
     if not largest:
         raise ValueError(
             "`x` must have at least one row. Received: a source that gave no batches"
@@ -87,13 +88,19 @@ def _from_source(x, steps):
     else:
         elements = itertools.islice(iter(x), steps)
     for element in elements:
-        batch, _, _ = keras.utils.unpack_x_y_sample_weight(element)
-        yield keras.tree.map_structure(_array, batch)
+        batch, *targets = keras.utils.unpack_x_y_sample_weight(element)
+        yield keras.tree.map_structure(_array, batch), targets
 
 
-def _from_arrays(x, batch_size):
+def _from_arrays(x, batch_size, targets):
     for start in range(0, _rows(x), batch_size):
-        yield _map(operator.getitem, x, slice(start, start + batch_size))
+        rows = slice(start, start + batch_size)
+        cut = [_cut(each, rows) for each in targets]
+        yield _map(operator.getitem, x, rows), cut
+
+
+def _cut(structure, rows):
+    return None if structure is None else _map(operator.getitem, structure, rows)
 
 
 def arrays(x):

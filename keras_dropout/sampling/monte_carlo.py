@@ -7,7 +7,7 @@ from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.state import NoiseState
-from keras_dropout.sampling import inputs, loop, noise
+from keras_dropout.sampling import calibrated, inputs, loop, noise
 from keras_dropout.sampling.lending import Lender
 from keras_dropout.sampling.made_up import made_up
 from keras_dropout.sampling.member import Member
@@ -34,13 +34,20 @@ class MonteCarlo(Lender, keras.Model):
         max_rows: Integer, how many rows times samples to compute at once, or `None`, as
             in `mc_predict`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        calibration: Fitted objects of `keras_dropout.calibration`, a list in the order
+            in which they were fitted, each on what the one before gave; or `None`. They
+            must have been fitted on predictions with as many samples and the same
+            masks, of a model of one output.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Output:
         A dictionary of arrays: `mean` and `std`; for class probabilities also
         `entropy`, `expected_entropy` and `mutual_information`, in nats; for
         `outputs="gaussian"` also the variances `epistemic` and `aleatoric`. If the
-        model has several outputs, a structure like theirs of such dictionaries.
+        model has several outputs, a structure like theirs of such dictionaries. With
+        `calibration` the mean is the calibrated one, and there are also `set`
+        (Booleans) of a `ConformalClassifier`, `lower` and `upper` of a
+        `ConformalRegressor`, and `p_value` of an `OutlierDetector`.
 
     Raises:
         TypeError: `model` is no Keras model, or `layers` are not names.
@@ -81,6 +88,7 @@ class MonteCarlo(Lender, keras.Model):
         outputs="auto",
         max_rows=None,
         seed=None,
+        calibration=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -98,6 +106,7 @@ class MonteCarlo(Lender, keras.Model):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         # As in our layers: what Keras would not save, past its tracking.
         self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
+        self.__dict__["calibration"] = calibrated.checked(calibration)
         noise.require_some(model, self._noises())
         if model.built:
             self.learn()
@@ -143,6 +152,9 @@ class MonteCarlo(Lender, keras.Model):
             _finished(summary, head.kind, head.measure, float(self.samples), blocks)
             for summary, head in zip(summaries, drawn.heads, strict=True)
         ]
+        if self.calibration:
+            calibrated.require_one(heads)
+            calibrated.apply(self.calibration, heads[0], drawn.heads[0], self.settings)
         return keras.tree.pack_sequence_as(drawn.structure, heads)
 
     def learn(self, x=None):
@@ -159,7 +171,12 @@ class MonteCarlo(Lender, keras.Model):
             held([self.model], self._learn, rows)
 
     def _learn(self, rows):
-        Member(self.model, self.settings, rows=rows).learn(rows)
+        member = Member(self.model, self.settings, rows=rows)
+        member.learn(rows)
+        if self.calibration and not member.engine.is_open:
+            kinds = member.engine.learned.kinds
+            calibrated.require_one(kinds)
+            calibrated.require_fitting(self.calibration, kinds[0], self.settings)
 
     def predict(self, x, *args, **kwargs):
         if self.model.built:
@@ -207,6 +224,7 @@ class MonteCarlo(Lender, keras.Model):
             "outputs": self.settings.outputs,
             "max_rows": self.settings.max_rows,
             "seed": self.seed,
+            "calibration": calibrated.serialized(self.calibration),
         }
 
     @classmethod
@@ -214,7 +232,8 @@ class MonteCarlo(Lender, keras.Model):
         model = keras.saving.deserialize_keras_object(
             config["model"], custom_objects=custom_objects
         )
-        return cls(**{**config, "model": model})
+        calibration = calibrated.deserialized(config.get("calibration"), custom_objects)
+        return cls(**{**config, "model": model, "calibration": calibration})
 
 
 def _names(layers):

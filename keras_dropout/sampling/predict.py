@@ -1,11 +1,6 @@
 """Monte Carlo prediction with any Keras model."""
 
-import keras
-
-from keras_dropout import _validation
-from keras_dropout.random.seeding import new_seed
-from keras_dropout.sampling.sampler import Sampler
-from keras_dropout.sampling.settings import Settings
+from keras_dropout.sampling.asked import sampler_of
 
 
 def mc_predict(
@@ -111,36 +106,18 @@ def mc_predict(
           Classification](https://arxiv.org/abs/2001.08049), for computing the prefix
           once
     """
-    models = list(model) if isinstance(model, (list, tuple)) else [model]
-    single = len(models) == 1
-    if not models:
-        expected = "a Keras model or a list of at least one Keras model"
-        raise ValueError(_validation.invalid("model", expected, model))
-    for each in models:
-        if not isinstance(each, keras.Model):
-            expected = "a Keras model or a list of Keras models"
-            raise TypeError(_validation.invalid("model", expected, each))
-    if batch_size is not None:
-        batch_size = _validation.integer("batch_size", batch_size, minimum=1)
-    if steps is not None:
-        steps = _validation.integer("steps", steps, minimum=1)
-    settings = Settings(
-        samples=_validation.integer("samples", samples, minimum=2 if single else 1),
+    sampler = sampler_of(
+        model,
+        samples,
+        seed,
+        batch_size,
+        steps,
         masks=masks,
         layers=layers,
         outputs=outputs,
-        seed=_seed(seed),
         max_rows=max_rows,
         keep=return_samples,
         tol=tol,
         part=part,
     )
-    return Sampler(models, settings).run(x, batch_size, steps, verbose)
-
-
-def _seed(seed):
-    if seed is None:
-        return new_seed()
-    if isinstance(seed, keras.random.SeedGenerator):
-        raise TypeError(_validation.invalid("seed", "an integer or None", seed))
-    return _validation.seed(seed)
+    return sampler.run(x, batch_size, steps, verbose)

@@ -67,6 +67,18 @@ class Sampler:
 
     def run(self, x, batch_size=None, steps=None, verbose="auto"):
         """Samples all batches of `x`. Returns one result for them together."""
+        each = self.each(x, batch_size, steps, verbose)
+        done = [heads for heads, _, _ in each]
+        # It reads the rates of silent noise.
+        return held(self.models, self._collected, done)
+
+    def each(self, x, batch_size=None, steps=None, verbose="auto", targets=None):
+        """Samples the batches of `x` one by one.
+
+        Yields:
+            The statistics of a batch, as `batch` gives them; the batch with how many of
+            its rows are real; and its targets, as `inputs.batches` has them.
+        """
         is_source = inputs.is_source(x)
         if not is_source:
             x = inputs.arrays(x)
@@ -75,17 +87,36 @@ class Sampler:
         count = inputs.count(x, batch_size, steps)
         most = len(self.models) * self.settings.samples
         progress = Progress(count, most, verbose)
-        done = []
-        for number, (batch, rows) in enumerate(
-            inputs.batches(x, batch_size, steps, self._may_fill)
+        for number, (batch, rows, wanted) in enumerate(
+            inputs.batches(x, batch_size, steps, self._may_fill, targets)
         ):
             if self.members is None:
                 self.prepare(batch)
             tell = functools.partial(progress.update, number)
-            done.append(self.batch(batch, number, rows, tell))
+            yield self.batch(batch, number, rows, tell), (batch, rows), wanted
             progress.update(number + 1)
         progress.finish()
-        return held(self.models, self._collected, done)
+
+    def quiet(self, x, rows=None):
+        """What each model says of a batch without noise, as `Engine.quiet` gives it.
+
+        Args:
+            x: A structure of NumPy arrays.
+            rows: Integer, how many of the rows are real, or `None` for all.
+
+        Returns:
+            A list of one list for each model, with a dictionary for each output.
+        """
+        return held(self.models, self._quiet, x, rows if self.fills else None)
+
+    def _quiet(self, x, rows):
+        return [
+            [
+                {name: keras.ops.convert_to_numpy(a)[:rows] for name, a in head.items()}
+                for head in member.engine.quiet(x)
+            ]
+            for member in self.members
+        ]
 
     def _may_fill(self, batch):
         """Whether this batch may be filled up; it may be the first that comes."""

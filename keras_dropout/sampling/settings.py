@@ -7,6 +7,10 @@ from keras_dropout import _validation
 from keras_dropout.random.schemes import SCHEMES
 from keras_dropout.sampling.outputs import check
 
+# Keeps what the likelihood of values is made of: their samples, and the variances that
+# each predicts for the noise of the data.
+DENSITY = "density"
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -19,7 +23,7 @@ class Settings:
         outputs: What the outputs are, as `outputs.heads` takes it.
         seed: Integer in `[0, 2**31)`, or `None` where a seed generator is asked.
         max_rows: Integer, rows times samples of one call, or `None` for a good size.
-        keep: Boolean. Whether to keep all samples.
+        keep: Boolean, whether to keep all samples; or `DENSITY`.
         tol: Float, the standard error at which to stop, or `None`.
         part: Integer, which part of the data this is.
     """
@@ -30,7 +34,7 @@ class Settings:
     outputs: Any = "auto"
     seed: int | None = None
     max_rows: int | None = None
-    keep: bool = False
+    keep: bool | str = False
     tol: float | None = None
     part: int = 0
 

@@ -12,7 +12,7 @@ class Total:
     def __init__(self, measure, rows, pairs_calls):
         self.measure, self.rows, self.pairs_calls = measure, rows, pairs_calls
         self.summary = self.valid = self.partner = None
-        self.samples = []
+        self.kept = {}
         self.drawn = 0
 
     def add(self, head):
@@ -20,9 +20,10 @@ class Total:
         head = {name: keras.ops.convert_to_numpy(value) for name, value in head.items()}
         self.drawn += round(float(head["count"]))
         self.valid = head.pop("valid", None)
-        kept = head.pop("samples", None)
-        if kept is not None:
-            self.samples.append(kept[:, : self.rows])
+        for name in ("samples", "noise_samples"):
+            if name in head:
+                kept = head.pop(name)[:, : self.rows]
+                self.kept.setdefault(name, []).append(kept)
         head = {
             name: value[: self.rows].astype(np.float64) if value.ndim else float(value)
             for name, value in head.items()
@@ -49,7 +50,8 @@ class Total:
         for name in ("count", "votes"):
             if name in self.summary:
                 self.summary[name] = self.summary[name] * samples
-        self.samples = [np.repeat(kept, samples, axis=0) for kept in self.samples]
+        for name, parts in self.kept.items():
+            self.kept[name] = [np.repeat(kept, samples, axis=0) for kept in parts]
 
     def is_within(self, tol):
         """Whether the mean is known well enough, from ten samples on."""
@@ -65,13 +67,11 @@ def finished(totals, measure):
     first = totals[0]
     if first.valid is not None:
         arrays["valid"] = first.valid[: first.rows]
-    if first.samples:
-        arrays["samples"] = _limited(totals)
-    return arrays
+    return {**arrays, **{name: _limited(totals, name) for name in first.kept}}
 
 
-def _limited(totals):
+def _limited(totals, name):
     """The samples that count; those of a last call that do not are left out."""
     per_model = round(totals[0].summary["count"])
-    kept = [np.concatenate(total.samples)[:per_model] for total in totals]
+    kept = [np.concatenate(total.kept[name])[:per_model] for total in totals]
     return np.concatenate(kept)

@@ -1,5 +1,6 @@
 """What samples tell: a vocabulary of arrays that knows no model."""
 
+from keras_dropout.uncertainty.evaluation import Evaluation, evaluate
 from keras_dropout.uncertainty.prediction import Prediction
 
-__all__ = ["Prediction"]
+__all__ = ["Evaluation", "Prediction", "evaluate"]

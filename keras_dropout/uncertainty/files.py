@@ -13,7 +13,7 @@ from keras_dropout.uncertainty.samples import KINDS
 
 # The names of the arrays that make up a prediction; others follow from them.
 _FIELDS = ("mean", "variance", "standard_error", "count", "samples", "valid")
-_TEXTS = ("kind", "class_axis", "active", "masks", "seed")
+_TEXTS = ("kind", "class_axis", "active", "masks", "seed", "calibration")
 _OF_CLASSES = {"information", "information_bias", "information_error", "votes"}
 _NEEDED = {**dict.fromkeys(classes.KINDS, _OF_CLASSES), "gaussian": {"noise_variance"}}
 _SETTINGS, _PREFIX = "settings", "statistics."
@@ -48,7 +48,8 @@ def load(path):
         settings = json.loads(str(arrays[_SETTINGS]))
         fields = {name: settings[name] for name in _TEXTS}
         # What every prediction has.
-        fields["active"] = tuple(fields["active"])
+        for name in ("active", "calibration"):
+            fields[name] = tuple(fields[name])
         for name in _FIELDS[:4]:
             fields[name] = arrays[name]
         fields["statistics"] = {

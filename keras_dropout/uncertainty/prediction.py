@@ -6,14 +6,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_dropout import _validation
-from keras_dropout.uncertainty import classes, files, report
+from keras_dropout.uncertainty import classes, files, measures, report
 from keras_dropout.uncertainty import rows as by_rows
 from keras_dropout.uncertainty import samples as of_samples
-from keras_dropout.uncertainty.statistics import Measure
+from keras_dropout.uncertainty.of_classes import OfClasses
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(OfClasses):
     """Mean prediction and its uncertainty, row by row.
 
     `np.asarray(prediction)` is its mean.
@@ -37,6 +37,7 @@ class Prediction:
         samples: Array `(samples, rows, ...)` where asked for, or `None`.
         valid: Boolean array of the steps that are real, where the model masks its
             outputs, or `None`. `most_uncertain` leaves the others out.
+        calibration: Tuple of strings, what `calibration` has changed in it, in order.
         statistics: What only some kinds of output have, arrays by name. For classes
             `"information"`, `"information_bias"` (how much too low it is on average)
             and `"information_error"`, one number for each vector of classes, and
@@ -54,6 +55,7 @@ class Prediction:
     seed: int | None = None
     samples: np.ndarray | None = None
     valid: np.ndarray | None = None
+    calibration: tuple = ()
     statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -112,8 +114,12 @@ class Prediction:
 
     @property
     def std(self):
-        """Standard deviation, in the unit of `mean`: the root of `total`."""
-        return np.sqrt(self.total)
+        """Standard deviation, in the unit of `mean`.
+
+        Of values it is the root of `total`; of probabilities that of `variance`, how
+        far they move between samples.
+        """
+        return np.sqrt(self.variance + self.statistics.get("noise_variance", 0))
 
     @property
     def epistemic(self):
@@ -122,87 +128,32 @@ class Prediction:
 
     @property
     def aleatoric(self):
-        """Variance of the data's own noise, as the model predicts it."""
+        r"""Variance of the data's own noise, which more data would not remove.
+
+        For Gaussian outputs as the model predicts it. For classes the mean variance of
+        a label under each sample, $\frac1T \sum_t p_t (1 - p_t)$, taken as
+        $\bar p (1 - \bar p)$ less the variance between samples.
+        """
+        if self.kind in classes.KINDS:
+            return np.maximum(self.total - self.variance, 0)
         if "noise_variance" not in self.statistics:
             raise ValueError(
                 "Only a model that predicts a mean and a log variance knows the noise "
-                "of its data. Say so with outputs='gaussian'. "
+                "of its data. Say so with outputs='gaussian', or estimate it with "
+                "`calibration.ResidualNoise`. "
                 f"Received: outputs={self.kind!r}"
             )
         return self.statistics["noise_variance"]
 
     @property
     def total(self):
-        """Predictive variance: `epistemic + aleatoric` where the latter is known."""
+        r"""Predictive variance: `epistemic + aleatoric` where the latter is known.
+
+        For classes it is that of the label, $\bar p (1 - \bar p)$.
+        """
+        if self.kind in classes.KINDS:
+            return self.mean * (1 - self.mean)
         return self.variance + self.statistics.get("noise_variance", 0)
-
-    @property
-    def entropy(self):
-        """Entropy of the mean probabilities, in nats: total uncertainty."""
-        return classes.entropy(self.mean, self._measure("entropy"))
-
-    @property
-    def expected_entropy(self):
-        """Mean entropy of the samples, in nats: what is left when masks agree."""
-        self._measure("expected_entropy")
-        return np.maximum(self.entropy - self.mutual_information, 0)
-
-    @property
-    def mutual_information(self):
-        """Information of the noise about the class, in nats, never negative.
-
-        It is `entropy` less `expected_entropy`; for T independent samples about 1/T
-        of it too low, for joined ones less.
-        """
-        return self._of_classes("mutual_information", "information")
-
-    @property
-    def mutual_information_corrected(self):
-        r"""`mutual_information` nearly free of bias, in nats.
-
-        It gains $\tfrac12 \sum_c e_c^2 / \bar p_c$ with the standard errors $e_c$ of
-        the mean probabilities, which know how the samples are joined. Nothing is added
-        where they are all of one stratified call.
-        """
-        bias = self._of_classes("mutual_information_corrected", "information_bias")
-        return self.mutual_information + bias
-
-    @property
-    def mutual_information_error(self):
-        """Monte Carlo standard error of `mutual_information`, in nats.
-
-        It comes from the spread of independent blocks of samples. Where all are of one
-        stratified call, it is what independent samples would have, which is too large;
-        so is `standard_error`.
-        """
-        return self._of_classes("mutual_information_error", "information_error")
-
-    @property
-    def variation_ratio(self):
-        """Fraction of samples that do not vote for the most voted class."""
-        votes = self._of_classes("variation_ratio", "votes")
-        return classes.variation_ratio(votes, self.count, self._measure())
-
-    @property
-    def disagreement(self):
-        """Probability that two different samples vote for different classes."""
-        votes = self._of_classes("disagreement", "votes")
-        return classes.disagreement(votes, self.count, self._measure())
-
-    @property
-    def max_probability(self):
-        """The largest mean probability; of the least certain label if binary."""
-        return classes.max_probability(self.mean, self._measure("max_probability"))
-
-    @property
-    def margin(self):
-        """The largest mean probability less the second; a label's is its opposite."""
-        return classes.margin(self.mean, self._measure("margin"))
-
-    @property
-    def label(self):
-        """The most probable class, or for each binary label whether it is likely."""
-        return classes.label(self.mean, self._measure("label"))
 
     def quantile(self, q):
         """Quantiles of the samples.
@@ -216,9 +167,12 @@ class Prediction:
         return by_rows.quantile(self, q)
 
     def interval(self, level=0.9):
-        """Central interval of the samples: an interval for the *mean prediction*.
+        """Central interval of the samples: where the *model* may be, not the data.
 
-        It is the spread of the model, not of new data: no noise of the data is in it.
+        It is the spread of the mean prediction. No noise of the data is in it, so it
+        covers far less than `level` of new values. For those take
+        `predictive_interval`, or `calibration.ConformalRegressor`, which keeps its
+        promise whatever the model.
 
         Args:
             level: Float in `(0, 1)`, the fraction of samples inside.
@@ -231,21 +185,60 @@ class Prediction:
         """
         return by_rows.interval(self, level)
 
+    def predictive_interval(self, confidence_level=0.9, *, noise_variance=None):
+        r"""Central interval for *new data*: mean and total variance, taken as normal.
+
+        $$\bar y \pm \Phi^{-1}\left(\tfrac{1 + c}{2}\right)
+        \sqrt{\sigma_\text{epistemic}^2 + \sigma_\text{aleatoric}^2}$$
+
+        Args:
+            confidence_level: Float in `(0, 1)`, the fraction $c$ of new data inside, if
+                the model is right.
+            noise_variance: For plain values, the variance of the data about what the
+                model predicts, a number or an array that broadcasts to `mean`; `None`
+                for Gaussian outputs, which tell it.
+
+        Returns:
+            The pair (lower, upper), arrays as `mean`.
+
+        Raises:
+            ValueError: The noise of the data is not known, or told twice; or an
+                argument is out of its range.
+        """
+        return by_rows.predictive_interval(self, confidence_level, noise_variance)
+
     @property
     def uncertainty(self):
-        """One number a row that ranks: mutual information, or variance for values.
+        """One number a row that ranks: `entropy`, or `total` variance for values.
 
         Mean over steps and outputs, those that the model masks left out.
         """
-        return by_rows.uncertainty(self)
+        return measures.of_rows(self, "auto")
 
-    def most_uncertain(self, k):
-        """The places of the `k` rows with the largest `uncertainty`, largest first.
+    def rank(self, by="auto"):
+        """The places of all rows, the least certain first.
 
-        Rows where it is no number come last.
+        Args:
+            by: What ranks, the name of an attribute: `"entropy"`,
+                `"mutual_information"`, `"expected_entropy"`, `"max_probability"`,
+                `"margin"` (both smallest first), `"variation_ratio"`,
+                `"disagreement"`, `"std"`, `"epistemic"`, `"aleatoric"` or `"total"`.
+                `"auto"` is entropy for classes and total variance for values. Where a
+                row has several numbers their mean counts, masked steps left out.
+
+        Returns:
+            Integer array `(rows,)`. Equal rows keep their order; rows where it is no
+            number come last.
+
+        Raises:
+            ValueError: There is no such measure for this kind of output.
         """
+        return np.argsort(-measures.of_rows(self, by), kind="stable")
+
+    def most_uncertain(self, k, by="auto"):
+        """The places of the `k` least certain rows, as `rank` has them."""
         k = _validation.integer("k", k, minimum=1)
-        return np.argsort(-self.uncertainty, kind="stable")[:k]
+        return self.rank(by)[:k]
 
     def __len__(self):
         return len(self.mean)
@@ -283,20 +276,3 @@ class Prediction:
 
     def _repr_html_(self):
         return report.html(self)
-
-    def _measure(self, name=None):
-        """Where the classes are, if this is a prediction of classes."""
-        if self.kind not in classes.KINDS:
-            raise ValueError(
-                f"`{name}` needs class probabilities, and a model's output is taken "
-                "for plain values unless it ends in a softmax or a sigmoid that can be "
-                "read, or its values were seen to be probabilities. Say "
-                "outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
-                f"Received: outputs={self.kind!r}"
-            )
-        kind = "binary" if self.kind == "binary" else "probabilities"
-        return Measure(kind, self.class_axis)
-
-    def _of_classes(self, name, key):
-        self._measure(name)
-        return self.statistics[key]

@@ -1,8 +1,11 @@
 """What a prediction says of its rows: some of them, their ranking, their quantiles."""
 
+from statistics import NormalDist
+
 import numpy as np
 
 from keras_dropout import _validation
+from keras_dropout.metrics import values
 from keras_dropout.uncertainty import classes
 
 
@@ -23,17 +26,6 @@ def chosen(prediction, rows):
     return {**fields, "statistics": extra}
 
 
-def uncertainty(prediction):
-    """One number a row; see `Prediction.uncertainty`."""
-    has_classes = prediction.kind in classes.KINDS
-    spread = prediction.mutual_information if has_classes else prediction.total
-    axes, valid = tuple(range(1, spread.ndim)), prediction.valid
-    if valid is None:
-        return spread.mean(axis=axes)
-    valid = valid.reshape(valid.shape + (1,) * (spread.ndim - valid.ndim))
-    return np.mean(spread, axis=axes, where=np.broadcast_to(valid, spread.shape))
-
-
 def quantile(prediction, q):
     """Quantiles of the samples; see `Prediction.quantile`."""
     for each in np.ravel(q).tolist():
@@ -48,12 +40,38 @@ def quantile(prediction, q):
 
 def interval(prediction, level):
     """Central interval of the samples; see `Prediction.interval`."""
-    expected = "a float value above 0 and below 1"
-    level = _validation.real("level", level, expected)
-    if not 0 < level < 1:
-        raise ValueError(_validation.invalid("level", expected, level))
+    level = values.level("level", level)
     lower, upper = quantile(prediction, [(1 - level) / 2, (1 + level) / 2])
     return lower, upper
+
+
+def predictive_interval(prediction, confidence_level, noise_variance):
+    """Interval for new data; see `Prediction.predictive_interval`."""
+    level = values.level("confidence_level", confidence_level)
+    if prediction.kind in classes.KINDS:
+        raise ValueError(
+            "An interval is for values. For classes take the sets of "
+            "`calibration.ConformalClassifier`. "
+            f"Received: a prediction of kind {prediction.kind!r}"
+        )
+    if (noise_variance is None) != (prediction.kind == "gaussian"):
+        received = "None" if noise_variance is None else "a variance"
+        raise ValueError(
+            "`noise_variance` must be the variance of the data's noise where the "
+            "outputs are plain values, for example that of "
+            "`calibration.ResidualNoise`; and None where they are Gaussian and tell "
+            f"it. Received: {received} for outputs of kind {prediction.kind!r}"
+        )
+    noise = prediction.aleatoric if noise_variance is None else noise_variance
+    if (np.asarray(noise) < 0).any():
+        raise ValueError(
+            "`noise_variance` must hold no negative number. Received: a smallest of "
+            f"{np.min(noise)}"
+        )
+    reach = NormalDist().inv_cdf((1 + level) / 2)
+    reach = reach * np.sqrt(prediction.epistemic + noise)
+    reach = reach.astype(prediction.mean.dtype)
+    return prediction.mean - reach, prediction.mean + reach
 
 
 def array(mean, dtype, copy):

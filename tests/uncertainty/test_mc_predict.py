@@ -119,7 +119,7 @@ def test_batches_of_a_source_are_filled_up_to_few_sizes():
     def found(may_fill):
         source = iter([x[:size] for size in sizes])
         batches = inputs.batches(source, 32, None, lambda _: may_fill)
-        return [(len(batch), rows) for batch, rows in batches]
+        return [(len(batch), rows) for batch, rows, _ in batches]
 
     assert found(True) == [(40, 40), (40, 37), (16, 9), (1, 1), (40, 40)]
     assert found(False) == [(size, size) for size in sizes]
@@ -209,7 +209,7 @@ def test_steps_that_keras_masks_are_left_out_of_the_ranking():
     prediction = kd.mc_predict(model, np.array([[1, 2, 0], [3, 4, 5]]), samples=5)
 
     np.testing.assert_array_equal(prediction.valid, [[True, True, False], [True] * 3])
-    expected = prediction.mutual_information[0, :2].mean()
+    expected = prediction.entropy[0, :2].mean()
     np.testing.assert_allclose(prediction.uncertainty[0], expected, rtol=1e-6)
 
 

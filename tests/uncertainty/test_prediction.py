@@ -136,7 +136,9 @@ def test_equally_uncertain_rows_keep_their_order_and_unknown_ones_come_last(clas
     information = np.array([0.1, np.nan, 0.3, 0.1, 0.3])
     prediction = _with(classified, information=information)
 
-    np.testing.assert_array_equal(prediction.most_uncertain(5), [2, 4, 0, 3, 1])
+    found = prediction.most_uncertain(5, by="mutual_information")
+
+    np.testing.assert_array_equal(found, [2, 4, 0, 3, 1])
 
 
 def test_values_are_ranked_by_all_of_their_variance(regressed):
@@ -229,9 +231,83 @@ def test_measures_of_classes_are_refused_for_values_with_the_way_out(regressed, 
         getattr(regressed, name)
 
 
-def test_noise_of_the_data_is_refused_for_classes_with_the_way_out(classified):
+def test_noise_of_the_data_is_refused_for_values_with_the_way_out():
+    values = _predicted(np.zeros((3, 5, 2)), "values")
+
     with pytest.raises(ValueError, match="Say so with outputs='gaussian'"):
-        _ = classified.aleatoric
+        values.aleatoric  # noqa: B018
+
+
+def test_the_variance_of_a_label_has_two_parts(classified):
+    p = classified.mean
+
+    np.testing.assert_allclose(classified.total, p * (1 - p))
+    np.testing.assert_allclose(
+        classified.aleatoric + classified.epistemic, classified.total, rtol=1e-5
+    )
+    # The variance between samples alone, of which a single sample has none.
+    np.testing.assert_allclose(classified.std**2, classified.epistemic, rtol=1e-6)
+    single = _predicted(p[None], "probabilities")
+    np.testing.assert_allclose(single.aleatoric, p * (1 - p), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("by", "sign"),
+    [
+        ("auto", -1),
+        ("entropy", -1),
+        ("mutual_information", -1),
+        ("margin", 1),
+        ("max_probability", 1),
+        ("variation_ratio", -1),
+    ],
+)
+def test_rows_are_ranked_by_what_is_asked_for(classified, by, sign):
+    measure = getattr(classified, "entropy" if by == "auto" else by)
+
+    expected = np.argsort(sign * measure.astype(float), kind="stable")
+
+    np.testing.assert_array_equal(classified.rank(by), expected)
+    np.testing.assert_array_equal(classified.most_uncertain(2, by=by), expected[:2])
+
+
+@pytest.mark.parametrize("by", ["entropy", "luck", None])
+def test_values_are_not_ranked_by_what_they_do_not_have(regressed, by):
+    with pytest.raises(ValueError, match=r"by"):
+        regressed.rank(by)
+
+
+def test_a_predictive_interval_holds_new_data():
+    rng = np.random.default_rng(0)
+    mean = rng.normal(size=(4000, 1))
+    samples = mean + 0.5 * rng.normal(size=(60, 4000, 1))
+    y = mean + rng.normal(size=(4000, 1)) * np.hypot(0.5, 2)
+    gaussian = _predicted(
+        samples, "gaussian", noise_variance=np.full(samples.shape, 4.0)
+    )
+
+    told = gaussian.predictive_interval(0.9)
+    given = _predicted(samples, "values").predictive_interval(0.9, noise_variance=4.0)
+
+    for lower, upper in (told, given):
+        covered = kd.metrics.interval_coverage(y, lower, upper)
+        # Five standard errors of 4,000 values.
+        assert covered == pytest.approx(0.9, abs=0.024)
+    mine = kd.metrics.interval_coverage(y, *gaussian.interval(0.9))
+    assert mine < 0.5
+
+
+def test_a_predictive_interval_needs_noise_that_is_told_once(classified, regressed):
+    values = _predicted(np.zeros((3, 5, 2)), "values")
+
+    with pytest.raises(ValueError, match="for outputs of kind 'values'"):
+        values.predictive_interval()
+    with pytest.raises(ValueError, match="for outputs of kind 'gaussian'"):
+        regressed.predictive_interval(noise_variance=1.0)
+    with pytest.raises(ValueError, match="ConformalClassifier"):
+        classified.predictive_interval()
+    with pytest.raises(ValueError, match="negative"):
+        values.predictive_interval(noise_variance=-1.0)
 
 
 def test_a_prediction_prints_what_it_found(classified):

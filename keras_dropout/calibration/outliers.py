@@ -1,0 +1,168 @@
+"""Rows that are unlike those that a model is known to deal with."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout.metrics.values import level
+from keras_dropout.uncertainty import Prediction, measures
+from keras_dropout.uncertainty.fitted import CLASSES, VALUES, Calibration, real
+from keras_dropout.uncertainty.measures import By
+from keras_dropout.uncertainty.statistics import Measure
+
+
+@registered
+class OutlierDetector(Calibration):
+    r"""Finds rows that are less certain than rows from inside can be expected to be.
+
+    $$p(x) = \frac{1 + \#\{i : u_i \ge u(x)\}}{n + 1}$$
+
+    is a valid p-value: for a new row that is exchangeable with the $n$ held-out ones,
+    $P(p \le \alpha) \le \alpha$. So of rows from inside at most a fraction
+    $1 - $ `confidence_level` is called an outlier, on average. How many outliers are
+    found is another question, which `metrics.separation` answers. Nothing is called an
+    outlier where $1 / (n + 1)$ exceeds that fraction.
+
+    Args:
+        confidence_level: Float in `(0, 1)`, the fraction of rows from inside that are
+            left alone.
+        score: The uncertainty $u$, the name of an attribute of `Prediction`, as
+            `Prediction.rank` takes it; `None` for the entropy of classes, or the total
+            variance of values. The mean over steps and outputs counts.
+
+    Attributes:
+        scores: Array `(n,)`, the held-out uncertainties, sorted.
+
+    Raises:
+        TypeError: `confidence_level` is no number.
+        ValueError: An argument is out of its range.
+
+    Examples:
+        >>> import numpy as np
+        >>> import keras_dropout as kd
+        >>> p = np.random.default_rng(0).beta(9, 1, size=99)[:, None]
+        >>> inside = kd.Prediction.from_samples(
+        ...     np.stack([p, 1 - p], -1)[None, :, 0], "probabilities"
+        ... )
+        >>> detector = kd.calibration.OutlierDetector(0.9).fit(inside)
+        >>> bool(detector.is_outlier(inside).mean() <= 0.1)
+        True
+
+    References:
+        - Vovk, Gammerman and Shafer, 2005, Algorithmic Learning in a Random World
+        - Bates et al., 2023, [Testing for Outliers with Conformal
+          p-values](https://arxiv.org/abs/2104.08279)
+    """
+
+    kinds = (*CLASSES, *VALUES)
+    needs_masks = True
+
+    def __init__(self, confidence_level: float = 0.95, score: By | None = None) -> None:
+        super().__init__()
+        self.confidence_level = level("confidence_level", confidence_level)
+        if score is not None:
+            _validation.choice("score", score, ("auto", *measures.MEASURES))
+        self.score = score
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The held-out uncertainties, sorted."""
+        return np.asarray(self._require_fitted()["scores"], np.float64)
+
+    def fit(self, prediction: Prediction) -> Self:
+        """Keeps the uncertainties of rows from inside.
+
+        Args:
+            prediction: A `Prediction` of rows from inside that the model was not
+                trained on.
+
+        Returns:
+            Itself.
+
+        Raises:
+            TypeError: `prediction` is no `Prediction`.
+            ValueError: There is no such measure for this kind of output.
+        """
+        self._check_kind(prediction)
+        scores = self._scores(prediction)
+        scores = np.sort(scores[~np.isnan(scores)])
+        if not len(scores):
+            raise ValueError("One row or more must have a step that is not masked")
+        return self._note(prediction, scores=scores.tolist(), rows=len(scores))
+
+    def p_value(self, prediction: Prediction) -> np.ndarray:
+        """The p-value of each row, small where it is unlike those from inside.
+
+        Args:
+            prediction: A `Prediction` that was made as the one fitted on.
+
+        Returns:
+            Array `(rows,)` of numbers in `(0, 1]`; NaN for rows without a real step.
+
+        Raises:
+            TypeError: `prediction` is no `Prediction`.
+            ValueError: It was not made alike, or this is not fitted.
+        """
+        self._check_alike(prediction)
+        scores, known = self._scores(prediction), self.scores
+        above = len(known) - np.searchsorted(known, scores, side="left")
+        return np.where(np.isnan(scores), np.nan, (1 + above) / (len(known) + 1))
+
+    def is_outlier(self, prediction: Prediction) -> np.ndarray:
+        """Whether each row is an outlier: Booleans `(rows,)`.
+
+        Args:
+            prediction: A `Prediction` that was made as the one fitted on.
+
+        Raises:
+            TypeError: `prediction` is no `Prediction`.
+            ValueError: It was not made alike, or this is not fitted.
+        """
+        # 1 - 0.95 is a little more than 0.05 in binary, 1 - 0.9 a little less than 0.1.
+        return self.p_value(prediction) <= 1 - self.confidence_level + 1e-9
+
+    def answer(self, answer: dict[str, Any], measure: Measure, xp: Any) -> None:
+        """Adds `"p_value"` to what `MonteCarlo` answers."""
+        score = xp.cast(self._of_answer(answer, measure, xp), "float32")
+        if len(score.shape) > 1:
+            score = xp.mean(score, axis=tuple(range(1, len(score.shape))))
+        known = xp.array(self.scores.astype("float32"))
+        above = xp.cast(xp.searchsorted(known, score, side="left"), "float32")
+        rows = len(self.scores)
+        answer["p_value"] = (1.0 + rows - above) / (rows + 1.0)
+
+    def _of_answer(self, answer, measure, xp):
+        score = self.score or "auto"
+        if score == "auto":
+            score = "entropy" if measure.has_classes else "total"
+        if score in answer:
+            return answer[score]
+        if score in ("total", "epistemic") and not measure.has_classes:
+            # Without noise of the data it is all there is.
+            return answer["std"] ** 2
+        if score == "max_probability" and measure.kind != "binary":
+            return 1.0 - xp.max(answer["mean"], axis=measure.axis)
+        raise ValueError(
+            f"`MonteCarlo` does not answer with {score!r}. Fit an `OutlierDetector` "
+            "with score='entropy', 'mutual_information', 'expected_entropy', "
+            "'max_probability' or 'std'"
+        )
+
+    def _scores(self, prediction):
+        # As single precision has them, which models answer in.
+        scores = measures.of_rows(prediction, self.score or "auto", "score")
+        return scores.astype(np.float32).astype(np.float64)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"confidence_level": self.confidence_level, "score": self.score}
+        return {**super().get_config(), **own}
+
+    def _check_found(self, found):
+        if not len(real("scores", found["scores"])):
+            raise ValueError("no scores")
+        found["scores"] = sorted(found["scores"])
+
+    def _told(self):
+        return [f"rows={len(self.scores)}"]

@@ -1,0 +1,95 @@
+"""What a prediction says of classes: entropies, votes and the winner."""
+
+import numpy as np
+
+from keras_dropout.uncertainty import classes
+from keras_dropout.uncertainty.statistics import Measure
+
+
+class OfClasses:
+    """The measures of classes of a `Prediction`, refused for values."""
+
+    @property
+    def entropy(self):
+        """Entropy of the mean probabilities, in nats: total uncertainty."""
+        return classes.entropy(self.mean, self._measure("entropy"))
+
+    @property
+    def expected_entropy(self):
+        """Mean entropy of the samples, in nats: what is left when masks agree."""
+        self._measure("expected_entropy")
+        return np.maximum(self.entropy - self.mutual_information, 0)
+
+    @property
+    def mutual_information(self):
+        """Information of the noise about the class, in nats, never negative.
+
+        It is `entropy` less `expected_entropy`; for T independent samples about 1/T
+        of it too low, for joined ones less.
+        """
+        return self._of_classes("mutual_information", "information")
+
+    @property
+    def mutual_information_corrected(self):
+        r"""`mutual_information` nearly free of bias, in nats.
+
+        It gains $\tfrac12 \sum_c e_c^2 / \bar p_c$ with the standard errors $e_c$ of
+        the mean probabilities, which know how the samples are joined. Nothing is added
+        where they are all of one stratified call.
+        """
+        bias = self._of_classes("mutual_information_corrected", "information_bias")
+        return self.mutual_information + bias
+
+    @property
+    def mutual_information_error(self):
+        """Monte Carlo standard error of `mutual_information`, in nats.
+
+        It comes from the spread of independent blocks of samples. Where all are of one
+        stratified call, it is what independent samples would have, which is too large;
+        so is `standard_error`.
+        """
+        return self._of_classes("mutual_information_error", "information_error")
+
+    @property
+    def variation_ratio(self):
+        """Fraction of samples that do not vote for the most voted class."""
+        votes = self._of_classes("variation_ratio", "votes")
+        return classes.variation_ratio(votes, self.count, self._measure())
+
+    @property
+    def disagreement(self):
+        """Probability that two different samples vote for different classes."""
+        votes = self._of_classes("disagreement", "votes")
+        return classes.disagreement(votes, self.count, self._measure())
+
+    @property
+    def max_probability(self):
+        """The largest mean probability; of the least certain label if binary."""
+        return classes.max_probability(self.mean, self._measure("max_probability"))
+
+    @property
+    def margin(self):
+        """The largest mean probability less the second; a label's is its opposite."""
+        return classes.margin(self.mean, self._measure("margin"))
+
+    @property
+    def label(self):
+        """The most probable class, or for each binary label whether it is likely."""
+        return classes.label(self.mean, self._measure("label"))
+
+    def _measure(self, name=None):
+        """Where the classes are, if this is a prediction of classes."""
+        if self.kind not in classes.KINDS:
+            raise ValueError(
+                f"`{name}` needs class probabilities, and a model's output is taken "
+                "for plain values unless it ends in a softmax or a sigmoid that can be "
+                "read, or its values were seen to be probabilities. Say "
+                "outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
+                f"Received: outputs={self.kind!r}"
+            )
+        kind = "binary" if self.kind == "binary" else "probabilities"
+        return Measure(kind, self.class_axis)
+
+    def _of_classes(self, name, key):
+        self._measure(name)
+        return self.statistics[key]
