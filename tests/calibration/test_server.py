@@ -90,6 +90,7 @@ def _plain(answer, fitted):
     return {"mean": p / p.sum(-1, keepdims=True)}
 
 
+@pytest.mark.newest
 @pytest.mark.skipif(exports.BACKEND == "jax", reason="exported through TensorFlow")
 def test_what_is_exported_answers_calibrated(classes, tmp_path):
     model, x, fitted = classes
