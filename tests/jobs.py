@@ -22,9 +22,11 @@ LAST = ROOT / "build" / "seconds.json"
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
 PERCENT = re.compile(r"\[ *(\d+)%\]$")
 # Seconds to start a process, and for a file that was never timed.
-START, UNKNOWN = 10, 3
-# A process that takes longer than this many seconds leaves a core idle at the end.
-SHORTEST, LONGEST = 40, 120
+START = 8
+UNKNOWN = {"tests": 3, "keras_dropout": 0.3}
+# How long a process should take: much shorter and most of it is the start, longer and
+# a core is idle at the end.
+SHORTEST, LONGEST = 60, 150
 NOTHING_COLLECTED = 5
 
 
@@ -96,7 +98,10 @@ def plan(units, cores, whole=False):
     """
     known = estimates()
     seconds = {
-        unit: {name: known.get(str(unit), {}).get(name, UNKNOWN) for name in files()}
+        unit: {
+            name: known.get(str(unit), {}).get(name, UNKNOWN[name.partition("/")[0]])
+            for name in files()
+        }
         for unit in units
     }
     if whole:
