@@ -150,7 +150,7 @@ def test_drop_key_is_finite_in_half_precision(dtype):
 def test_drop_key_refuses_inputs_with_more_axes():
     x = np.ones((2, 3, 4, 5), "float32")
 
-    with pytest.raises(ValueError, match=r"DropKey needs queries of shape"):
+    with pytest.raises(ValueError, match=r"DropKey needs .* of shape"):
         layers.DropKey(2, 2)(x, x)
 
 
