@@ -122,7 +122,8 @@ def test_drop_key_draws_for_each_row_head_and_query():
         layers.DropKey(3, 2, rate=0.5, seed=1), np.ones((4, 20, 5), "float32")
     )
 
-    assert len(np.unique(weights.reshape(-1, 20) > 0, axis=0)) == 4 * 3 * 20
+    # Of 240 masks of 20 bits 0.03 pairs are equal by chance; 2 once in 3000 times.
+    assert len(np.unique(weights.reshape(-1, 20) > 0, axis=0)) > 4 * 3 * 20 - 3
 
 
 def test_drop_key_sees_no_future_and_no_padding():
