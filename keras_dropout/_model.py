@@ -32,6 +32,14 @@ def kept_generators(layer):
     return found
 
 
+def float_policy(layer):
+    """The dtype policy of a layer, as it was before its weights were quantized."""
+    policy = layer.dtype_policy
+    if getattr(policy, "quantization_mode", None) is None:
+        return policy
+    return keras.DTypePolicy(policy.name.split("_from_")[-1])
+
+
 def flatten_layers(model):
     """The model itself and all layers within it, wrapped and nested ones too."""
     return _keras.flatten_layers(model)

@@ -122,7 +122,8 @@ def test_drop_key_draws_for_each_row_head_and_query():
         layers.DropKey(3, 2, rate=0.5, seed=1), np.ones((4, 20, 5), "float32")
     )
 
-    assert len(np.unique(weights.reshape(-1, 20) > 0, axis=0)) == 4 * 3 * 20
+    # Of 240 masks of 20 bits 0.03 pairs are equal by chance; 2 once in 3000 times.
+    assert len(np.unique(weights.reshape(-1, 20) > 0, axis=0)) > 4 * 3 * 20 - 3
 
 
 def test_drop_key_sees_no_future_and_no_padding():
@@ -150,7 +151,7 @@ def test_drop_key_is_finite_in_half_precision(dtype):
 def test_drop_key_refuses_inputs_with_more_axes():
     x = np.ones((2, 3, 4, 5), "float32")
 
-    with pytest.raises(ValueError, match=r"DropKey needs queries of shape"):
+    with pytest.raises(ValueError, match=r"DropKey needs .* of shape"):
         layers.DropKey(2, 2)(x, x)
 
 

@@ -35,6 +35,7 @@ REFUSED = [
     (layers.Zoneout(K.GRUCell(2)), ones(2, 3), "one step"),
     (layers.RecurrentDropoutGRU(2), ids("int32", 2, 3, 4), "floating-point"),
     (layers.DropHead(2, 2), ones(2, 3), "all of one rank"),
+    (layers.DropHead(2, 2), ids("bool", 2, 3, 4), "floating-point"),
     (layers.DropKey(2, 2), ones(2), "all of one rank"),
     (layers.DropKey(2, 2), ones(2, 3, 2, 4), "all of one rank"),
 ]

@@ -311,14 +311,30 @@ def test_refuses_names_that_no_weight_has(wrapper):
 
 
 def test_refuses_weights_of_integers():
-    """As a quantised layer has them: they have no noise to scale."""
-    inner = K.Dense(3)
+    """They have no noise to scale."""
+
+    class Counting(K.Dense):
+        def build(self, shape):
+            self.add_weight(shape=(), dtype="int32", name="count", trainable=False)
+            super().build(shape)
+
+    noisy = layers.DropConnect(Counting(3), 0.5, weights=("count",))
+
+    with pytest.raises(ValueError, match=r"float weights of 'counting.*': 'bias'"):
+        noisy.build((None, 2))
+
+
+def test_refuses_to_be_noisy_on_weights_that_were_quantized_before():
+    inner = K.Dense(3, dtype="mixed_bfloat16")
     inner.build((None, 2))
     inner.quantize("int8")
     noisy = layers.DropConnect(inner, 0.5)
+    x = np.ones((1, 2), "float32")
 
-    with pytest.raises(ValueError, match=r"float weights of 'dense.*': 'bias'"):
-        noisy.build((None, 2))
+    assert noisy.dtype_policy.name == "mixed_bfloat16"
+    assert np.array_equal(array(noisy(x)), array(inner(x)))
+    with pytest.raises(ValueError, match=r"those of 'dense.*' are quantized"):
+        noisy(x, training=True)
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

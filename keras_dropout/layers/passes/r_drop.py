@@ -92,6 +92,8 @@ class RDrop(keras.Model):
 
         def weight():
             # A copy each time: Keras multiplies a mask into weights in place on torch.
+            if sample_weight is None:
+                return None
             return keras.tree.map_structure(ops.copy, sample_weight)
 
         first = super().compute_loss(y_pred=y_pred, sample_weight=weight(), **given)

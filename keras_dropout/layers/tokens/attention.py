@@ -35,8 +35,9 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
 
     @functools.wraps(keras.layers.MultiHeadAttention.call)
     def call(self, query, value, key=None, *args, **kwargs):
-        given = [None if x is None else x.shape for x in (query, value, key)]
-        self.check_ranks(*given)
+        given = [x for x in (query, value, key) if x is not None]
+        self.check_floats(*given)
+        self.check_ranks(*(x.shape for x in given))
         return keras.layers.MultiHeadAttention.call(
             self, query, value, key, *args, **kwargs
         )

@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from keras_dropout import _validation
+from keras_dropout import _model, _validation
 from keras_dropout._registration import registered
 from keras_dropout._validation import invalid
 from keras_dropout.constraints import apply
@@ -64,7 +64,7 @@ class MaxNormDropout(Dropout):
     ):
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(invalid("layer", "a Keras layer", layer))
-        kwargs.setdefault("dtype", layer.dtype_policy)
+        kwargs.setdefault("dtype", _model.float_policy(layer))
         super().__init__(rate, seed=seed, **kwargs)
         self.layer = layer
         self.position = _validation.choice("position", position, ("after", "before"))

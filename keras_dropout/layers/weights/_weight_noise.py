@@ -84,7 +84,7 @@ class WeightNoise(NoiseLayer):
     def __init__(self, layer, weights, **kwargs):
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(invalid("layer", "a Keras layer", layer))
-        kwargs.setdefault("dtype", layer.dtype_policy)
+        kwargs.setdefault("dtype", _model.float_policy(layer))
         # What comes in is the wrapped layer's to cast, or to leave as it is.
         super().__init__(autocast=False, **kwargs)
         self.layer = layer
