@@ -251,6 +251,12 @@ ROWS = [
         live="zoneout_h",
         **WITHIN,
     ),
+    Row(
+        "ConcreteDropout",
+        _inside("ConcreteDropout", keras.layers.Dense, 8, kernel_initializer="ones"),
+        (64, 30),
+        **{**WITHIN, "live": None},
+    ),
     _row("RecurrentDropoutLSTM", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
     _row("RecurrentDropoutGRU", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
 ]

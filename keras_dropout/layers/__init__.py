@@ -22,6 +22,7 @@ from keras_dropout.layers.channels.spatial import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from keras_dropout.layers.learned.concrete import ConcreteDropout
 from keras_dropout.layers.passes.multi_sample import MultiSampleDropout
 from keras_dropout.layers.passes.r_drop import RDrop
 from keras_dropout.layers.paths.drop_path import DropPath, StochasticDepth
@@ -64,6 +65,7 @@ from keras_dropout.layers.weights.weight_drop import WeightDrop
 __all__ = [
     "AlphaDropout",
     "ChannelDropout",
+    "ConcreteDropout",
     "Cutout",
     "DropBlock1D",
     "DropBlock2D",
