@@ -48,6 +48,7 @@ class Row:
         weights: Whether it has weights.
         integers: Whether it takes and gives integers.
         open: Whether a symbolic call leaves sizes of its output open.
+        draws: Whether its noise is drawn anew at each call, not fixed for good.
         call: How it is called, if not on one tensor.
     """
 
@@ -63,6 +64,7 @@ class Row:
     weights: bool = False
     integers: bool = False
     open: bool = False
+    draws: bool = True
     call: Callable = _on_one_tensor
 
     def __str__(self):
@@ -257,6 +259,7 @@ ROWS = [
         (64, 30),
         **{**WITHIN, "live": None},
     ),
+    _row("Masksembles", (64, 40), draws=False, **{**WITHIN, "live": None}),
     _row("RecurrentDropoutLSTM", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
     _row("RecurrentDropoutGRU", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
 ]

@@ -23,6 +23,7 @@ from keras_dropout.layers.channels.spatial import (
     SpatialDropout3D,
 )
 from keras_dropout.layers.learned.concrete import ConcreteDropout
+from keras_dropout.layers.learned.masksembles import Masksembles
 from keras_dropout.layers.passes.multi_sample import MultiSampleDropout
 from keras_dropout.layers.passes.r_drop import RDrop
 from keras_dropout.layers.paths.drop_path import DropPath, StochasticDepth
@@ -82,6 +83,7 @@ __all__ = [
     "LayerDrop",
     "LockedDropout",
     "MCDropout",
+    "Masksembles",
     "MaxNormDropout",
     "MaxPoolingDropout1D",
     "MaxPoolingDropout2D",

@@ -20,4 +20,9 @@ def concrete_dropout():
     return drawing.features(layer, "value")
 
 
-PICTURES = {"ConcreteDropout": concrete_dropout}
+def masksembles():
+    layer = layers.Masksembles(4, 2.0, seed=1)
+    return drawing.features(layer)
+
+
+PICTURES = {"ConcreteDropout": concrete_dropout, "Masksembles": masksembles}
