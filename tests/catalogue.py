@@ -108,6 +108,15 @@ def _inside(wrapper, cls, *args, **options):
     return build
 
 
+def _sparse(dtype=None, **kwargs):
+    dense = keras.layers.Dense(40, kernel_initializer="ones", dtype=dtype)
+    layer = layers.SparseVariationalDropout(dense, **kwargs)
+    layer.build((None, 30))
+    # Stronger than at the start, so that half precision shows it.
+    layer.log_sigma2.assign(np.zeros((30, 40)))
+    return layer
+
+
 def _mixout(dtype=None, **kwargs):
     dense = keras.layers.Dense(40, kernel_initializer="ones", dtype=dtype)
     dense.build((None, 30))
@@ -259,6 +268,15 @@ ROWS = [
         (64, 30),
         **{**WITHIN, "live": None},
     ),
+    _row(
+        "VariationalDropout",
+        (64, 40),
+        0.4,
+        granularity="unit",
+        live=None,
+        weights=True,
+    ),
+    Row("SparseVariationalDropout", _sparse, (64, 30), **{**WITHIN, "live": None}),
     _row("Masksembles", (64, 40), draws=False, **{**WITHIN, "live": None}),
     _row("RecurrentDropoutLSTM", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
     _row("RecurrentDropoutGRU", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),

@@ -24,6 +24,8 @@ from keras_dropout.layers.channels.spatial import (
 )
 from keras_dropout.layers.learned.concrete import ConcreteDropout
 from keras_dropout.layers.learned.masksembles import Masksembles
+from keras_dropout.layers.learned.sparse_variational import SparseVariationalDropout
+from keras_dropout.layers.learned.variational import VariationalDropout
 from keras_dropout.layers.passes.multi_sample import MultiSampleDropout
 from keras_dropout.layers.passes.r_drop import RDrop
 from keras_dropout.layers.paths.drop_path import DropPath, StochasticDepth
@@ -97,6 +99,7 @@ __all__ = [
     "RecurrentDropoutLSTM",
     "ShakeDrop",
     "ShakeShake",
+    "SparseVariationalDropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
@@ -106,6 +109,7 @@ __all__ = [
     "StochasticPooling3D",
     "TokenDropout",
     "UOut",
+    "VariationalDropout",
     "WeightDrop",
     "Zoneout",
 ]

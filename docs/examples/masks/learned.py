@@ -1,6 +1,7 @@
 """Pictures of the layers that learn their noise, or have it fixed for good."""
 
 import keras
+import numpy as np
 
 from keras_dropout import layers
 from masks import drawing
@@ -25,4 +26,35 @@ def masksembles():
     return drawing.features(layer)
 
 
-PICTURES = {"ConcreteDropout": concrete_dropout, "Masksembles": masksembles}
+def variational_dropout():
+    layer = layers.VariationalDropout(0.1, granularity="unit", seed=1)
+    layer.build((None, FEATURES))
+    # As if it had learned that each unit can take more noise than the one before.
+    layer.rate = np.linspace(0.001, 0.3, FEATURES)
+    return drawing.features(layer, "noise")
+
+
+def sparse_variational_dropout():
+    """Which weights of a kernel of ones and small numbers are pruned."""
+    rows, columns = 14, 20
+    dense = keras.layers.Dense(columns, use_bias=False)
+    layer = layers.SparseVariationalDropout(dense, seed=1)
+    layer.build((None, rows))
+    useful = np.random.default_rng(1).random((rows, columns)) < 0.3
+    layer.layer.kernel.assign(np.where(useful, 1.0, 0.1))
+    layer.log_sigma2.assign(np.full((rows, columns), -1.0))
+    eye = np.eye(rows, dtype="float32")
+    panels = {
+        "the weights": layer.layer.kernel,
+        "at inference": layer(eye),
+    }
+    panels = {name: keras.ops.convert_to_numpy(x) for name, x in panels.items()}
+    return drawing.picture(panels, "to units", "from inputs", "value")
+
+
+PICTURES = {
+    "ConcreteDropout": concrete_dropout,
+    "Masksembles": masksembles,
+    "SparseVariationalDropout": sparse_variational_dropout,
+    "VariationalDropout": variational_dropout,
+}

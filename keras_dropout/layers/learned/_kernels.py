@@ -8,6 +8,7 @@ from keras import ops
 from keras_dropout import _keras
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
+from keras_dropout.layers.weights import _affine
 
 L = keras.layers
 CONVOLUTIONS = (
@@ -28,6 +29,44 @@ def require_known(layer):
     if not isinstance(layer, KNOWN):
         names = ", ".join(cls.__name__ for cls in KNOWN)
         raise TypeError(invalid("layer", f"one of {names}", layer))
+
+
+def require_affine(layer):
+    """Refuses a layer that is not one kernel, a bias and an activation."""
+    if not isinstance(layer, _affine.AFFINE):
+        names = ", ".join(cls.__name__ for cls in _affine.AFFINE)
+        raise TypeError(invalid("layer", f"one of {names}", layer))
+    if layer.activity_regularizer is not None:
+        raise ValueError(
+            "`layer` must have no `activity_regularizer`: put "
+            "`keras.layers.ActivityRegularization` behind it. Received: "
+            f"{layer.activity_regularizer!r} of the layer {layer.name!r}"
+        )
+
+
+def variable(layer):
+    """The variable of an affine layer's kernel, without what LoRA adds."""
+    found = [v for v in layer.weights if v.name == "kernel"]
+    if not found or not keras.backend.is_float_dtype(found[0].dtype):
+        raise ValueError(
+            f"The kernel of layer {layer.name!r} must be of floats, since noise is "
+            "added to it. Strip the noise before the model is quantized. Received: "
+            f"{found[0].dtype if found else 'no kernel'}"
+        )
+    return found[0]
+
+
+def finished(layer, x):
+    """The bias and the activation of an affine layer on its linear map `x`."""
+    x = biased(layer, x)
+    return x if layer.activation is None else layer.activation(x)
+
+
+def biased(layer, x):
+    """The linear map `x` of an affine layer, with its bias."""
+    if not layer.use_bias:
+        return x
+    return x + ops.cast(_affine.aligned(layer, layer.bias, x), x.dtype)
 
 
 def require_unregularized(layer, instead):
