@@ -108,6 +108,17 @@ def _inside(wrapper, cls, *args, **options):
     return build
 
 
+def _affine(wrapper, **options):
+    """Builds a wrapper without a rate of its own around a dense layer."""
+
+    def build(dtype=None, **kwargs):
+        initializer = keras.initializers.GlorotUniform(seed=1)
+        dense = keras.layers.Dense(40, kernel_initializer=initializer, dtype=dtype)
+        return getattr(layers, wrapper)(dense, dtype=dtype, **options, **kwargs)
+
+    return build
+
+
 def _sparse(dtype=None, **kwargs):
     dense = keras.layers.Dense(40, kernel_initializer="ones", dtype=dtype)
     layer = layers.SparseVariationalDropout(dense, **kwargs)
@@ -277,6 +288,19 @@ ROWS = [
         weights=True,
     ),
     Row("SparseVariationalDropout", _sparse, (64, 30), **{**WITHIN, "live": None}),
+    Row(
+        "Standout",
+        _affine("Standout", alpha=0.01),
+        (64, 30),
+        **{**WITHIN, "live": None},
+    ),
+    Row("TargetedDropout", _affine("TargetedDropout"), (64, 30), **WITHIN),
+    Row(
+        "InformationDropout",
+        _affine("InformationDropout"),
+        (64, 30),
+        **{**WITHIN, "live": None},
+    ),
     _row("Masksembles", (64, 40), draws=False, **{**WITHIN, "live": None}),
     _row("RecurrentDropoutLSTM", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
     _row("RecurrentDropoutGRU", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),

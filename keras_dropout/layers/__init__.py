@@ -23,8 +23,11 @@ from keras_dropout.layers.channels.spatial import (
     SpatialDropout3D,
 )
 from keras_dropout.layers.learned.concrete import ConcreteDropout
+from keras_dropout.layers.learned.information import InformationDropout
 from keras_dropout.layers.learned.masksembles import Masksembles
 from keras_dropout.layers.learned.sparse_variational import SparseVariationalDropout
+from keras_dropout.layers.learned.standout import Standout
+from keras_dropout.layers.learned.targeted import TargetedDropout
 from keras_dropout.layers.learned.variational import VariationalDropout
 from keras_dropout.layers.passes.multi_sample import MultiSampleDropout
 from keras_dropout.layers.passes.r_drop import RDrop
@@ -82,6 +85,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "InformationDropout",
     "LayerDrop",
     "LockedDropout",
     "MCDropout",
@@ -103,10 +107,12 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "Standout",
     "StochasticDepth",
     "StochasticPooling1D",
     "StochasticPooling2D",
     "StochasticPooling3D",
+    "TargetedDropout",
     "TokenDropout",
     "UOut",
     "VariationalDropout",

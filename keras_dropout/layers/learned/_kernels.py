@@ -9,6 +9,7 @@ from keras_dropout import _keras
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers.weights import _affine
+from keras_dropout.layers.weights._weight_noise import call_with, raw
 
 L = keras.layers
 CONVOLUTIONS = (
@@ -54,6 +55,17 @@ def variable(layer):
             f"{found[0].dtype if found else 'no kernel'}"
         )
     return found[0]
+
+
+def called_without(wrapper, dropped, x, **kwargs):
+    """What the layer of a wrapper gives without those weights of its kernel."""
+    own = variable(wrapper.layer)
+    value = raw(own)
+    left = ops.where(dropped, ops.zeros_like(value), value)
+    outputs, losses = call_with(wrapper.layer, [(own, left)], x, **kwargs)
+    for loss in losses:
+        wrapper.add_loss(loss)
+    return outputs
 
 
 def finished(layer, x):

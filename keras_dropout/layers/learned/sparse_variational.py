@@ -12,7 +12,7 @@ from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _divergence, _kernels
 from keras_dropout.layers.weights import _affine
-from keras_dropout.layers.weights._weight_noise import call_with, raw
+from keras_dropout.layers.weights._weight_noise import raw
 
 # What is added to squares of weights and to variances, against a zero.
 _TINY = 1e-8
@@ -133,15 +133,8 @@ class SparseVariationalDropout(NoiseWrapper):
         return _kernels.finished(layer, y)
 
     def infer(self, x, **kwargs):
-        variable = self._kernel()
-        kernel = raw(variable)
-        kept = ops.where(self._log_alpha() < self.threshold, kernel, 0.0)
-        outputs, losses = call_with(
-            self.layer, [(variable, ops.cast(kept, kernel.dtype))], x, **kwargs
-        )
-        for loss in losses:
-            self.add_loss(loss)
-        return outputs
+        pruned = self._log_alpha() >= self.threshold
+        return _kernels.called_without(self, pruned, x, **kwargs)
 
     def without_noise(self):
         return self
