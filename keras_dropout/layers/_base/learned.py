@@ -44,9 +44,8 @@ class Learned(Source):
 
         Args:
             shape: Tuple, the shape of the weight.
-            regularizer: Function of the weight to a penalty, which counts once
-                however often the layer is called, or `None`.
-            constraint: Function of the weight to an allowed one, or `None`.
+            regularizer: A `Penalty` of the weight, or `None`.
+            constraint: A `Limit` of the weight, or `None`.
         """
         start = float(self._weights_for(self.initial))
         self.weight = self.layer.add_weight(

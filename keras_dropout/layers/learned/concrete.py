@@ -8,6 +8,7 @@ from keras_dropout._registration import registered
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.learned import LOGIT, Learned
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.penalties import Penalty
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 
@@ -110,7 +111,7 @@ class ConcreteDropout(NoiseWrapper):
     def build(self, input_shape):
         super().build(input_shape)
         self.features = _kernels.count(self.layer, input_shape)
-        self.source("rate").build(regularizer=self.penalty)
+        self.source("rate").build(regularizer=Penalty(self.penalty))
 
     def penalty(self, logit):
         """The penalty of the rate and the kernel, a float32 scalar."""

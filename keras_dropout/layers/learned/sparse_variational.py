@@ -9,6 +9,7 @@ from keras import ops
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.penalties import Penalty
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _divergence, _kernels
 from keras_dropout.layers.weights import _affine
@@ -101,7 +102,7 @@ class SparseVariationalDropout(NoiseWrapper):
             initializer=keras.initializers.Constant(-10.0),
             dtype="float32",
             autocast=False,
-            regularizer=self.penalty,
+            regularizer=Penalty(self.penalty),
             name="log_sigma2",
         )
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout.layers._base.live import Live, never_drops
+from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 from keras_dropout.layers.weights._weight_noise import raw
@@ -71,7 +71,6 @@ class TargetedDropout(NoiseWrapper):
     rate = Live(
         _validation.probability,
         "The probability that a candidate is dropped, a live float.",
-        never_drops,
     )
     target = Live(_validation.probability, "The share of candidates, a live float.")
 

@@ -12,6 +12,7 @@ from keras_dropout._validation import invalid
 from keras_dropout.layers._base.learned import LOGIT, Learned, Link
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.penalties import Limit, Penalty
 from keras_dropout.layers.learned import _divergence
 
 
@@ -115,7 +116,8 @@ class VariationalDropout(NoiseLayer):
                 f"shape={input_shape} in layer {self.name!r}"
             )
         shape = (self.units,) if self.granularity == "unit" else ()
-        self.source("rate").build(shape, self.penalty, self._limited)
+        limit = Limit(self._limited)
+        self.source("rate").build(shape, Penalty(self.penalty), limit)
 
     def _limited(self, log_alpha):
         return ops.minimum(log_alpha, math.log(self.max_alpha))
