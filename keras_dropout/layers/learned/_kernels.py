@@ -51,7 +51,8 @@ def variable(layer):
     if not found or not keras.backend.is_float_dtype(found[0].dtype):
         raise ValueError(
             f"The kernel of layer {layer.name!r} must be of floats, since noise is "
-            "added to it. Strip the noise before the model is quantized. Received: "
+            "added to it, or weights are left out. Quantize a model without this "
+            "wrapper, of the layer within. Received: "
             f"{found[0].dtype if found else 'no kernel'}"
         )
     return found[0]
