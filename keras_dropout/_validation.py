@@ -116,6 +116,11 @@ def non_negative(name, value):
     return value
 
 
+def weight(name, value, dtype="float32"):
+    """`value` as a float that is not negative, the strength of a penalty."""
+    return non_negative(name, value)
+
+
 def positive(name, value):
     """`value` as a float above zero, and finite, both also in float32."""
     expected = "a finite float above 0"

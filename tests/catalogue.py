@@ -48,6 +48,7 @@ class Row:
         weights: Whether it has weights.
         integers: Whether it takes and gives integers.
         open: Whether a symbolic call leaves sizes of its output open.
+        draws: Whether its noise is drawn anew at each call, not fixed for good.
         call: How it is called, if not on one tensor.
     """
 
@@ -63,6 +64,7 @@ class Row:
     weights: bool = False
     integers: bool = False
     open: bool = False
+    draws: bool = True
     call: Callable = _on_one_tensor
 
     def __str__(self):
@@ -104,6 +106,26 @@ def _inside(wrapper, cls, *args, **options):
         return getattr(layers, wrapper)(layer, 0.4, dtype=dtype, **kwargs)
 
     return build
+
+
+def _affine(wrapper, **options):
+    """Builds a wrapper without a rate of its own around a dense layer."""
+
+    def build(dtype=None, **kwargs):
+        initializer = keras.initializers.GlorotUniform(seed=1)
+        dense = keras.layers.Dense(40, kernel_initializer=initializer, dtype=dtype)
+        return getattr(layers, wrapper)(dense, dtype=dtype, **options, **kwargs)
+
+    return build
+
+
+def _sparse(dtype=None, **kwargs):
+    dense = keras.layers.Dense(40, kernel_initializer="ones", dtype=dtype)
+    layer = layers.SparseVariationalDropout(dense, **kwargs)
+    layer.build((None, 30))
+    # Stronger than at the start, so that half precision shows it.
+    layer.log_sigma2.assign(np.zeros((30, 40)))
+    return layer
 
 
 def _mixout(dtype=None, **kwargs):
@@ -251,6 +273,35 @@ ROWS = [
         live="zoneout_h",
         **WITHIN,
     ),
+    Row(
+        "ConcreteDropout",
+        _inside("ConcreteDropout", keras.layers.Dense, 8, kernel_initializer="ones"),
+        (64, 30),
+        **{**WITHIN, "live": None},
+    ),
+    _row(
+        "VariationalDropout",
+        (64, 40),
+        0.4,
+        granularity="unit",
+        live=None,
+        weights=True,
+    ),
+    Row("SparseVariationalDropout", _sparse, (64, 30), **{**WITHIN, "live": None}),
+    Row(
+        "Standout",
+        _affine("Standout", alpha=0.01),
+        (64, 30),
+        **{**WITHIN, "live": None},
+    ),
+    Row("TargetedDropout", _affine("TargetedDropout"), (64, 30), **WITHIN),
+    Row(
+        "InformationDropout",
+        _affine("InformationDropout"),
+        (64, 30),
+        **{**WITHIN, "live": None},
+    ),
+    _row("Masksembles", (64, 40), draws=False, **{**WITHIN, "live": None}),
     _row("RecurrentDropoutLSTM", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
     _row("RecurrentDropoutGRU", (16, 5, 3), 8, 0.4, **RECURRENT, **WITHIN),
 ]

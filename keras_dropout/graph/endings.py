@@ -158,7 +158,12 @@ def _inner(layer):
         return layer.model
     if isinstance(layer, layers.MultiSampleDropout):
         return layer.head
-    ours = (layers.LayerDrop, layers.MaxNormDropout, WeightNoise)
+    ours = (
+        layers.ConcreteDropout,
+        layers.LayerDrop,
+        layers.MaxNormDropout,
+        WeightNoise,
+    )
     return layer.layer if isinstance(layer, (*ours, L.Wrapper)) else None
 
 

@@ -22,6 +22,13 @@ from keras_dropout.layers.channels.spatial import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from keras_dropout.layers.learned.concrete import ConcreteDropout
+from keras_dropout.layers.learned.information import InformationDropout
+from keras_dropout.layers.learned.masksembles import Masksembles
+from keras_dropout.layers.learned.sparse_variational import SparseVariationalDropout
+from keras_dropout.layers.learned.standout import Standout
+from keras_dropout.layers.learned.targeted import TargetedDropout
+from keras_dropout.layers.learned.variational import VariationalDropout
 from keras_dropout.layers.passes.multi_sample import MultiSampleDropout
 from keras_dropout.layers.passes.r_drop import RDrop
 from keras_dropout.layers.paths.drop_path import DropPath, StochasticDepth
@@ -64,6 +71,7 @@ from keras_dropout.layers.weights.weight_drop import WeightDrop
 __all__ = [
     "AlphaDropout",
     "ChannelDropout",
+    "ConcreteDropout",
     "Cutout",
     "DropBlock1D",
     "DropBlock2D",
@@ -77,9 +85,11 @@ __all__ = [
     "FeatureAlphaDropout",
     "GaussianDropout",
     "GaussianNoise",
+    "InformationDropout",
     "LayerDrop",
     "LockedDropout",
     "MCDropout",
+    "Masksembles",
     "MaxNormDropout",
     "MaxPoolingDropout1D",
     "MaxPoolingDropout2D",
@@ -93,15 +103,19 @@ __all__ = [
     "RecurrentDropoutLSTM",
     "ShakeDrop",
     "ShakeShake",
+    "SparseVariationalDropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "Standout",
     "StochasticDepth",
     "StochasticPooling1D",
     "StochasticPooling2D",
     "StochasticPooling3D",
+    "TargetedDropout",
     "TokenDropout",
     "UOut",
+    "VariationalDropout",
     "WeightDrop",
     "Zoneout",
 ]

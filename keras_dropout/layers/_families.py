@@ -11,6 +11,7 @@ FAMILIES = {
     "recurrent": "Recurrent networks",
     "pooling": "Pooling and activations",
     "passes": "Several passes",
+    "learned": "Learned noise",
 }
 
 

@@ -2,6 +2,7 @@
 
 from masks import (
     channels,
+    learned,
     passes,
     paths,
     pooling,
@@ -22,5 +23,6 @@ FAMILIES = (
     recurrent,
     pooling,
     passes,
+    learned,
 )
 PICTURES = {name: draw for family in FAMILIES for name, draw in family.PICTURES.items()}

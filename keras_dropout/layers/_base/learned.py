@@ -39,14 +39,22 @@ class Learned(Source):
         self.initial = self.check(self.initial)
         return self
 
-    def build(self, shape=()):
-        """Makes the weight, of one value for each place of `shape`."""
+    def build(self, shape=(), regularizer=None, constraint=None):
+        """Makes the weight, of one value for each place of `shape`.
+
+        Args:
+            shape: Tuple, the shape of the weight.
+            regularizer: A `Penalty` of the weight, or `None`.
+            constraint: A `Limit` of the weight, or `None`.
+        """
         start = float(self._weights_for(self.initial))
         self.weight = self.layer.add_weight(
             shape=shape,
             initializer=keras.initializers.Constant(start),
             dtype="float32",
             autocast=False,
+            regularizer=regularizer,
+            constraint=constraint,
             name=f"{self.name}_{self.link.name}",
         )
 
@@ -58,6 +66,10 @@ class Learned(Source):
 
     def tensor(self):
         return self.link.forward(self.weight.value)
+
+    def raw(self):
+        """The weight itself as a float32 tensor, of which the value is a function."""
+        return self.weight.value
 
     def assign(self, value):
         weights = self._weights_for(value)

@@ -1,12 +1,10 @@
 """Noise on the weights of a wrapped layer: the one helper, and the base it serves."""
 
-import inspect
-
 import keras
 
 from keras_dropout import _keras, _model, random
 from keras_dropout._validation import invalid
-from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.wrapper import NoiseWrapper
 
 
 def call_with(layer, values, *args, **kwargs):
@@ -61,7 +59,7 @@ def raw(variable):
         return variable.value
 
 
-class WeightNoise(NoiseLayer):
+class WeightNoise(NoiseWrapper):
     """Base of the wrappers that perturb weights of the layer within.
 
     The wrapped layer is used as it is, never rebuilt: strides, groups, activation,
@@ -82,19 +80,11 @@ class WeightNoise(NoiseLayer):
     one_sample_per_call = True
 
     def __init__(self, layer, weights, **kwargs):
-        if not isinstance(layer, keras.layers.Layer):
-            raise TypeError(invalid("layer", "a Keras layer", layer))
-        kwargs.setdefault("dtype", _model.float_policy(layer))
-        # What comes in is the wrapped layer's to cast, or to leave as it is.
-        super().__init__(autocast=False, **kwargs)
-        self.layer = layer
+        super().__init__(layer, **kwargs)
         self.weight_names = weight_names(weights)
-        self.supports_masking = layer.supports_masking
-        self._takes = frozenset(inspect.signature(layer.call).parameters)
 
     def build(self, input_shape):
-        if not self.layer.built:
-            self.layer.build(input_shape)
+        super().build(input_shape)
         if not self.is_quantized:
             self.noisy_weights()
 
@@ -130,20 +120,6 @@ class WeightNoise(NoiseLayer):
         """The names of those weights."""
         return self.weight_names
 
-    def call(self, inputs, training=False, mask=None, **kwargs):
-        kwargs = self._accepted(mask=mask, **kwargs)
-        if not self.is_noisy(training):
-            return self.infer(inputs, **kwargs)
-        outputs = self.perturb(inputs, **kwargs)
-        self.advance(training)
-        return outputs
-
-    def infer(self, x, **kwargs):
-        return self.layer(x, **kwargs)
-
-    def without_noise(self):
-        return self.layer
-
     def perturb(self, x, **kwargs):
         values = [(v, self.perturb_weight(v, raw(v))) for v in self.noisy_weights()]
         outputs, losses = call_with(self.layer, values, x, **kwargs)
@@ -161,29 +137,8 @@ class WeightNoise(NoiseLayer):
         keep = random.keep_mask(shape, rate, self.key(), per_row=False)
         return keep, random.keep_probability(rate)
 
-    def _accepted(self, mask=None, **kwargs):
-        if mask is not None and "mask" in self._takes:
-            kwargs["mask"] = mask
-        return kwargs
-
-    def compute_output_spec(self, inputs, training=False, **kwargs):
-        return self.layer.compute_output_spec(inputs, **self._accepted(**kwargs))
-
-    def compute_output_shape(self, input_shape):
-        return self.layer.compute_output_shape(input_shape)
-
-    def compute_mask(self, inputs, previous_mask=None):
-        return self.layer.compute_mask(inputs, previous_mask)
-
     def get_config(self):
-        layer = keras.saving.serialize_keras_object(self.layer)
-        own = {"layer": layer, "weights": self.weight_names}
-        return {**super().get_config(), **own}
-
-    @classmethod
-    def from_config(cls, config):
-        layer = keras.saving.deserialize_keras_object(config["layer"])
-        return super().from_config({**config, "layer": layer})
+        return {**super().get_config(), "weights": self.weight_names}
 
 
 def _is_float(variable):

@@ -1,0 +1,129 @@
+"""What the kernel of a layer multiplies: features, or channels of a convolution."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_dropout import _keras
+from keras_dropout._validation import invalid
+from keras_dropout.layers._base import shapes
+from keras_dropout.layers.weights import _affine
+from keras_dropout.layers.weights._weight_noise import call_with, raw
+
+L = keras.layers
+CONVOLUTIONS = (
+    *(getattr(L, f"Conv{n}D") for n in (1, 2, 3)),
+    *(getattr(L, f"Conv{n}DTranspose") for n in (1, 2, 3)),
+    *(getattr(L, f"DepthwiseConv{n}D") for n in (1, 2)),
+)
+KNOWN = (L.Dense, L.EinsumDense, L.Embedding, *CONVOLUTIONS)
+_REGULARIZERS = (
+    "kernel_regularizer",
+    "depthwise_regularizer",
+    "embeddings_regularizer",
+)
+
+
+def require_known(layer):
+    """Refuses a layer whose kernel has no known inputs."""
+    if not isinstance(layer, KNOWN):
+        names = ", ".join(cls.__name__ for cls in KNOWN)
+        raise TypeError(invalid("layer", f"one of {names}", layer))
+
+
+def require_affine(layer):
+    """Refuses a layer that is not one kernel, a bias and an activation."""
+    if not isinstance(layer, _affine.AFFINE):
+        names = ", ".join(cls.__name__ for cls in _affine.AFFINE)
+        raise TypeError(invalid("layer", f"one of {names}", layer))
+    if layer.activity_regularizer is not None:
+        raise ValueError(
+            "`layer` must have no `activity_regularizer`: put "
+            "`keras.layers.ActivityRegularization` behind it. Received: "
+            f"{layer.activity_regularizer!r} of the layer {layer.name!r}"
+        )
+
+
+def variable(layer):
+    """The variable of an affine layer's kernel, without what LoRA adds."""
+    found = [v for v in layer.weights if v.name == "kernel"]
+    if not found or not keras.backend.is_float_dtype(found[0].dtype):
+        raise ValueError(
+            f"The kernel of layer {layer.name!r} must be of floats, since noise is "
+            "added to it, or weights are left out. Quantize a model without this "
+            "wrapper, of the layer within. Received: "
+            f"{found[0].dtype if found else 'no kernel'}"
+        )
+    return found[0]
+
+
+def called_without(wrapper, dropped, x, **kwargs):
+    """What the layer of a wrapper gives without those weights of its kernel."""
+    own = variable(wrapper.layer)
+    value = raw(own)
+    left = ops.where(dropped, ops.zeros_like(value), value)
+    outputs, losses = call_with(wrapper.layer, [(own, left)], x, **kwargs)
+    for loss in losses:
+        wrapper.add_loss(loss)
+    return outputs
+
+
+def finished(layer, x):
+    """The bias and the activation of an affine layer on its linear map `x`."""
+    x = biased(layer, x)
+    return x if layer.activation is None else layer.activation(x)
+
+
+def biased(layer, x):
+    """The linear map `x` of an affine layer, with its bias."""
+    if not layer.use_bias:
+        return x
+    return x + ops.cast(_affine.aligned(layer, layer.bias, x), x.dtype)
+
+
+def require_unregularized(layer, instead):
+    """Refuses a layer whose kernel has a penalty already."""
+    for name in _REGULARIZERS:
+        value = getattr(layer, name, None)
+        if value is not None:
+            raise ValueError(
+                f"`layer` must have no `{name}`: the penalty on its kernel is "
+                f"`{instead}`. Received: {name}={value!r} of the layer {layer.name!r}"
+            )
+
+
+def is_embedding(layer):
+    """Whether the inputs are ids, each of which stands for one row of the kernel."""
+    return isinstance(layer, L.Embedding)
+
+
+def kernel(layer):
+    """The kernel in its own dtype, with what LoRA adds; `None` once it is quantized."""
+    name = "embeddings" if is_embedding(layer) else "kernel"
+    with _keras.AutocastScope(None):
+        value = ops.convert_to_tensor(getattr(layer, name))
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    return value if keras.backend.is_float_dtype(dtype) else None
+
+
+def count(layer, input_shape):
+    """How many features or channels the kernel has rows for."""
+    if is_embedding(layer):
+        return layer.input_dim
+    if isinstance(layer, L.EinsumDense):
+        inputs, rows = layer.equation.split("->")[0].split(",")
+        sizes = zip(rows.strip(), layer.kernel.shape, strict=True)
+        return math.prod(size for label, size in sizes if label in inputs)
+    axis = shapes.channels(getattr(layer, "data_format", None))
+    return input_shape[axis]
+
+
+def mask_shape(layer, shape):
+    """The shape of one mask for inputs of this shape."""
+    if is_embedding(layer):
+        return (*shape, 1)
+    if isinstance(layer, CONVOLUTIONS):
+        positions = shapes.positions(len(shape), layer.data_format)
+        return shapes.shared_over(shape, positions)
+    return tuple(shape)

@@ -1,0 +1,132 @@
+"""Dropout of the weights that pruning would remove."""
+
+from typing import Literal
+
+import keras
+from keras import ops
+
+from keras_dropout import _validation, random
+from keras_dropout._registration import registered
+from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.wrapper import NoiseWrapper
+from keras_dropout.layers.learned import _kernels
+from keras_dropout.layers.weights._weight_noise import raw
+
+
+@registered
+class TargetedDropout(NoiseWrapper):
+    r"""Drops the smallest weights of the layer within, so that it can lose them.
+
+    Candidates are, of the $n$ weights that enter a unit, the $\lfloor \gamma n \rfloor$
+    of smallest magnitude (`mode="weight"`), or of the units of the layer the share
+    $\gamma$ whose weights have the smallest norm (`mode="unit"`). In training each
+    candidate is zero with the probability $p$, once a call for the whole batch, and a
+    unit as a whole; at inference all candidates are zero: the layer is pruned to the
+    share $1 - \gamma$ of its weights. Nothing is scaled, and gradients pass through
+    what is kept.
+
+    Let `target` and `rate` grow by schedules, as the paper does.
+
+    Departures from the authors' code: equal magnitudes are ranked by place, so that as
+    many are candidates as were asked for; `mode="unit"` drops whole units, where theirs
+    draws for each weight; dense layers are pruned at inference as convolutions are.
+
+    Args:
+        layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D` without
+            `activity_regularizer`.
+        rate: Float in `[0, 1]`, the probability $p$ that a candidate is dropped, or a
+            schedule. Live.
+        target: Float in `[0, 1]`, the share $\gamma$ of candidates, or a schedule.
+            Live.
+        mode: `"weight"` or `"unit"`.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+
+    Input shape:
+        That of the layer, and so is the output's.
+
+    Raises:
+        TypeError: `layer` is none of these, or `rate` or `target` no number.
+        ValueError: An argument is out of its range, or the layer has an
+            `activity_regularizer`.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> from keras import ops
+        >>> from keras_dropout import layers
+        >>> dense = keras.layers.Dense(1, use_bias=False)
+        >>> dense.build((None, 4))
+        >>> dense.set_weights([np.array([[1.0], [-4.0], [2.0], [3.0]])])
+        >>> layer = layers.TargetedDropout(dense, target=0.5, seed=0)
+        >>> ops.convert_to_numpy(layer(ops.eye(4)))[:, 0].tolist()
+        [0.0, -4.0, 0.0, 3.0]
+
+    References:
+        - Gomez et al., 2019, [Learning Sparse Networks Using Targeted
+          Dropout](https://arxiv.org/abs/1905.13678)
+    """
+
+    one_sample_per_call = True
+
+    rate = Live(
+        _validation.probability,
+        "The probability that a candidate is dropped, a live float.",
+    )
+    target = Live(_validation.probability, "The share of candidates, a live float.")
+
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        *,
+        rate: float = 0.5,
+        target: float = 0.5,
+        mode: Literal["weight", "unit"] = "weight",
+        seed: int | keras.random.SeedGenerator | None = None,
+        **kwargs,
+    ):
+        _kernels.require_affine(layer)
+        super().__init__(layer, seed=seed, **kwargs)
+        self.rate = rate
+        self.target = target
+        self.mode = _validation.choice("mode", mode, ("weight", "unit"))
+
+    @property
+    def is_silent(self):
+        """Whether nothing is ever drawn: no candidates, or none dropped."""
+        return self.source("rate").is_silent or self.source("target").is_silent
+
+    def perturb(self, x, **kwargs):
+        candidates = self._candidates()
+        rate = self.current("rate")
+        shape = tuple(candidates.shape)
+        keep = random.keep_mask(shape, rate, self.key(), per_row=False)
+        dropped = ops.logical_and(candidates, ops.logical_not(keep))
+        return _kernels.called_without(self, dropped, x, **kwargs)
+
+    def infer(self, x, **kwargs):
+        return _kernels.called_without(self, self._candidates(), x, **kwargs)
+
+    def without_noise(self):
+        return self
+
+    def _candidates(self):
+        """True for candidates, in a shape that broadcasts to that of the kernel."""
+        kernel = ops.stop_gradient(raw(_kernels.variable(self.layer)))
+        shape = tuple(kernel.shape)
+        columns = ops.reshape(ops.cast(kernel, "float32"), (-1, shape[-1]))
+        if self.mode == "weight":
+            return ops.reshape(self._smallest(ops.abs(columns)), shape)
+        norms = ops.sum(ops.square(columns), axis=0)
+        smallest = self._smallest(ops.expand_dims(norms, 1))
+        return ops.reshape(smallest, (*(1 for _ in shape[:-1]), shape[-1]))
+
+    def _smallest(self, sizes):
+        """True for the share of each column that has the smallest numbers."""
+        rank = ops.argsort(ops.argsort(sizes, axis=0), axis=0)
+        # A share times a count that is a whole number may be rounded below it.
+        share = self.current("target") * (1.0 + 2.0**-22)
+        count = ops.floor(share * sizes.shape[0])
+        return ops.cast(rank, "float32") < count
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode}
