@@ -164,6 +164,6 @@ def new_axes(ax, check_only=False):
         from matplotlib import pyplot
     except ImportError as error:
         raise ImportError(
-            "Plots need Matplotlib: pip install 'keras-dropout[plots]'"
+            "Plots need Matplotlib: pip install matplotlib"
         ) from error
     return None if check_only else pyplot.subplots()[1]
