@@ -163,7 +163,5 @@ def new_axes(ax, check_only=False):
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError(
-            "Plots need Matplotlib: pip install matplotlib"
-        ) from error
+        raise ImportError("Plots need Matplotlib: pip install matplotlib") from error
     return None if check_only else pyplot.subplots()[1]
