@@ -263,7 +263,10 @@ def _symbolic(case):
 
 def _refusal(case, error):
     ours = "keras_dropout" in str(_innermost(error)) or "Received" in str(error)
-    return type(error).__name__ if ours else f"not in words: {_words(error)}"
+    # What Keras says of the shapes that a layer was built for.
+    theirs = "is incompatible with the layer" in str(error)
+    in_words = ours or theirs
+    return type(error).__name__ if in_words else f"not in words: {_words(error)}"
 
 
 def _innermost(error):

@@ -128,7 +128,7 @@ READ = {
         BINARY,
     ),
     "reshape": (
-        lambda: _chain(*STEPS, L.Softmax(), L.Reshape((2, 2, 3))),
+        lambda: _chain(*STEPS, L.Softmax(), L.Reshape((2, 2, 3), name="spread")),
         PROBABILITIES,
     ),
     "flat labels": (

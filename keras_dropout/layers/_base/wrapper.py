@@ -34,6 +34,9 @@ class NoiseWrapper(NoiseLayer):
     def build(self, input_shape):
         if not self.layer.built:
             self.layer.build(input_shape)
+        # Some wrappers compute by themselves what the layer does, so Keras checks the
+        # inputs here as it would there.
+        self.input_spec = self.layer.input_spec
 
     def call(self, inputs, training=False, mask=None, **kwargs):
         kwargs = self._accepted(mask=mask, **kwargs)
