@@ -160,8 +160,9 @@ class MonteCarlo(Lender, keras.Model):
     def learn(self, x=None):
         """Meets the model within, on rows of `x` or on made-up ones.
 
-        `predict` and `export` do this. A call within another compiled function cannot,
-        and draws one sample at a time of a model that was not met before.
+        This happens by itself when a built model is wrapped, and in `predict`. A call
+        within another compiled function cannot do it. It draws one sample at a time of
+        a model that was not met before.
 
         Args:
             x: Arrays as the model takes them, or `None`.
