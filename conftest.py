@@ -37,10 +37,11 @@ def pytest_report_header():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_once(tmp_path_factory):
-    """What several tests compile alike is compiled once, on JAX.
+def _compiled_once_and_soon(tmp_path_factory):
+    """What several tests compile alike is compiled once, on JAX, and without pains.
 
     In a folder of this process, since JAX writes files that others might read half.
+    Most tests run once what they compile, so the compiler need not try hard.
     """
     if BACKEND == "jax":
         import jax
@@ -49,19 +50,7 @@ def _compiled_once(tmp_path_factory):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-@pytest.fixture(autouse=True)
-def _compiled_soon(request):
-    """Most tests run once what they compile, so the compiler need not try hard.
-
-    It does for slow tests, for what they run in processes of their own, and for users.
-    """
-    if BACKEND == "jax":
-        import jax
-
-        slow = request.node.get_closest_marker("slow") is not None
-        jax.config.update("jax_disable_most_optimizations", not slow)
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True)

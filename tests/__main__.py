@@ -34,11 +34,14 @@ HEARTBEAT = 30
 def units(options):
     """What to run: each backend on the newest Keras, and where asked on the oldest."""
     backends = options.backend or BACKENDS
+    variables = dict.fromkeys(backends, ())
+    if "jax" in backends:
+        variables["jax"] = (("XLA_FLAGS", needs.xla_flags()),)
     for backend in backends:
         marks = "not slow" if options.fast or options.smoke else ""
         if backend != backends[0]:
             marks = f"{marks} and not once" if marks else "not once"
-        yield jobs.Unit(backend, "newest Keras", marks)
+        yield jobs.Unit(backend, "newest Keras", marks, (), variables[backend])
     if options.oldest:
         version = needs.oldest_keras()
         path = (needs.install_keras(version),)
@@ -46,7 +49,9 @@ def units(options):
             # PyTorch, which compiles nothing, shows what an older Keras lacks.
             marks = "not once" if backend == "torch" else "keras"
             marks = f"{marks} and not slow and not newest"
-            yield jobs.Unit(backend, f"Keras {version}", marks, path)
+            yield jobs.Unit(
+                backend, f"Keras {version}", marks, path, variables[backend]
+            )
 
 
 class Report:

@@ -26,18 +26,23 @@ START = 8
 UNKNOWN = {"tests": 3, "keras_dropout": 0.3}
 # How long a process should take: much shorter and most of it is the start, longer and
 # a core is idle at the end.
-SHORTEST, LONGEST = 60, 150
+SHORTEST, LONGEST = 60, 300
 NOTHING_COLLECTED = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """One backend on one version of Keras, and which tests run there."""
+    """One backend on one version of Keras, and which tests run there.
+
+    `path` goes before other folders of packages, and `variables` are pairs of names and
+    values for the environment.
+    """
 
     backend: str
     keras: str
     marks: str
     path: tuple = ()
+    variables: tuple = ()
 
     def __str__(self):
         return f"{self.backend}, {self.keras}"
@@ -133,6 +138,7 @@ def run(job, arguments, show=False):
             "PYTHONPATH": os.pathsep.join(map(str, (*job.unit.path, ROOT))),
             "MPLBACKEND": "Agg",
             "TESTS_SECONDS": str(seconds),
+            **dict(job.unit.variables),
         }
         command = [sys.executable, "-m", "pytest", "-p", "tests.timing"]
         if job.unit.marks:

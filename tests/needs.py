@@ -1,6 +1,7 @@
 """What the tests need to be installed, read from `pyproject.toml`."""
 
 import importlib.metadata
+import os
 import pathlib
 import re
 import subprocess
@@ -14,6 +15,14 @@ BACKENDS = {
     "jax": {"jax"},
     "tensorflow": {"tensorflow", "tensorflow-cpu"},
 }
+
+# XLA compiles in half the time with them, for code that runs once: one module for LLVM,
+# kernels by the older emitters, and thunks in the order of the program.
+SOON = (
+    "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+)
 
 
 def extra(name):
@@ -59,3 +68,18 @@ def install_keras(version):
         command = [*pip, "--target", str(folder), f"keras=={version}"]
         subprocess.run(command, check=True)
     return folder
+
+
+def xla_flags(flags=SOON):
+    """The value of `XLA_FLAGS` with which JAX compiles sooner.
+
+    XLA aborts on a flag that its version does not have, so the flags are tried first.
+    """
+    own = os.environ.get("XLA_FLAGS", "")
+    tried = " ".join((own, *flags)).strip()
+    process = subprocess.run(
+        [sys.executable, "-c", "import jax; jax.numpy.zeros(1)"],
+        env={**os.environ, "XLA_FLAGS": tried},
+        capture_output=True,
+    )
+    return own if process.returncode else tried

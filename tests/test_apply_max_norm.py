@@ -1,7 +1,5 @@
 """Max-norm on whole models: what it takes, what it leaves alone, what it saves."""
 
-import subprocess
-import sys
 import warnings
 
 import keras
@@ -11,6 +9,7 @@ from keras import ops
 
 from keras_dropout import constraints, layers
 from keras_dropout.constraints import apply_max_norm, max_norm_report
+from tests import fresh
 
 
 def pretrained_model():
@@ -33,9 +32,9 @@ def values(layer):
 
 
 TRAIN = """
-import keras, numpy as np, keras_dropout
+import sys, keras, numpy as np, keras_dropout
 
-model = keras.saving.load_model({path!r})
+model = keras.saving.load_model(sys.argv[1])
 random = np.random.default_rng(0)
 x, y = random.normal(size=(16, 8, 8, 2)), 100 * random.normal(size=(16, 3))
 model.compile(keras.optimizers.SGD(10.0), "mae")
@@ -50,10 +49,9 @@ assert any(row.at_limit for row in keras_dropout.constraints.max_norm_report(mod
 def test_a_pretrained_model_obeys_in_a_fresh_process(tmp_path):
     model = pretrained_model()
     apply_max_norm(model, 0.5)
-    path = str(tmp_path / "model.keras")
-    model.save(path)
+    model.save(tmp_path / "model.keras")
 
-    subprocess.run([sys.executable, "-c", TRAIN.format(path=path)], check=True)
+    fresh.run(TRAIN, tmp_path / "model.keras")
 
 
 def test_scales_what_is_over_the_limit_at_once():

@@ -13,8 +13,6 @@ from keras_dropout.layers.tokens import attention
 from tests.bounds import near
 from tests.test_contract import array
 
-pytestmark = pytest.mark.keras
-
 BOTH = [layers.DropHead, layers.DropKey]
 
 
@@ -155,6 +153,7 @@ def test_drop_key_refuses_inputs_with_more_axes():
         layers.DropKey(2, 2)(x, x)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("cls", BOTH)
 @pytest.mark.parametrize("options", [{}, {"use_causal_mask": True}])
 def test_at_inference_it_is_keras_attention(cls, options):
@@ -182,6 +181,7 @@ def test_monte_carlo_is_noisy_and_a_mask_passes(cls):
     assert mask.tolist() == [[True, True, True, False]] * 8
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("cls", BOTH)
 def test_attention_config_round_trip(cls):
     layer = cls(2, 3, rate=0.3, dropout=0.1, value_dim=4, use_bias=False, seed=2)
@@ -192,6 +192,7 @@ def test_attention_config_round_trip(cls):
     assert (again.num_heads, again.rate, again.dropout, again.seed) == (2, 0.3, 0.1, 2)
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("cls", BOTH)
 def test_rate_of_attention_is_live_in_fit(cls, tmp_path):
     inputs = keras.Input((5, 6))

@@ -1,8 +1,6 @@
 """Each layer in a model that learns to read digits, saved and opened elsewhere."""
 
-import os
-import subprocess
-import sys
+import functools
 
 import keras
 import numpy as np
@@ -11,6 +9,7 @@ from sklearn.datasets import load_digits
 
 import keras_dropout as kd
 from keras_dropout import layers
+from tests import fresh
 from tests.exports import exported
 
 K = keras.layers
@@ -131,58 +130,53 @@ def test_learns_digits_and_can_doubt(name):
     assert prediction.std.max() > 0.01
 
 
+@functools.cache
+def together():
+    """All models, each with images for it: those with the same inputs as one model.
+
+    Since to compile and to export a model takes long.
+    """
+    groups = {}
+    for build in MODELS.values():
+        model = build()
+        groups.setdefault((model.input_shape, model.input.dtype), []).append(model)
+    found = []
+    for (shape, dtype), models in groups.items():
+        inputs = keras.Input(shape[1:], dtype=dtype)
+        outputs = K.Concatenate()([model(inputs) for model in models])
+        found.append((keras.Model(inputs, outputs), digits(models[0])[0][:4]))
+    return found
+
+
 @pytest.mark.slow
 def test_all_models_open_in_a_fresh_process(tmp_path):
     expected = {}
-    for name, build in MODELS.items():
-        model = build()
-        x, _ = digits(model)
-        model.save(tmp_path / f"{name}.keras")
-        expected[name] = model.predict(x[:4], verbose=0)
-        np.save(tmp_path / f"{name}.npy", x[:4])
+    for number, (model, x) in enumerate(together()):
+        model.save(tmp_path / f"{number}.keras")
+        expected[number] = model.predict(x, verbose=0)
+        np.save(tmp_path / f"{number}.npy", x)
     code = (
-        "import torch, keras, numpy as np, pathlib, sys\n"
-        "import keras_dropout\n"
+        "import keras, numpy as np, pathlib, sys\n"
         "for path in pathlib.Path(sys.argv[1]).glob('*.keras'):\n"
         "    model = keras.saving.load_model(path)\n"
         "    y = model.predict(np.load(path.with_suffix('.npy')), verbose=0)\n"
         "    np.save(path.with_suffix('.out.npy'), y)\n"
     )
 
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    fresh.run(code, tmp_path)
 
-    assert run.returncode == 0, run.stderr
-    for name, y in expected.items():
-        assert np.array_equal(np.load(tmp_path / f"{name}.out.npy"), y)
-
-
-def by_inputs():
-    """The models, in groups that take the same inputs."""
-    groups = {}
-    for build in MODELS.values():
-        model = build()
-        groups.setdefault((model.input_shape, model.input.dtype), []).append(model)
-    return groups
+    for number, y in expected.items():
+        found = np.load(tmp_path / f"{number}.out.npy")
+        np.testing.assert_allclose(found, y, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.slow
 @pytest.mark.newest
 def test_exports(tmp_path):
-    for number, models in enumerate(by_inputs().values()):
+    for number, (model, x) in enumerate(together()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        inputs = keras.Input(models[0].input_shape[1:], dtype=models[0].input.dtype)
-        # As one model: an export takes long.
-        outputs = K.Concatenate()([model(inputs) for model in models])
-        model = keras.Model(inputs, outputs)
-        x, _ = digits(models[0])
-        expected = model.predict(x[:1], verbose=0)
+        expected = model.predict(x, verbose=0)[:1]
 
         served = exported(model, folder)
 

@@ -36,8 +36,11 @@ def test_an_open_axis_is_exported_and_each_size_gets_noise_of_its_own(tmp_path):
         x = np.ones((1, size, 4), "float32")
         y = call(x)
         for name, layer in LAYERS.items():
-            expected = np.shape(layer(x, training=True))
-            assert y[name].shape == expected, name
+            expected = layer.compute_output_shape(x.shape)
+            assert len(y[name].shape) == len(expected), name
+            for found, known in zip(y[name].shape, expected, strict=True):
+                assert known in (None, found), name
+        assert y["patches"].shape == (1, 1 + (size - 1) // 2, 4)
         assert set(np.unique(y["dropout"])) == {0.0, 2.0}
         assert len(np.unique(y["noise"])) == 4 * size
         assert (y["patches"][:, 0] == 1).all()

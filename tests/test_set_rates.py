@@ -1,9 +1,5 @@
 """Rates set in place, in models that nobody here wrote."""
 
-import subprocess
-import sys
-import textwrap
-
 import keras
 import numpy as np
 import pytest
@@ -12,6 +8,7 @@ from keras import ops
 import keras_dropout as kd
 from keras_dropout import layers
 from keras_dropout._model import flatten_layers
+from tests import fresh
 
 K = keras.layers
 X = np.random.default_rng(0).normal(size=(4, 5, 6)).astype("float32")
@@ -116,12 +113,12 @@ def test_a_model_built_without_noise_is_as_if_built_with_it():
 
 
 FRESH = """
-import keras, numpy as np
+import sys, keras, numpy as np
 import tests.test_set_rates as t
-model = keras.saving.load_model("{path}")
-x = np.load("{x}")
+model = keras.saving.load_model(sys.argv[1])
+x = np.load(sys.argv[2])
 found = [each for each in t.flatten_layers(model) if hasattr(each, "rate")]
-print(*{{each.rate for each in found}})
+print(*{each.rate for each in found})
 # Another process may add in another order.
 np.testing.assert_allclose(t.array(model(t.X)), x, rtol=1e-5, atol=1e-6)
 assert t.is_noisy(model)
@@ -133,16 +130,9 @@ def test_a_saved_model_has_its_rates_in_a_fresh_process(tmp_path):
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", array(model(X)))
 
-    script = FRESH.format(path=tmp_path / "model.keras", x=tmp_path / "x.npy")
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    printed = fresh.run(FRESH, tmp_path / "model.keras", tmp_path / "x.npy")
 
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.split() == ["0.25"]
+    assert printed.split() == ["0.25"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ import keras_dropout as kd
 from keras_dropout import layers
 from keras_dropout._model import flatten_layers
 
-pytestmark = pytest.mark.keras
-
 K = keras.layers
 X = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
 
@@ -211,6 +209,7 @@ def test_a_function_may_put_nothing():
         kd.insert_dropout(model, lambda each: 0.5, K.Dense)
 
 
+@pytest.mark.keras
 @every_model
 def test_replace_turns_keras_layers_into_ours_and_back(build):
     model = build(lambda: K.Dropout(0.5, seed=3))
@@ -293,6 +292,7 @@ def test_embeddings_masks_and_extra_arguments_survive():
         assert np.array_equal(array(each(x)), array(model(x)))
 
 
+@pytest.mark.keras
 # Older Keras takes a loaded model of one input for one of a list of inputs.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @every_model

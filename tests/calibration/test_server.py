@@ -1,15 +1,12 @@
 """Calibrations as part of a model that is served."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
 import keras_dropout as kd
 from keras_dropout import calibration
-from tests import exports
+from tests import exports, fresh
 
 L = keras.layers
 SAMPLES = 8
@@ -69,19 +66,18 @@ def test_a_server_answers_as_the_calibrations_do(classes, tmp_path):
     server.save(tmp_path / "server.keras")
     np.savez(tmp_path / "x.npz", x=x)
     script = (
-        "import sys, keras, numpy as np, keras_dropout\n"
+        "import sys, keras, numpy as np\n"
         "server = keras.models.load_model(sys.argv[1])\n"
         "x = np.load(sys.argv[2])['x']\n"
         "np.savez(sys.argv[3], **server.predict(x, batch_size=60, verbose=0))\n"
     )
     names = ("server.keras", "x.npz", "answer.npz")
-    paths = [str(tmp_path / name) for name in names]
-    subprocess.run([sys.executable, "-c", script, *paths], check=True)
-    fresh = np.load(tmp_path / "answer.npz")
-    assert set(fresh.files) == set(answer)
+    fresh.run(script, *(tmp_path / name for name in names))
+    again = np.load(tmp_path / "answer.npz")
+    assert set(again.files) == set(answer)
     # Its stream of seeds goes on where the saved one stood.
     _in_python(
-        dict(fresh), {n: fresh[n] for n in ("std",)} | _plain(fresh, fitted), fitted
+        dict(again), {n: again[n] for n in ("std",)} | _plain(again, fitted), fitted
     )
 
 

@@ -2,9 +2,8 @@
 
 import importlib
 import json
-import os
 import pathlib
-import subprocess
+import runpy
 import sys
 
 import numpy as np
@@ -24,16 +23,18 @@ EXPERIMENTS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_runs_in_quick_mode(name, tmp_path):
-    script = ROOT / "examples" / f"{name}.py"
-    command = [sys.executable, script, "--quick", "--epochs", "1", "--output", tmp_path]
+def test_runs_in_quick_mode(name, tmp_path, monkeypatch, capsys):
+    script = str(ROOT / "examples" / f"{name}.py")
+    arguments = ["--quick", "--epochs", "1", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    monkeypatch.syspath_prepend(ROOT / "examples")
     # A proxy that nobody answers at, for a download to fail.
-    offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    environment = {**os.environ, **offline, "MPLBACKEND": "agg"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
 
-    assert done.returncode == 0, done.stderr
-    assert "| ---" in done.stdout
+    runpy.run_path(script, run_name="__main__")
+
+    assert "| ---" in capsys.readouterr().out
     assert json.loads((tmp_path / f"{name}.json").read_text())["settings"]["quick"]
 
 

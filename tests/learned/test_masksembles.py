@@ -171,3 +171,20 @@ def test_arguments_out_of_range_are_refused(bad):
         layers.Masksembles()(keras.Input((4, None)))
     with pytest.raises(ValueError, match="`axis`"):
         layers.Masksembles(axis=2)(keras.Input((4,)))
+
+
+def test_a_model_that_keras_builds_in_a_trace_has_the_masks_of_its_seed():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.noise = kd.layers.Masksembles(4, 2.0, seed=1)
+
+        def call(self, inputs, training=False):
+            return self.noise(inputs[0])
+
+    alone, within = kd.layers.Masksembles(4, 2.0, seed=1), Model()
+    alone.build((8, 40))
+
+    within([keras.ops.ones((8, 40))])
+
+    assert np.array_equal(*map(array, (within.noise.masks, alone.masks)))

@@ -1,5 +1,7 @@
 """What the sampler assumes of a model is tried out, and done without where it fails."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -95,12 +97,19 @@ def _as_input(x):
     return keras.tree.map_structure(ops.convert_to_tensor, x)
 
 
-def _looped(model, x, samples):
+def _looped(model, x):
     """A plain loop: the model is called again and again with its noise on."""
     x = _as_input(x)
-    return np.stack(
-        [ops.convert_to_numpy(model(x, training=True)) for _ in range(samples)]
-    )
+    calls = [model(x, training=True) for _ in range(SAMPLES)]
+    return np.stack([ops.convert_to_numpy(each) for each in calls])
+
+
+@functools.cache
+def looped(name):
+    """A model, six rows, and what a plain loop gives."""
+    make, data = MODELS[name]
+    model, x = make(), data(6)
+    return model, x, _looped(model, x)
 
 
 def _agrees(mean, std, samples):
@@ -115,36 +124,31 @@ def _agrees(mean, std, samples):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_whose_rows_are_not_apart_agrees_with_a_loop(name):
-    make, data = MODELS[name]
-    model, x = make(), data(6)
-    looped = _looped(model, x, SAMPLES)
+    model, x, samples = looped(name)
 
     prediction = kd.mc_predict(model, x, SAMPLES, seed=0, return_samples=True)
 
-    _agrees(prediction.mean, prediction.std, looped)
+    _agrees(prediction.mean, prediction.std, samples)
     assert len(np.unique(prediction.samples.reshape(SAMPLES, -1), axis=0)) > 150
 
 
 @pytest.mark.parametrize("masks", ["shared", "antithetic"])
 @pytest.mark.parametrize("name", ["nodes", "time first"])
 def test_it_does_so_with_joined_samples(name, masks):
-    make, data = MODELS[name]
-    model, x = make(), data(6)
+    model, x, samples = looped(name)
 
     prediction = kd.mc_predict(model, x, SAMPLES, seed=0, masks=masks)
 
-    _agrees(prediction.mean, prediction.std, _looped(model, x, SAMPLES))
+    _agrees(prediction.mean, prediction.std, samples)
 
 
 @pytest.mark.parametrize("name", ["nodes", "graph", "attention", "time first within"])
 def test_a_model_that_answers_with_its_uncertainty_does_so_too(name):
-    make, data = MODELS[name]
-    model, x = make(), data(6)
-    looped = _looped(model, x, SAMPLES)
+    model, x, samples = looped(name)
 
     answer = kd.MonteCarlo(model, SAMPLES, seed=0).predict(x, verbose=0)
 
-    _agrees(answer["mean"], answer["std"], looped)
+    _agrees(answer["mean"], answer["std"], samples)
 
 
 def test_shared_noise_of_nodes_is_one_function_whatever_the_rows():
@@ -180,7 +184,7 @@ def test_a_single_row_is_enough_to_see_that_rows_look_at_each_other():
 
     prediction = kd.mc_predict(model, x, SAMPLES, seed=0)
 
-    _agrees(prediction.mean, prediction.std, _looped(model, x, SAMPLES))
+    _agrees(prediction.mean, prediction.std, _looped(model, x))
 
 
 def test_outputs_with_rows_on_another_axis_are_joined_along_it():
@@ -189,7 +193,7 @@ def test_outputs_with_rows_on_another_axis_are_joined_along_it():
     prediction = kd.mc_predict(model, x, SAMPLES, seed=0, batch_size=2)
 
     assert prediction.mean.shape == (4, 6, 2)
-    _agrees(prediction.mean, prediction.std, _looped(model, x, SAMPLES))
+    _agrees(prediction.mean, prediction.std, _looped(model, x))
 
 
 def _reason(model, x):

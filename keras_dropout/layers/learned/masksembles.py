@@ -92,6 +92,9 @@ class Masksembles(NoiseLayer):
             raise ValueError(invalid("axis", "an axis that does not count rows", axis))
         self.layout = _validation.choice("layout", layout, ("block", "interleave"))
         self.masks = None
+        # Read here, since Keras may build the layer in a trace, where no key has a value.
+        key = ops.convert_to_numpy(random.next_key(self.seed_generator))
+        self._words = key.astype("uint32").tolist()
         self.noise_state.count_steps()
 
     def build(self, input_shape):
@@ -116,10 +119,8 @@ class Masksembles(NoiseLayer):
 
     def _draw(self, shape, dtype):
         members, channels = shape
-        key = random.next_key(self.seed_generator)
-        words = ops.convert_to_numpy(key).astype("uint32").tolist()
         size = _covering.size(channels, members, self.scale)
-        rng = np.random.default_rng(words)
+        rng = np.random.default_rng(self._words)
         drawn = _covering.masks(channels, members, size, rng)
         return ops.convert_to_tensor(drawn.astype("float32"), dtype)
 
