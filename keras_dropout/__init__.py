@@ -8,11 +8,13 @@ from keras_dropout import (
     layers,
     losses,
     metrics,
+    moments,
     plots,
     schedules,
 )
 from keras_dropout._registration import custom_objects
 from keras_dropout._version import __version__
+from keras_dropout.moments import propagate_moments
 from keras_dropout.random.seeding import reseed
 from keras_dropout.sampling import (
     MonteCarlo,
@@ -45,8 +47,10 @@ __all__ = [
     "mc_evaluate",
     "mc_predict",
     "metrics",
+    "moments",
     "noise_report",
     "plots",
+    "propagate_moments",
     "replace_dropout",
     "reseed",
     "schedules",

@@ -34,6 +34,7 @@ LEVELS = {
     "acquisition": 6,
     "calibration": 7,
     "sampling": 6,
+    "moments": 7,
 }
 
 
@@ -84,6 +85,7 @@ def test_nothing_is_left_to_assertions():
         kd.losses,
         kd.metrics,
         kd.acquisition,
+        kd.moments,
         kd.calibration,
     ],
 )

@@ -13,7 +13,7 @@ from keras_dropout.uncertainty.samples import KINDS
 
 # The names of the arrays that make up a prediction; others follow from them.
 _FIELDS = ("mean", "variance", "standard_error", "count", "samples", "valid")
-_TEXTS = ("kind", "class_axis", "active", "masks", "seed", "calibration")
+_TEXTS = ("kind", "class_axis", "active", "masks", "seed", "calibration", "exact")
 _OF_CLASSES = {"information", "information_bias", "information_error", "votes"}
 _NEEDED = {**dict.fromkeys(classes.KINDS, _OF_CLASSES), "gaussian": {"noise_variance"}}
 _SETTINGS, _PREFIX = "settings", "statistics."
@@ -76,5 +76,11 @@ def _check(fields):
     expected = {**dict.fromkeys(_FIELDS[:3], shape), "count": shape[:1]}
     if not shape or shapes != expected:
         raise ValueError(f"shapes that do not fit: {shapes}")
-    if missing := _NEEDED.get(fields["kind"], set()) - set(fields["statistics"]):
+    if fields["exact"] not in (None, True, False):
+        raise ValueError(f"neither exact nor not: {fields['exact']!r}")
+    needed = _NEEDED.get(fields["kind"], set())
+    if fields["exact"] is not None:
+        # Moments do not vote.
+        needed = needed - {"votes"}
+    if missing := needed - set(fields["statistics"]):
         raise ValueError(f"no {sorted(missing)} for kind {fields['kind']!r}")

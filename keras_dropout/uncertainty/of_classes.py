@@ -92,4 +92,10 @@ class OfClasses:
 
     def _of_classes(self, name, key):
         self._measure(name)
+        if key not in self.statistics:
+            raise ValueError(
+                f"`{name}` counts how samples vote, and moments have none. Draw "
+                "samples with `mc_predict`. "
+                f"Received: a prediction with exact={self.exact}"
+            )
         return self.statistics[key]

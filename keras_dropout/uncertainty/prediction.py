@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_dropout import _validation
-from keras_dropout.uncertainty import classes, files, measures, report
+from keras_dropout.uncertainty import classes, files, measures, of_moments, report
 from keras_dropout.uncertainty import rows as by_rows
 from keras_dropout.uncertainty import samples as of_samples
 from keras_dropout.uncertainty.of_classes import OfClasses
@@ -25,7 +25,7 @@ class Prediction(OfClasses):
             free of bias; the *epistemic* part for `outputs="gaussian"`.
         standard_error: Array as `mean`, in its unit: the Monte Carlo standard error
             of `mean`.
-        count: Integer array `(rows,)`, how many samples each row has.
+        count: Integer array `(rows,)`, how many samples each row has; 0 for moments.
         kind: What the outputs are: `"values"`, `"probabilities"`, `"logits"`,
             `"binary"` or `"gaussian"`.
         class_axis: Integer below 0, the axis of the classes or labels of `mean`
@@ -38,10 +38,13 @@ class Prediction(OfClasses):
         valid: Boolean array of the steps that are real, where the model masks its
             outputs, or `None`. `most_uncertain` leaves the others out.
         calibration: Tuple of strings, what `calibration` has changed in it, in order.
+        exact: Whether mean and variance are those of the model, up to rounding, where
+            they come from `propagate_moments`; `None` where they come from samples.
         statistics: What only some kinds of output have, arrays by name. For classes
             `"information"`, `"information_bias"` (how much too low it is on average)
             and `"information_error"`, one number for each vector of classes, and
-            `"votes"`, as `mean`; for Gaussian outputs `"noise_variance"`, as `mean`.
+            `"votes"`, as `mean`, which moments do not tell; for Gaussian outputs
+            `"noise_variance"`, as `mean`.
     """
 
     mean: np.ndarray
@@ -56,6 +59,7 @@ class Prediction(OfClasses):
     samples: np.ndarray | None = None
     valid: np.ndarray | None = None
     calibration: tuple = ()
+    exact: bool | None = None
     statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -111,6 +115,56 @@ class Prediction(OfClasses):
         fields = of_samples.fields(*of)
         seed = None if seed is None else _validation.integer("seed", seed, minimum=0)
         return cls(**fields, kind=kind, active=tuple(active), masks=masks, seed=seed)
+
+    @classmethod
+    def from_moments(
+        cls,
+        mean,
+        variance,
+        kind="values",
+        *,
+        exact,
+        axis=-1,
+        valid=None,
+        noise_variance=None,
+        active=(),
+    ):
+        r"""The prediction that means and variances from elsewhere make.
+
+        There are no samples: `count` is 0, `standard_error` too, and there are no votes
+        of classes. The mutual information of classes is taken to second order,
+        $\tfrac12 \sum_c \sigma_c^2 / \bar p_c$, at most the entropy.
+
+        Args:
+            mean: Array `(rows, ...)`, the mean of the outputs.
+            variance: Array as `mean`, their variance under the noise.
+            kind: `"values"`, `"probabilities"`, `"binary"` or `"gaussian"`.
+            exact: Boolean, whether both are those of the model, up to rounding.
+            axis: Integer below 0, the axis of the classes or labels from the last.
+            valid: Boolean array `(rows, ...)`, the steps that are real, or `None`.
+            noise_variance: Array as `mean`, the variance of the data's own noise, for
+                `kind="gaussian"`.
+            active: Strings, the layers whose noise was on.
+
+        Returns:
+            A `Prediction`.
+
+        Raises:
+            TypeError: An argument is of the wrong kind.
+            ValueError: A shape or a value does not fit.
+
+        Examples:
+            >>> import numpy as np
+            >>> import keras_dropout as kd
+            >>> mean, variance = np.array([[1.0], [2.0]]), np.array([[0.1], [0.4]])
+            >>> prediction = kd.Prediction.from_moments(mean, variance, exact=True)
+            >>> prediction.exact, prediction.rank().tolist()
+            (True, [1, 0])
+        """
+        of = mean, variance, kind, axis, valid, noise_variance
+        exact = _validation.boolean("exact", exact)
+        fields = of_moments.fields(*of)
+        return cls(**fields, kind=kind, exact=exact, active=tuple(active))
 
     @property
     def std(self):

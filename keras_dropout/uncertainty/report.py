@@ -14,10 +14,9 @@ _OF_CLASSES = (
     "mutual_information",
     "mutual_information_corrected",
     "mutual_information_error",
-    "variation_ratio",
-    "disagreement",
     "max_probability",
 )
+_OF_VOTES = ("variation_ratio", "disagreement")
 
 
 def arrays(prediction):
@@ -27,6 +26,8 @@ def arrays(prediction):
         names += _PARTS
     if prediction.kind in classes.KINDS:
         names += _OF_CLASSES
+        if "votes" in prediction.statistics:
+            names += _OF_VOTES
         # One class alone leads no other.
         axis = prediction.class_axis
         if prediction.kind == "binary" or prediction.mean.shape[axis] > 1:
@@ -76,12 +77,15 @@ def _parts(prediction):
     )
     if not prediction.mean.size:
         return heading, "", []
-    heading += f", {_span(prediction.count)} {prediction.masks} samples"
-    noise = f"{', '.join(prediction.active) or 'none'} (seed {prediction.seed})"
-    rows = [
-        ("std", "", prediction.std),
-        ("standard error of the mean", "", prediction.standard_error),
-    ]
+    noise = ", ".join(prediction.active) or "none"
+    rows = [("std", "", prediction.std)]
+    if prediction.exact is None:
+        heading += f", {_span(prediction.count)} {prediction.masks} samples"
+        noise += f" (seed {prediction.seed})"
+        error = prediction.standard_error
+        rows.append(("standard error of the mean", "", error))
+    else:
+        heading += f", {'exact' if prediction.exact else 'approximate'} moments"
     if prediction.kind in classes.KINDS:
         rows.append(("entropy", "nats", prediction.entropy))
         rows.append(("mutual information", "nats", prediction.mutual_information))

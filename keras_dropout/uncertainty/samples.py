@@ -15,11 +15,11 @@ def fields(samples, kind, axis, valid, noise_variance, masks, block):
     """The arrays; arguments as in `Prediction.from_samples`."""
     _validation.choice("kind", kind, KINDS)
     _validation.choice("masks", masks, SCHEMES)
-    samples = _numbers("samples", samples)
+    samples = numbers("samples", samples)
     if samples.ndim < 2 or not samples.shape[0]:
         expected = "an array (samples, rows, ...) with one sample or more"
         raise ValueError(invalid("samples", expected, samples.shape))
-    measure = _measure(kind, axis, samples)
+    measure = measure_of(kind, axis, samples)
     if kind == "logits":
         samples = _softmax(samples, measure.axis)
     if measure.has_classes and (samples < 0).any():
@@ -43,11 +43,12 @@ def fields(samples, kind, axis, valid, noise_variance, masks, block):
         **pooling.fields([summary], measure),
         "class_axis": measure.axis,
         "samples": samples,
-        "valid": _valid(valid, samples.shape[1:], measure),
+        "valid": validity(valid, samples.shape[1:], measure),
     }
 
 
-def _numbers(name, array):
+def numbers(name, array):
+    """`array` as an array of floats, refused where it is none."""
     array = np.asarray(array)
     if array.dtype.kind in "biu":
         array = array.astype(np.float32)
@@ -59,7 +60,8 @@ def _numbers(name, array):
     return array
 
 
-def _measure(kind, axis, samples):
+def measure_of(kind, axis, samples):
+    """Which statistics hold for samples of a kind, their classes on `axis`."""
     if kind in ("values", "gaussian"):
         return Measure("values")
     if samples.ndim == 2 and kind == "binary":
@@ -81,7 +83,7 @@ def _softmax(logits, axis):
 def _as_samples(name, array, samples):
     if array is None:
         return None
-    array = _numbers(name, array)
+    array = numbers(name, array)
     if array.shape != samples.shape or (array < 0).any():
         expected = f"numbers that are not negative, of shape {samples.shape}"
         raise ValueError(invalid(name, expected, array))
@@ -98,7 +100,8 @@ def _block(block, masks, samples):
     return block
 
 
-def _valid(valid, shape, measure):
+def validity(valid, shape, measure):
+    """`valid` as an array of Booleans that fits a mean of this shape, or `None`."""
     if valid is None:
         return None
     valid = np.asarray(valid)

@@ -1,0 +1,22 @@
+"""Mean and variance carried through a model in one pass, without sampling.
+
+`propagate_moments` walks the graph of a model. Each kind of layer has a rule that says
+how mean and variance pass it, and `rule` registers further ones.
+"""
+
+# The modules of rules are imported for what they register.
+from keras_dropout.moments import (  # noqa: F401
+    affine,
+    joins,
+    noise,
+    pooling,
+    regions,
+    shaping,
+    wrappers,
+)
+from keras_dropout.moments.activations import elementwise
+from keras_dropout.moments.propagate import propagate_moments
+from keras_dropout.moments.rules import rule
+from keras_dropout.moments.state import Moments
+
+__all__ = ["Moments", "elementwise", "propagate_moments", "rule"]

@@ -1,0 +1,98 @@
+"""From the moments of a model's outputs to predictions of their kinds."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from keras_dropout._keras import output_structure
+from keras_dropout.graph.eager import eagerly
+from keras_dropout.graph.endings import endings
+from keras_dropout.moments.activations import softmax
+from keras_dropout.moments.gaussian import exponential
+from keras_dropout.sampling import outputs
+from keras_dropout.uncertainty.prediction import Prediction
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """One output of a model, as it is predicted.
+
+    Attributes:
+        kind: What it is, as in `mc_predict`.
+        class_axis: Integer below 0, the axis of the classes or labels, or `None`.
+        place: Integer, which of the model's outputs it comes from.
+        log_variance: Integer, which output has the log variance of a Gaussian; the
+            same as `place` where both are halves of one.
+    """
+
+    kind: str
+    class_axis: int | None
+    place: int
+    log_variance: int | None = None
+
+    def arrays(self, moments):
+        """Whether the moments of this head are exact, and its arrays by name."""
+        given = moments[self.place]
+        if self.kind == "logits":
+            noisy = dataclasses.replace(given, variance=given.spread)
+            given = softmax(noisy, self.class_axis)
+        mean, variance, exact, found = given.mean, given.spread, given.exact, {}
+        if self.log_variance is not None:
+            log = moments[self.log_variance]
+            log_mean, log_spread = log.mean, log.spread
+            if self.log_variance == self.place:
+                mean, log_mean = ops.split(mean, 2, axis=-1)
+                variance, log_spread = ops.split(variance, 2, axis=-1)
+            # The data's noise is log-normal where the log variance is normal.
+            found["noise_variance"], _ = exponential(log_mean, log_spread)
+            exact = exact and log.exact and (log.is_certain or log.gaussian)
+        if given.mask is not None:
+            found["valid"] = given.mask
+        return exact, {"mean": mean, "variance": variance, **found}
+
+    def prediction(self, arrays, exact, active):
+        """The `Prediction` of this head."""
+        kind = "probabilities" if self.kind == "logits" else self.kind
+        axis = -1 if self.class_axis is None else self.class_axis
+        made = Prediction.from_moments(
+            kind=kind, axis=axis, exact=exact, active=active, **arrays
+        )
+        return dataclasses.replace(made, kind=self.kind)
+
+
+def of(model, graph, told):
+    """The heads of a model, and the structure that they are in.
+
+    Args:
+        model: The model.
+        graph: Its graph.
+        told: What the outputs are, as in `mc_predict`.
+    """
+    # Outputs that hold their own place, for what comes of which to be seen.
+    with eagerly():
+        flat = [
+            ops.full([size or 1 for size in (1, *tensor.shape[1:])], float(place))
+            for place, tensor in enumerate(graph.outputs)
+        ]
+        results = keras.tree.pack_sequence_as(output_structure(graph), flat)
+        found = outputs.heads(model, told, results, endings(model))
+        places = set(range(len(flat)))
+        heads = []
+        for head in keras.tree.flatten(found):
+            if head.kind != "gaussian":
+                heads.append(Head(head.kind, head.class_axis, -1))
+                continue
+            of_mean, of_noise = (
+                round(float(ops.max(each)))
+                for each in (head.values, ops.log(head.noise_variance))
+            )
+            heads.append(Head("gaussian", None, of_mean, of_noise))
+            places -= {of_mean, of_noise}
+    # All others come in the order of the outputs.
+    left = iter(sorted(places))
+    heads = [
+        head if head.place >= 0 else dataclasses.replace(head, place=next(left))
+        for head in heads
+    ]
+    return heads, keras.tree.map_structure(lambda head: None, found)
