@@ -24,13 +24,16 @@ from keras_dropout.sampling import (
 )
 from keras_dropout.surgery import (
     insert_dropout,
+    matching_dropout,
     replace_dropout,
     set_rates,
     strip_dropout,
 )
+from keras_dropout.trainers import BatchRepetition
 from keras_dropout.uncertainty import Evaluation, Prediction, evaluate
 
 __all__ = [
+    "BatchRepetition",
     "Evaluation",
     "MonteCarlo",
     "Prediction",
@@ -44,6 +47,7 @@ __all__ = [
     "insert_dropout",
     "layers",
     "losses",
+    "matching_dropout",
     "mc_evaluate",
     "mc_predict",
     "metrics",

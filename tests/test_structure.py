@@ -35,6 +35,7 @@ LEVELS = {
     "calibration": 7,
     "sampling": 6,
     "moments": 7,
+    "trainers": 5,
 }
 
 

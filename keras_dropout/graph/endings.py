@@ -154,7 +154,7 @@ def _is_identity(operation):
 
 def _inner(layer):
     """The layer or model whose outputs a wrapper gives, or None."""
-    if isinstance(layer, layers.RDrop):
+    if getattr(layer, "is_trainer", False):
         return layer.model
     if isinstance(layer, layers.MultiSampleDropout):
         return layer.head

@@ -101,7 +101,7 @@ def _of_node(node, kind, makers, takers, is_last):
         return BEFORE_NORMALIZATION
     if kind == "element" and any(map(_convolves, before)) and _all(_convolves, after):
         return BETWEEN_CONVOLUTIONS
-    if is_last and not _has_weights_after(node, takers):
+    if is_last and not has_weights_after(node, takers):
         return AT_THE_END
     return None
 
@@ -156,7 +156,13 @@ def _normalizes_next(node, takers):
     return False
 
 
-def _has_weights_after(node, takers):
+def has_weights_after(node, takers):
+    """Whether a layer with weights comes behind a node.
+
+    Args:
+        node: A node of a graph.
+        takers: By the id of a tensor, the nodes that take it in.
+    """
     seen, waiting = set(), _after(node, takers)
     while waiting:
         each = waiting.pop()

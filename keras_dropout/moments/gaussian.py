@@ -1,7 +1,7 @@
 r"""Moments of functions of normal numbers, as pure functions of mean and variance.
 
-With $X \sim \mathcal{N}(m, v)$, $a = m / \sqrt v$, $\Phi$ and $\varphi$ distribution and
-density of a standard normal number, and $r = a \Phi(a) + \varphi(a)$,
+With $X \sim \mathcal{N}(m, v)$, $a = m / \sqrt v$, $\Phi$ and $\varphi$ distribution
+and density of a standard normal number, and $r = a \Phi(a) + \varphi(a)$,
 
 $$\mathrm{E}[\max(X, 0)] = \sqrt v\, r, \qquad
 \mathrm{Var}[\max(X, 0)] = v\,(\Phi(a) + r (a - r)).$$

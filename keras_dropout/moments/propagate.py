@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_dropout import layers
 from keras_dropout._validation import integer, invalid
 from keras_dropout.moments.passing import pass_of
 from keras_dropout.sampling import inputs
@@ -91,7 +90,7 @@ def propagate_moments(model, x, batch_size=None, *, outputs="auto"):
 
 def _model_within(model):
     """The model that a trainer of several passes trains."""
-    while isinstance(model, layers.RDrop):
+    while getattr(model, "is_trainer", False):
         model = model.model
     if not isinstance(model, keras.Model):
         raise TypeError(invalid("model", "a Keras model", model))

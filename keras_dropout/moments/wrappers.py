@@ -18,6 +18,7 @@ from keras_dropout.moments.noise import dropped, multiplied, require_certain, so
 from keras_dropout.moments.rules import rule
 from keras_dropout.moments.state import Moments, all_axes
 from keras_dropout.moments.walk import has_noise, through
+from keras_dropout.trainers import BatchRepetition
 
 L = keras.layers
 # Places at which the mean and the variance of a relaxed mask are taken.
@@ -45,8 +46,8 @@ def _multi_sample(layer, x):
     return through(layer.head, x)
 
 
-@rule(layers.RDrop)
-def _r_drop(layer, x):
+@rule(layers.RDrop, BatchRepetition)
+def _trainer(layer, x):
     return through(layer.model, x)
 
 

@@ -7,9 +7,10 @@ from keras_dropout._model import picker, picks
 from keras_dropout._validation import choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import all_layers, rebuilt
+from keras_dropout.surgery.matching import Matching
 
 
-def insert_dropout(model, layer, where, *, position="after"):
+def insert_dropout(model, layer, where=None, *, position="after"):
     """Puts noise after, or before, the layers of a built model that are asked for.
 
     Args:
@@ -17,8 +18,10 @@ def insert_dropout(model, layer, where, *, position="after"):
         layer: The noise layer to insert, of which every place gets a copy of its own
             name and seed (a `SeedGenerator` is shared by all), or a function of the
             neighbouring layer that returns the layer to insert, or `None` for none.
+            [keras_dropout.matching_dropout][] chooses by the kind of each layer.
         where: The layers to put it next to: one or a list of names, paths, classes,
-            layers, or functions from a layer to True or False.
+            layers, or functions from a layer to True or False. `None` for all, where
+            `layer` is a function or a `matching_dropout`.
         position: `"after"`, on the outputs of the layer (if there are several, as with
             the states of an LSTM, on the first; if it is a model, on all), or
             `"before"`, on its first argument, wherever else the same tensor comes in.
@@ -28,7 +31,8 @@ def insert_dropout(model, layer, where, *, position="after"):
 
     Raises:
         TypeError: `model` is subclassed, or `layer` no layer and no function.
-        ValueError: `where`, or one of a list, asks for no layer.
+        ValueError: `where`, or one of a list, asks for no layer, or is left out for one
+            layer; a `matching_dropout` finds no place, or is to stand before layers.
 
     Examples:
         >>> import keras
@@ -48,6 +52,13 @@ def insert_dropout(model, layer, where, *, position="after"):
     """
     choice("position", position, ("after", "before"))
     wanted = {pick: picker(pick, "where") for pick in picks(where, "where")}
+    if where is None and isinstance(layer, keras.layers.Layer):
+        expected = "the layers to put it next to; to choose by the kind of each layer, "
+        expected += "pass `matching_dropout(rate)` or a function"
+        raise ValueError(invalid("where", expected, where))
+    if isinstance(layer, Matching):
+        make = _places_of(model, layer, wanted, position)
+        return rebuilt(model, lambda old: Chain(old, old, after=make(old)))
     make = _maker(layer)
     found = set()
 
@@ -61,11 +72,27 @@ def insert_dropout(model, layer, where, *, position="after"):
         return Chain(target, target, **{position: new})
 
     changed = rebuilt(model, change)
-    for pick in wanted.keys() - found:
+    _require_found(model, wanted.keys() - found)
+    return changed
+
+
+def _require_found(model, left):
+    """Refuses picks that no layer fits."""
+    for pick in left:
         names = ", ".join(sorted(repr(each.name) for each in all_layers(model)))
         expected = f"something that is true of one of {names}"
         raise ValueError(invalid("where", expected, pick))
-    return changed
+
+
+def _places_of(model, matching, wanted, position):
+    """A function of a layer that gives the dropout behind it, or `None`."""
+    if position != "after":
+        expected = "'after' for `matching_dropout`, which knows what it follows"
+        raise ValueError(invalid("position", expected, position))
+    every = list(all_layers(model))
+    found = {pick for pick, fits in wanted.items() if any(map(fits, every))}
+    _require_found(model, wanted.keys() - found)
+    return matching.of(model, lambda layer: any(f(layer) for f in wanted.values()))
 
 
 def _maker(layer):

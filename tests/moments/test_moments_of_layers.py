@@ -56,7 +56,10 @@ VECTORS = {
     "stochastic_depth": (lambda x: D.StochasticDepth(0.3)([x, dense(6)(x)]), True),
     "shake": (lambda x: D.ShakeShake()([x, dense(6)(x)]), True),
     "shake_drop": (lambda x: D.ShakeDrop(0.3)(x), True),
-    "norm": (lambda x: K.BatchNormalization(gamma_initializer="ones")(dropped()(x)), True),
+    "norm": (
+        lambda x: K.BatchNormalization(gamma_initializer="ones")(dropped()(x)),
+        True,
+    ),
     "rescaled": (lambda x: K.Rescaling(2.0, 1.0)(dropped()(x)), True),
 }
 SEQUENCES = {
@@ -83,14 +86,21 @@ IMAGES = {
         lambda x: K.Conv2D(3, 2, 2, "same", bias_initializer="normal")(dropped()(x)),
         True,
     ),
-    "depthwise": (lambda x: K.DepthwiseConv2D(2, depth_multiplier=2)(dropped()(x)), True),
+    "depthwise": (
+        lambda x: K.DepthwiseConv2D(2, depth_multiplier=2)(dropped()(x)),
+        True,
+    ),
     "pooled": (lambda x: K.AveragePooling2D(2, padding="same")(dropped()(x)), True),
-    "pooled_channels": (lambda x: K.AveragePooling2D(2)(D.SpatialDropout2D(0.3)(x)), True),
-    "largest_of_channels": (lambda x: K.MaxPooling2D()(K.SpatialDropout2D(0.3)(x)), True),
+    "pooled_channels": (
+        lambda x: K.AveragePooling2D(2)(D.SpatialDropout2D(0.3)(x)),
+        True,
+    ),
+    "largest_of_channels": (
+        lambda x: K.MaxPooling2D()(K.SpatialDropout2D(0.3)(x)),
+        True,
+    ),
     "padded": (
-        lambda x: K.Conv2D(2, 3)(
-            K.ZeroPadding2D(1)(K.Cropping2D(1)(dropped()(x)))
-        ),
+        lambda x: K.Conv2D(2, 3)(K.ZeroPadding2D(1)(K.Cropping2D(1)(dropped()(x)))),
         True,
     ),
     "larger": (lambda x: K.UpSampling2D()(dropped()(x)), True),

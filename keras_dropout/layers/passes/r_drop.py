@@ -61,6 +61,9 @@ class RDrop(keras.Model):
         - Zolna et al., 2018, [Fraternal Dropout](https://arxiv.org/abs/1711.00066)
     """
 
+    # Reads as the model within, which it only trains.
+    is_trainer = True
+
     def __init__(self, model, alpha=1.0, distance="kl", from_logits=False, **kwargs):
         if not isinstance(model, keras.Model):
             raise TypeError(invalid("model", "a Keras model", model))

@@ -1,0 +1,142 @@
+"""Training on each row several times over, under other noise."""
+
+import keras
+from keras import ops
+
+from keras_dropout import _validation
+from keras_dropout._registration import registered
+from keras_dropout._validation import invalid
+from keras_dropout.trainers.several import passes
+
+# The key of what a call in training gives, which no evaluation does.
+_PASSES = "passes"
+
+
+@registered
+class BatchRepetition(keras.Model):
+    r"""A model trained on the mean loss of several passes with other noise.
+
+    With $P_1, \ldots, P_M$ the predictions of $M$ passes in training and $\ell$ the
+    loss it is compiled with,
+
+    $$L = \frac1M \sum_{k=1}^M \ell(y, P_k),$$
+
+    as if the batch held each row $M$ times. The gradient has less of the noise of the
+    masks, so that dropout after every layer can be trained; see
+    [keras_dropout.matching_dropout][]. Evaluation and prediction are the model's own,
+    and metrics are those of the first pass.
+
+    What no noise reaches is computed once a step, if the model is a graph of layers.
+    The passes are calls of their own, so they also differ where the rows of a batch
+    share their noise. Losses that layers add are averaged over the passes;
+    regularisers count once. Called with `training=True`, it gives a dictionary whose
+    one entry, `"passes"`, is a list of the predictions of all passes.
+
+    Args:
+        model: A Keras model with noise in training, of one output or several. It keeps
+            its weights: use it as it is once it is trained.
+        times: Integer of at least 1, the number $M$ of passes.
+        **kwargs: Of `keras.Model`: `name`, `trainable`.
+
+    Raises:
+        TypeError: `model` is no model, or `times` no integer.
+        ValueError: `times` is below 1.
+
+    Examples:
+        >>> import keras
+        >>> import keras_dropout as kd
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((4,)),
+        ...         kd.layers.Dropout(0.3),
+        ...         keras.layers.Dense(3, activation="softmax"),
+        ...     ]
+        ... )
+        >>> trainer = kd.BatchRepetition(model, times=4)
+        >>> trainer.compile("adam", "sparse_categorical_crossentropy")
+        >>> trainer.model is model
+        True
+
+    References:
+        - Hoffer et al., 2020, [Augment your batch: better training with larger
+          batches](https://arxiv.org/abs/1901.09335)
+        - Nado et al., 2021, [Uncertainty Baselines](https://arxiv.org/abs/2106.04015)
+    """
+
+    # Reads as the model within, which it only trains.
+    is_trainer = True
+
+    def __init__(self, model, times=4, **kwargs):
+        if not isinstance(model, keras.Model):
+            raise TypeError(invalid("model", "a Keras model", model))
+        super().__init__(**kwargs)
+        self.model = model
+        self._times = _validation.integer("times", times, minimum=1)
+
+    @property
+    def times(self):
+        """The number of passes in training."""
+        return self._times
+
+    def build(self, input_shape):
+        # A model that cannot build itself is built when it is called.
+        if not self.model.built and type(self.model).build is not keras.Model.build:
+            self.model.build(input_shape)
+
+    def call(self, inputs, training=False, mask=None):
+        if not training:
+            return self.model(inputs, training=False)
+        shared = []
+        outputs = passes(
+            self.model, inputs, self.times, lambda: shared.extend(self.model.losses)
+        )
+        added = self.model.losses
+        if len(added) > len(shared):
+            # What layers added in each pass is to be the mean over the passes.
+            extra = sum(added) - sum(shared)
+            self.add_loss(extra * (1.0 / self.times - 1.0))
+        return {_PASSES: outputs}
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """The loss of one pass, or in training the mean over all."""
+        given = {"x": x, "y": y, "training": training}
+        if not training:
+            return super().compute_loss(
+                y_pred=y_pred, sample_weight=sample_weight, **given
+            )
+
+        def weight():
+            # A copy each time: Keras multiplies a mask into weights in place on torch.
+            if sample_weight is None:
+                return None
+            return keras.tree.map_structure(ops.copy, sample_weight)
+
+        losses = [
+            super(BatchRepetition, self).compute_loss(
+                y_pred=each, sample_weight=weight(), **given
+            )
+            for each in y_pred[_PASSES]
+        ]
+        return sum(losses) / len(losses)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The metrics of the first pass."""
+        if isinstance(y_pred, dict) and set(y_pred) == {_PASSES}:
+            y_pred = y_pred[_PASSES][0]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_config(self):
+        own = {
+            "model": keras.saving.serialize_keras_object(self.model),
+            "times": self.times,
+        }
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        model = keras.saving.deserialize_keras_object(
+            config["model"], custom_objects=custom_objects
+        )
+        return cls(**{**config, "model": model})
