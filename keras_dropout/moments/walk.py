@@ -52,7 +52,11 @@ def through(operation, *args, **kwargs):
     It is called as it is where no noise has reached its inputs and it has none itself.
     A model is opened. For all else there must be a rule.
     """
-    kwargs.pop("training", None)
+    kwargs = {
+        name: value
+        for name, value in kwargs.items()
+        if name != "training" and value is not None
+    }
     given = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Moments)]
     if all(x.is_certain for x in given) and not has_noise(operation):
         return _as_it_is(operation, args, kwargs)
@@ -66,13 +70,15 @@ def through(operation, *args, **kwargs):
     rule = rules.of_operation(operation)
     if rule is None:
         raise rules.unknown(operation, _why(operation))
-    told = {name: value for name, value in kwargs.items() if value is not None}
+    if isinstance(kwargs.get("mask"), Moments):
+        # Symbolic calls have the mask as a tensor of the graph.
+        kwargs["mask"] = kwargs["mask"].mean
     try:
-        inspect.signature(rule).bind(operation, *args, **told)
+        inspect.signature(rule).bind(operation, *args, **kwargs)
     except TypeError as error:
         why = f"its rule does not take these arguments ({error})"
         raise rules.unknown(operation, why) from error
-    outputs = rule(operation, *args, **told)
+    outputs = rule(operation, *args, **kwargs)
     if not isinstance(outputs, Moments):
         raise TypeError(
             "A rule of `keras_dropout.moments.rule` must return `Moments`. Received: "
