@@ -7,7 +7,7 @@ import pytest
 import keras_dropout as kd
 
 K, D = keras.layers, kd.layers
-SAMPLES = 3000
+SAMPLES = 1500
 # What differs between backends is in `test_goldens.py`.
 pytestmark = pytest.mark.once
 

@@ -161,7 +161,7 @@ def test_noise_on_weights_has_the_moments_of_its_samples():
     x = floats(2, 4)
 
     moments = kd.propagate_moments(model, x)
-    drawn = kd.mc_predict(model, x, 1500, seed=1, return_samples=True)
+    drawn = kd.mc_predict(model, x, 300, seed=1, return_samples=True)
 
     for name, found, kept in zip(WEIGHTS, moments, drawn, strict=True):
         of_mean, of_variance = within(found, kept.samples)
@@ -179,7 +179,7 @@ def test_approximate_moments_say_so_and_are_near():
     x = floats(50, 40)
 
     found = kd.propagate_moments(model, x, batch_size=20)
-    drawn = kd.mc_predict(model, x, 500, seed=1)
+    drawn = kd.mc_predict(model, x, 200, seed=1)
 
     assert found.exact is False
     assert np.abs(found.mean - drawn.mean).mean() < 0.2 * drawn.std.mean()
@@ -196,7 +196,7 @@ def test_correlated_noise_is_where_the_assumption_breaks():
     x = np.abs(floats(4, 20, 3))
 
     found = kd.propagate_moments(apart, x)
-    drawn = kd.mc_predict(apart, x, 400, seed=1)
+    drawn = kd.mc_predict(apart, x, 200, seed=1)
 
     assert found.exact is False
     assert (found.variance < 0.2 * drawn.variance).all()
@@ -213,7 +213,7 @@ def test_several_outputs_shared_layers_and_nested_models():
     x = [floats(3, 4), floats(3, 4) + 1]
 
     found = kd.propagate_moments(model, x)
-    drawn = kd.mc_predict(model, x, 2000, seed=1, return_samples=True)
+    drawn = kd.mc_predict(model, x, 800, seed=1, return_samples=True)
 
     assert set(found) == {"sum", "one"}
     # Two calls of one layer have two masks.
@@ -257,7 +257,7 @@ def test_masks_pass_and_count_in_the_mean_over_steps():
     )
 
     steps, mean = kd.propagate_moments(model, ids)
-    drawn = kd.mc_predict(model, ids, 2000, seed=1, return_samples=True)
+    drawn = kd.mc_predict(model, ids, 800, seed=1, return_samples=True)
 
     assert np.array_equal(steps.valid, ids != 0)
     assert mean.valid is None

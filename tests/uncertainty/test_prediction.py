@@ -395,7 +395,7 @@ def _arrays(**changes):
     shape = (2, 3)
     arrays = {name: np.zeros(shape) for name in ("mean", "variance", "standard_error")}
     settings = '{"kind": "values", "class_axis": null, "active": [], '
-    settings += '"masks": "shared", "seed": null, "calibration": []}'
+    settings += '"masks": "shared", "seed": null, "calibration": [], "exact": null}'
     return {**arrays, "count": np.zeros(2), "settings": np.array(settings), **changes}
 
 
