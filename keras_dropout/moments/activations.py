@@ -1,6 +1,7 @@
 """Activations, as functions and as layers of their own."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 from keras import activations, ops
@@ -19,7 +20,7 @@ _ELEMENTWISE = (
 )
 
 
-def elementwise(x: Moments, function) -> Moments:
+def elementwise(x: Moments, function: Callable) -> Moments:
     """Moments of a function that works number by number, by quadrature.
 
     Each number is taken for normal.

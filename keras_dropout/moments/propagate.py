@@ -1,5 +1,7 @@
 """One pass of mean and variance through a model."""
 
+from typing import Any
+
 import keras
 
 from keras_dropout._validation import integer, invalid
@@ -11,7 +13,13 @@ from keras_dropout.sampling.weights import held
 _BATCH = 256
 
 
-def propagate_moments(model, x, batch_size=None, *, outputs="auto"):
+def propagate_moments(
+    model: keras.Model,
+    x: Any,
+    batch_size: int | None = None,
+    *,
+    outputs: Any = "auto",
+) -> Any:
     r"""Carries mean and variance of the noise through a model, in one pass.
 
     Each layer turns the mean and the variance of its inputs into those of its outputs,

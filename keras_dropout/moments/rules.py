@@ -1,6 +1,7 @@
 """How moments pass each kind of layer: the table of rules, open to others."""
 
 import inspect
+from collections.abc import Callable
 
 import keras
 
@@ -17,7 +18,7 @@ _FREE = {
 }
 
 
-def rule(*targets):
+def rule(*targets: type | Callable) -> Callable:
     """Registers how mean and variance pass a layer or an activation function.
 
     A rule of a layer is a function of the layer and the arguments of its call, with
@@ -36,16 +37,15 @@ def rule(*targets):
         TypeError: A target is no class of layers and no function.
 
     Examples:
-        >>> import dataclasses, keras
+        >>> import keras
         >>> from keras_dropout import moments
         >>> class Twice(keras.layers.Layer):
         ...     def call(self, x):
         ...         return 2 * x
         >>> @moments.rule(Twice)
         ... def twice(layer, x):
-        ...     return dataclasses.replace(
-        ...         x, mean=2 * x.mean, variance=4 * x.variance, covariance=None
-        ...     )
+        ...     kept = {"exact": True, "independent": x.independent}
+        ...     return x.becomes(2 * x.mean, 4 * x.variance, **kept)
     """
     for target in targets:
         is_layer = isinstance(target, type) and issubclass(target, keras.layers.Layer)

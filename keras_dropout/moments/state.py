@@ -70,13 +70,18 @@ class Moments:
         needed = {axis % self.rank for axis in axes if sizes[axis] != 1}
         return needed <= self.independent
 
-    def becomes(self, mean, variance, **changes):
-        """What a deterministic step makes of it, by default with nothing independent.
+    def becomes(self, mean: Any, variance: Any, **changes: Any) -> "Moments":
+        """What a deterministic step makes of it, which knows of no other noise.
 
         Args:
             mean: The mean after the step.
             variance: The variance after the step.
-            **changes: Other fields. `exact` is and-ed with that of the input.
+            **changes: Further fields: `exact`, whether the step keeps exact moments
+                exact, by default not; `independent`, by default no axes; `gaussian`,
+                by default not; `factor` and `covariance`, by default `None`.
+
+        Returns:
+            The `Moments` after the step.
         """
         exact = changes.pop("exact", False) and self.exact
         return Moments(

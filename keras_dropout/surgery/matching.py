@@ -1,5 +1,7 @@
 """The dropout that suits a layer, for all layers of a model at once."""
 
+from typing import Any, Literal
+
 import keras
 import numpy as np
 
@@ -31,7 +33,13 @@ _FOLLOW = (
 )
 
 
-def matching_dropout(rate, *, rule=None, seed=None, **kwargs):
+def matching_dropout(
+    rate: float,
+    *,
+    rule: Literal["paper", "linspace", "efficientnet"] | None = None,
+    seed: int | keras.random.SeedGenerator | None = None,
+    **kwargs: Any,
+) -> "Matching":
     """Chooses for each layer the dropout that suits it, for `insert_dropout`.
 
     | after | what is dropped | layer |

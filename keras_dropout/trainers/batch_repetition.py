@@ -1,5 +1,7 @@
 """Training on each row several times over, under other noise."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -66,7 +68,7 @@ class BatchRepetition(keras.Model):
     # Reads as the model within, which it only trains.
     is_trainer = True
 
-    def __init__(self, model, times=4, **kwargs):
+    def __init__(self, model: keras.Model, times: int = 4, **kwargs: Any) -> None:
         if not isinstance(model, keras.Model):
             raise TypeError(invalid("model", "a Keras model", model))
         super().__init__(**kwargs)
@@ -74,7 +76,7 @@ class BatchRepetition(keras.Model):
         self._times = _validation.integer("times", times, minimum=1)
 
     @property
-    def times(self):
+    def times(self) -> int:
         """The number of passes in training."""
         return self._times
 
@@ -102,7 +104,8 @@ class BatchRepetition(keras.Model):
     ):
         """The loss of one pass, or in training the mean over all."""
         given = {"x": x, "y": y, "training": training}
-        if not training:
+        several = _passes_in(y_pred)
+        if several is None:
             return super().compute_loss(
                 y_pred=y_pred, sample_weight=sample_weight, **given
             )
@@ -117,15 +120,15 @@ class BatchRepetition(keras.Model):
             super(BatchRepetition, self).compute_loss(
                 y_pred=each, sample_weight=weight(), **given
             )
-            for each in y_pred[_PASSES]
+            for each in several
         ]
         return sum(losses) / len(losses)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The metrics of the first pass."""
-        if isinstance(y_pred, dict) and set(y_pred) == {_PASSES}:
-            y_pred = y_pred[_PASSES][0]
-        return super().compute_metrics(x, y, y_pred, sample_weight)
+        several = _passes_in(y_pred)
+        first = y_pred if several is None else several[0]
+        return super().compute_metrics(x, y, first, sample_weight)
 
     def get_config(self):
         own = {
@@ -140,3 +143,10 @@ class BatchRepetition(keras.Model):
             config["model"], custom_objects=custom_objects
         )
         return cls(**{**config, "model": model})
+
+
+def _passes_in(y_pred):
+    """The predictions of all passes of a call in training; `None` of another call."""
+    if isinstance(y_pred, dict) and set(y_pred) == {_PASSES}:
+        return y_pred[_PASSES]
+    return None

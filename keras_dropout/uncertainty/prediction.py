@@ -1,7 +1,8 @@
 """What Monte Carlo prediction gives back."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Literal, Self
 
 import numpy as np
 
@@ -119,16 +120,16 @@ class Prediction(OfClasses):
     @classmethod
     def from_moments(
         cls,
-        mean,
-        variance,
-        kind="values",
+        mean: np.ndarray,
+        variance: np.ndarray,
+        kind: Literal["values", "probabilities", "binary", "gaussian"] = "values",
         *,
-        exact,
-        axis=-1,
-        valid=None,
-        noise_variance=None,
-        active=(),
-    ):
+        exact: bool,
+        axis: int = -1,
+        valid: np.ndarray | None = None,
+        noise_variance: np.ndarray | None = None,
+        active: Iterable[str] = (),
+    ) -> Self:
         r"""The prediction that means and variances from elsewhere make.
 
         There are no samples: `count` is 0, `standard_error` too, and there are no votes
