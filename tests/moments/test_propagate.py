@@ -160,7 +160,7 @@ def test_noise_on_weights_has_the_moments_of_its_samples():
     x = floats(2, 4)
 
     moments = kd.propagate_moments(model, x)
-    drawn = kd.mc_predict(model, x, 300, seed=1, return_samples=True)
+    drawn = kd.mc_predict(model, x, 150, seed=1, return_samples=True)
 
     for name, found, kept in zip(WEIGHTS, moments, drawn, strict=True):
         of_mean, of_variance = within(found, kept.samples)
