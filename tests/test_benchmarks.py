@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from benchmarks import layers, parts, report
+from benchmarks import layers, moments, parts, report
 from benchmarks.steps import MODES
 from benchmarks.timing import take_turns
 
@@ -45,3 +45,28 @@ def test_the_parts_are_measured_beside_the_whole():
     assert len(times.splitlines()) == len(bounds.splitlines()) == 3
     ratio = cell["milliseconds"]["keras"] / cell["milliseconds"]["ours"]
     assert f"| {ratio:.3g} |" in bounds
+
+
+@pytest.mark.once
+def test_moments_are_compared_with_samples_and_with_no_noise(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(moments, "MODELS", {"last": moments.last})
+    told = [
+        "--samples",
+        "2",
+        "--truth",
+        "3",
+        "--epochs",
+        "1",
+        "--rows",
+        "4",
+        "--budget",
+        "0",
+        "--output",
+    ]
+
+    moments.main([*told, str(tmp_path)])
+
+    rows = (tmp_path / "moments.md").read_text().splitlines()[2:6]
+    names = [row.split("|")[2].strip() for row in rows]
+    assert names == ["no noise", "moments", "2 samples", "3 samples"]
