@@ -92,7 +92,7 @@ class Masksembles(NoiseLayer):
             raise ValueError(invalid("axis", "an axis that does not count rows", axis))
         self.layout = _validation.choice("layout", layout, ("block", "interleave"))
         self.masks = None
-        # Read here, since Keras may build the layer in a trace, where no key has a value.
+        # Read here: Keras may build the layer in a trace, where no key has a value.
         key = ops.convert_to_numpy(random.next_key(self.seed_generator))
         self._words = key.astype("uint32").tolist()
         self.noise_state.count_steps()
