@@ -85,13 +85,7 @@ def browser():
     driver.quit()
 
 
-@pytest.fixture
-def network(browser):
-    """A function that returns what the browser's network did since its last call."""
-
-    def events():
-        log = browser.get_log("performance")
-        return [json.loads(entry["message"])["message"] for entry in log]
-
-    events()
-    return events
+def network_events(browser):
+    """What the browser's network did since the last call."""
+    log = browser.get_log("performance")
+    return [json.loads(entry["message"])["message"] for entry in log]

@@ -7,11 +7,13 @@ import types
 import pytest
 
 import keras_dropout
+from tests.docs.conftest import network_events
 
 pytestmark = pytest.mark.slow
 
 ANCHOR = re.compile(r'id="(keras_dropout[\w.]*)"')
-PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+# Of a phone, and of a desk.
+WIDTHS = (360, 1400)
 
 
 def wait_until(condition, seconds=10):
@@ -30,17 +32,46 @@ def pages(site):
     return [str(page.parent.relative_to(site)).lstrip(".") for page in found]
 
 
-def test_loads_every_page_without_an_error(site, address, browser, network):
-    """No error in the console, no failed request, and none to another place."""
-    browser.get_log("browser")
+@pytest.fixture(scope="module")
+def visits(site, address, browser):
+    """What the browser found on each page, each of which it loads once."""
+    found = {}
+    browser.get_log("browser"), browser.get_log("performance")
     for path in pages(site):
         browser.get(address + path)
-        events = network()
+        events = network_events(browser)
+        found[path] = types.SimpleNamespace(
+            title=browser.find_element("tag name", "h1").text,
+            console=browser.get_log("browser"),
+            failed=failures(events),
+            strangers=strangers(events, address),
+            widths={width: page_width(browser, width) for width in WIDTHS},
+        )
+    return found
 
-        assert browser.get_log("browser") == [], path
-        assert browser.find_element("tag name", "h1").text, path
-        assert failures(events) == [], path
-        assert strangers(events, address) == [], path
+
+def page_width(browser, width):
+    """How wide the page is in a window of a width."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        return browser.execute_script("return document.documentElement.scrollWidth")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_loads_every_page_without_an_error(visits):
+    """No error in the console, no failed request, and none to another place."""
+    for path, page in visits.items():
+        assert page.console == [], path
+        assert page.title, path
+        assert page.failed == [], path
+        assert page.strangers == [], path
+
+
+def test_does_not_scroll_sideways_on_any_screen(visits):
+    for path, page in visits.items():
+        assert all(found <= width for width, found in page.widths.items()), path
 
 
 def failures(events):
@@ -66,20 +97,6 @@ def strangers(events, address):
         if event["method"] == "Network.requestWillBeSent"
     ]
     return [url for url in urls if not url.startswith(own)]
-
-
-def test_does_not_scroll_sideways_on_a_phone(site, address, browser):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
-    try:
-        widths = {}
-        for path in pages(site):
-            browser.get(address + path)
-            script = "return document.documentElement.scrollWidth"
-            widths[path] = browser.execute_script(script)
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-    assert {path: w for path, w in widths.items() if w > PHONE["width"]} == {}
 
 
 def test_shows_formulas_and_pictures(address, browser):
