@@ -39,6 +39,7 @@ A few more are overridden, since Keras calls them: `Layer._track_variables` (in
 """
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import inspect
@@ -142,6 +143,8 @@ def view_of(layer, cls=None):
         if not (inspect.isroutine(value) and callable(getattr(cls, name, None)))
     }
     new.__dict__.update({**state, **own, **nodes})
+    if cls is not type(layer):
+        new.__dict__.update(copy.deepcopy(_arguments_of_call(cls)))
     return new
 
 
@@ -165,14 +168,10 @@ def convolved(layer, x, kernel):
 def adopt(layer, cls):
     """Makes a layer one of `cls`, a class made from its own, with all that it has.
 
-    Keras notes in the constructor of a layer which arguments its `call` takes, and
-    keeps its `quantize`, which refuses classes made from Keras's own.
+    Keras keeps the `quantize` of a layer, which refuses classes made from Keras's own.
     """
     layer.__class__ = cls
-    told = cls.__new__(cls)
-    keras.layers.Layer.__init__(told, name="told")
-    names = [name for name in vars(told) if name.startswith(("_call_", "call_"))]
-    layer.__dict__.update({name: vars(told)[name] for name in names})
+    layer.__dict__.update(copy.deepcopy(_arguments_of_call(cls)))
     own = layer.quantize
 
     @functools.wraps(own)
@@ -180,6 +179,15 @@ def adopt(layer, cls):
         return own(mode, **{**kwargs, "type_check": False})
 
     layer.__dict__["quantize"] = quantize
+
+
+@functools.cache
+def _arguments_of_call(cls):
+    """What the constructor of Keras's layers notes of the arguments of `call`."""
+    told = cls.__new__(cls)
+    keras.layers.Layer.__init__(told, name="told")
+    names = [name for name in vars(told) if name.startswith(("_call_", "call_"))]
+    return {name: vars(told)[name] for name in names}
 
 
 def give(layer, name, value):

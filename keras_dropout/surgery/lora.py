@@ -104,9 +104,10 @@ def lora_dropout(
     # What a rate may be depends on the precision of the layer.
     for place, value in asked.items():
         _check(value, place.layer.compute_dtype)
+    new = [place for place in asked if not _lora.is_adapted(place.layer)]
     if any([_set(place.layer, value, mode) for place, value in asked.items()]):
         forget_compiled(model)
-    _warn(model, asked)
+    _warn(model, new)
     return model
 
 
@@ -186,10 +187,10 @@ def _set(layer, rate, mode):
     return True
 
 
-def _warn(model, asked):
+def _warn(model, places):
     layers = _model.flatten_layers(model)
     ids = saved(model, layers) if isinstance(model, keras.Model) else set()
-    lost = [place.names[0] for place in asked if id(place.layer) not in ids]
+    lost = [place.names[0] for place in places if id(place.layer) not in ids]
     if lost and id(model) in ids:
         warnings.warn(
             f"LoRA and its dropout act on these layers, but are not saved with "

@@ -7,7 +7,6 @@ import keras
 from keras import ops
 
 from keras_dropout import _keras, _validation
-from keras_dropout._registration import registered
 from keras_dropout.layers._base import seeds
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
@@ -15,6 +14,7 @@ from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.layers.weights import _low_rank
 from keras_dropout.layers.weights._unmerged import Unmerged
 
+_registered = keras.saving.register_keras_serializable("keras_dropout", "LoRADropout")
 MODES = ("input", "weights")
 # What a layer has of its own once it is noisy. Past Keras's tracking, so that its
 # weights, and what it is without the noise, stay as they were.
@@ -28,6 +28,7 @@ class LoRADropout:
     it was.
     """
 
+    noise_kind = "LoRADropout"
     rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
 
     def called_by(self, plain, inputs, *args, training=None, **kwargs):
@@ -154,8 +155,10 @@ def _class_for(cls):
 
     call.__signature__ = _signature(cls)
     own = {"adapted": cls, "call": call, "__module__": __name__, "__doc__": cls.__doc__}
-    # Before the base of noise layers: what both have is the layer's own.
-    return registered(type("LoRADropout", (LoRADropout, cls, NoiseLayer), own))
+    # The name of the class is part of the paths in a file of weights. Before the base
+    # of noise layers: what both have is the layer's own.
+    new = type(cls.__name__, (LoRADropout, cls, NoiseLayer), own)
+    return _registered(new)
 
 
 def _signature(cls):
@@ -173,5 +176,5 @@ def _takes_training(cls):
     return "training" in inspect.signature(cls.call).parameters
 
 
-# Keras finds the class of a saved layer by its name, of which there must be one.
+# Keras finds the class of a saved layer by the registered name, which is one for all.
 _class_for(keras.layers.Dense)

@@ -70,6 +70,8 @@ def dropped_inputs(layer, x, rate, key):
     keep_scale = formulas.inverse(random.keep_probability(rate))
     if isinstance(layer, L.Embedding):
         keep = random.keep_mask((*ops.shape(x), 1), rate, key)
+        # Keras takes ids of any dtype.
+        x = ops.cast(x, "int32")
         low = formulas.where_kept(keep, ops.take(a, x, axis=0), keep_scale)
     else:
         keep = random.keep_mask(ops.shape(x), rate, key)

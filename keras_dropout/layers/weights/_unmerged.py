@@ -1,5 +1,7 @@
 """The frozen weights and the matrices of LoRA in a file, each as it is."""
 
+import weakref
+
 import keras
 
 
@@ -19,11 +21,11 @@ class Unmerged(keras.layers.Layer):
 
     def __init__(self, owner):
         super().__init__(name=f"{owner.name}_unmerged", trainable=False)
-        # Into `__dict__`, past Keras's tracking: the owner holds this layer.
-        self.__dict__["owner"] = owner
+        # Keras walks through all that a layer holds when it loads one.
+        self.owner = weakref.ref(owner)
 
     def save_own_variables(self, store):
-        for variable in self.owner.weights:
+        for variable in self.owner().weights:
             store[variable.name] = variable
 
     def load_own_variables(self, store):
@@ -33,7 +35,7 @@ class Unmerged(keras.layers.Layer):
         file, or the kernel another quantization, the sum stays.
         """
         names = set(store.keys())
-        weights = self.owner.weights
+        weights = self.owner().weights
         fits = {v.name for v in weights} == names and all(
             tuple(store[v.name].shape) == tuple(v.shape) for v in weights
         )
