@@ -25,8 +25,8 @@ import: each function says what happens without it, and
 | `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
 | `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
 | `Model._auto_config`, ... | a model is made past its constructor | not kept |
-| `Layer._call_signature`, ... | `call` of a layer that turns takes `training` | not told |
-| `Conv1D._kernel` | a convolution with another kernel | the frozen kernel |
+| `Layer._call_signature`, ... | a layer that turns takes `training` | it is not told |
+| `Conv1D._kernel` | a convolution with another kernel | `PrivateNameError` |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
@@ -159,6 +159,8 @@ def borrowed(layer, **changes):
 
 def convolved(layer, x, kernel):
     """What a convolution makes of `x` with another kernel, without its bias."""
+    if "_kernel" not in vars(layer):
+        raise PrivateNameError(f"{type(layer).__name__} has no attribute `_kernel`")
     bare = {"use_bias": False, "activation": None, "lora_enabled": False}
     other = borrowed(layer, _kernel=kernel, **bare)
     known = [cls for cls in type(layer).__mro__ if is_exported(cls)]

@@ -262,7 +262,7 @@ def test_acts_on_a_quantized_layer(case, mode):
     layer = make()
     layer.quantize("int8")
     clean = array(layer(x))
-    a, b = branch(layer)
+    _, b = branch(layer)
     kd.lora_dropout(layer, 1.0, mode=mode)
 
     assert np.array_equal(array(layer(x)), clean)
@@ -304,7 +304,9 @@ def saved(tmp_path, quantized=False):
     """A model with noise, and what it gave before it was saved."""
     keras.utils.set_random_seed(1)
     stack = [L.Dense(6, "relu"), L.EinsumDense("ab,bc->ac", 5), L.Dense(3)]
-    model = keras.Sequential([keras.Input((6,)), L.Embedding(9, 4), L.Flatten(), *stack])
+    model = keras.Sequential(
+        [keras.Input((6,)), L.Embedding(9, 4), L.Flatten(), *stack]
+    )
     if quantized:
         model.quantize("int8")
     for layer in (model.layers[0], *stack):
@@ -432,7 +434,7 @@ class Foreign(L.Layer):
 
 def test_a_class_with_a_call_of_its_own_has_its_matrices_dropped():
     layer = built(Reversible(5, 4), (None, 1))
-    with pytest.raises(TypeError, match="has a `call` of its own.*mode='weights'"):
+    with pytest.raises(TypeError, match=r"has a `call` of its own.*mode='weights'"):
         kd.lora_dropout(layer, 0.5)
 
     kd.lora_dropout(layer, 0.5, mode="weights")

@@ -105,7 +105,8 @@ def lora_dropout(
     for place, value in asked.items():
         _check(value, place.layer.compute_dtype)
     new = [place for place in asked if not _lora.is_adapted(place.layer)]
-    if any([_set(place.layer, value, mode) for place, value in asked.items()]):
+    renewed = [_set(place.layer, value, mode) for place, value in asked.items()]
+    if any(renewed):
         forget_compiled(model)
     _warn(model, new)
     return model

@@ -14,6 +14,7 @@ RESULTS = ROOT / "docs" / "results"
 EXPERIMENTS = (
     "cifar10",
     "co2",
+    "lora",
     "mnist_overfitting",
     "pretrained",
     "rotated_digits",
