@@ -83,7 +83,9 @@ def test_a_convolution_computes_with_another_kernel():
     layer = keras.layers.Conv1D(2, 1)
     layer.build((None, 4, 3))
 
-    y = _keras.convolved(layer, np.ones((1, 4, 3), "float32"), np.ones((1, 3, 5)))
+    y = _keras.convolved(
+        layer, *(np.ones(s, "float32") for s in ((1, 4, 3), (1, 3, 5)))
+    )
 
     assert tuple(y.shape) == (1, 4, 5)
     np.testing.assert_allclose(y, 3.0)

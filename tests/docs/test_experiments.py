@@ -96,6 +96,20 @@ def claims_of_cifar10(found):
     yield f"with max-norm besides at {ends['dropout and max-norm']:.2f}"
 
 
+def test_says_what_dropout_on_lora_was_worth():
+    runs = results("lora")["runs"]
+    plain = np.array([run["plain"]["nll"] for run in runs["input 0.0"]])
+    dropped = {
+        kind: np.array([run[kind]["nll"] for run in runs["input 0.1"]])
+        for kind in ("plain", "samples")
+    }
+    words = " ".join((ROOT / "docs" / "lora.md").read_text("utf-8").split())
+
+    assert (dropped["samples"] < plain).all()
+    assert f"from {plain.mean():.3f} to {dropped['samples'].mean():.3f}" in words
+    assert f"in likelihood is smaller, {dropped['plain'].mean():.3f}" in words
+
+
 @pytest.mark.parametrize(
     ("name", "page", "claims"),
     [
