@@ -417,6 +417,22 @@ def test_held_out_data_choose_the_rate():
     assert model.layers[0].rate in (0.25, 0.75)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+@pytest.mark.parametrize("mode", ["input", "weights"])
+def test_computes_in_the_dtype_of_the_layer(policy, mode):
+    stack = [L.Embedding(9, 4, dtype=policy), L.Dense(4, dtype=policy)]
+    stack += [L.EinsumDense("abc,cd->abd", (6, 3), dtype=policy)]
+    model = keras.Sequential([keras.Input((6,)), *stack])
+    for layer in stack:
+        tuned(layer)
+    kd.lora_dropout(model, 0.5, mode=mode)
+
+    first, second = (model(IDS, training=True) for _ in range(2))
+
+    assert keras.backend.standardize_dtype(first.dtype) == "bfloat16"
+    assert keras.ops.any(first != second)
+
+
 class Reversible(L.Embedding):
     """A class whose `call` does something else as well."""
 

@@ -74,6 +74,7 @@ def dropped_inputs(layer, x, rate, key):
         x = ops.cast(x, "int32")
         low = formulas.where_kept(keep, ops.take(a, x, axis=0), keep_scale)
     else:
+        a, b = ops.cast(a, x.dtype), ops.cast(b, x.dtype)
         keep = random.keep_mask(ops.shape(x), rate, key)
         x = formulas.where_kept(keep, x, keep_scale)
         if not _is_factorized(layer):
