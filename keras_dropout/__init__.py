@@ -24,6 +24,7 @@ from keras_dropout.sampling import (
 )
 from keras_dropout.surgery import (
     insert_dropout,
+    lora_dropout,
     matching_dropout,
     replace_dropout,
     set_rates,
@@ -46,6 +47,7 @@ __all__ = [
     "evaluate",
     "insert_dropout",
     "layers",
+    "lora_dropout",
     "losses",
     "matching_dropout",
     "mc_evaluate",

@@ -25,6 +25,8 @@ import: each function says what happens without it, and
 | `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
 | `Operation._inbound_nodes`, ... | a layer that turns stays in its graphs | not kept |
 | `Model._auto_config`, ... | a model is made past its constructor | not kept |
+| `Layer._call_signature`, ... | a layer that turns takes `training` | it is not told |
+| `Conv1D._kernel` | a convolution with another kernel | `PrivateNameError` |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
@@ -37,7 +39,9 @@ A few more are overridden, since Keras calls them: `Layer._track_variables` (in
 """
 
 import contextlib
+import copy
 import dataclasses
+import functools
 import inspect
 import os
 from typing import Any
@@ -126,13 +130,66 @@ def turn_into(old, new):
     old.__dict__.update({**vars(new), **place})
 
 
-def view_of(layer):
+def view_of(layer, cls=None):
     """A second layer with the state of the first: its weights, layers and seeds."""
-    new = type(layer).__new__(type(layer))
+    cls = cls or type(layer)
+    new = cls.__new__(cls)
     own = {name: vars(new)[name] for name in _PLACE if name in vars(new)}
     nodes = {"_inbound_nodes": [], "_outbound_nodes": []}
-    new.__dict__.update({**vars(layer), **own, **nodes})
+    # What somebody put over a method is for the first layer alone.
+    state = {
+        name: value
+        for name, value in vars(layer).items()
+        if not (inspect.isroutine(value) and callable(getattr(cls, name, None)))
+    }
+    new.__dict__.update({**state, **own, **nodes})
+    if cls is not type(layer):
+        new.__dict__.update(copy.deepcopy(_arguments_of_call(cls)))
     return new
+
+
+def borrowed(layer, **changes):
+    """A copy of a layer for one call of one of its methods, with other attributes."""
+    new = object.__new__(type(layer))
+    new.__dict__.update(vars(layer))
+    # Past Keras's tracking, which would take in what is borrowed.
+    new.__dict__.update(changes)
+    return new
+
+
+def convolved(layer, x, kernel):
+    """What a convolution makes of `x` with another kernel, without its bias."""
+    if "_kernel" not in vars(layer):
+        raise PrivateNameError(f"{type(layer).__name__} has no attribute `_kernel`")
+    bare = {"use_bias": False, "activation": None, "lora_enabled": False}
+    other = borrowed(layer, _kernel=kernel, **bare)
+    known = [cls for cls in type(layer).__mro__ if is_exported(cls)]
+    return known[0].call(other, x)
+
+
+def adopt(layer, cls):
+    """Makes a layer one of `cls`, a class made from its own, with all that it has.
+
+    Keras keeps the `quantize` of a layer, which refuses classes made from Keras's own.
+    """
+    layer.__class__ = cls
+    layer.__dict__.update(copy.deepcopy(_arguments_of_call(cls)))
+    own = layer.quantize
+
+    @functools.wraps(own)
+    def quantize(mode=None, **kwargs):
+        return own(mode, **{**kwargs, "type_check": False})
+
+    layer.__dict__["quantize"] = quantize
+
+
+@functools.cache
+def _arguments_of_call(cls):
+    """What the constructor of Keras's layers notes of the arguments of `call`."""
+    told = cls.__new__(cls)
+    keras.layers.Layer.__init__(told, name="told")
+    names = [name for name in vars(told) if name.startswith(("_call_", "call_"))]
+    return {name: vars(told)[name] for name in names}
 
 
 def give(layer, name, value):
@@ -256,9 +313,14 @@ except ImportError:
 
 def is_layer_of_keras(layer):
     """Whether the class of a layer is Keras's own, exported or not."""
-    exported = getattr(keras.layers, type(layer).__name__, None) is type(layer)
     # Attention and recurrent layers hold layers that Keras does not export.
-    return exported or type(layer).__module__.startswith("keras.src.layers.")
+    own = type(layer).__module__.startswith("keras.src.layers.")
+    return own or is_exported(type(layer))
+
+
+def is_exported(cls):
+    """Whether a class is one of `keras.layers`."""
+    return getattr(keras.layers, cls.__name__, None) is cls
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,6 +70,27 @@ def test_an_error_names_the_file_that_is_loaded(tmp_path):
     assert _keras.file_of({}) is None
 
 
+def test_layers_note_the_arguments_of_their_call():
+    layer = keras.layers.Embedding(3, 2)
+
+    noted = _keras._arguments_of_call(type(layer))
+
+    assert {"_call_signature", "_call_has_training_arg"} <= set(noted)
+    assert set(noted) <= set(vars(layer))
+
+
+def test_a_convolution_computes_with_another_kernel():
+    layer = keras.layers.Conv1D(2, 1)
+    layer.build((None, 4, 3))
+
+    y = _keras.convolved(
+        layer, *(np.ones(s, "float32") for s in ((1, 4, 3), (1, 3, 5)))
+    )
+
+    assert tuple(y.shape) == (1, 4, 5)
+    np.testing.assert_allclose(y, 3.0)
+
+
 def test_other_objects_have_theirs():
     sequential = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 

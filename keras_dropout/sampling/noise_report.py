@@ -135,7 +135,8 @@ def noise_report(model, x=None):
 def _row(layer, strength, source, sampled, why, told, known):
     path = getattr(layer, "path", None) or layer.name
     shares = _shares(layer, known)
-    kind = type(layer).__name__
+    # A layer whose class keeps its name says what its noise is.
+    kind = getattr(layer, "noise_kind", type(layer).__name__)
     return NoiseRow(path, kind, strength, source, shares, sampled, why, told)
 
 

@@ -8,6 +8,7 @@ changes the model itself.
 """
 
 from keras_dropout.surgery.insert import insert_dropout
+from keras_dropout.surgery.lora import lora_dropout
 from keras_dropout.surgery.matching import matching_dropout
 from keras_dropout.surgery.rates import set_rates
 from keras_dropout.surgery.replace import replace_dropout
@@ -15,6 +16,7 @@ from keras_dropout.surgery.strip import strip_dropout
 
 __all__ = [
     "insert_dropout",
+    "lora_dropout",
     "matching_dropout",
     "replace_dropout",
     "set_rates",

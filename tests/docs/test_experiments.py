@@ -14,6 +14,7 @@ RESULTS = ROOT / "docs" / "results"
 EXPERIMENTS = (
     "cifar10",
     "co2",
+    "lora",
     "mnist_overfitting",
     "pretrained",
     "rotated_digits",
@@ -93,6 +94,20 @@ def claims_of_cifar10(found):
     yield f"falls to {lowest:.2f} and then climbs to {ends['plain']:.2f}"
     yield f"with dropout it ends at {ends['dropout']:.2f}"
     yield f"with max-norm besides at {ends['dropout and max-norm']:.2f}"
+
+
+def test_says_what_dropout_on_lora_was_worth():
+    runs = results("lora")["runs"]
+    plain = np.array([run["plain"]["nll"] for run in runs["input 0.0"]])
+    dropped = {
+        kind: np.array([run[kind]["nll"] for run in runs["input 0.1"]])
+        for kind in ("plain", "samples")
+    }
+    words = " ".join((ROOT / "docs" / "lora.md").read_text("utf-8").split())
+
+    assert (dropped["samples"] < plain).all()
+    assert f"from {plain.mean():.3f} to {dropped['samples'].mean():.3f}" in words
+    assert f"in likelihood is smaller, {dropped['plain'].mean():.3f}" in words
 
 
 @pytest.mark.parametrize(

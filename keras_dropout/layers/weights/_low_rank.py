@@ -1,0 +1,136 @@
+"""What LoRA adds to a layer, apart from what the frozen weights give.
+
+Keras keeps the frozen kernel W of the shape (..., out) and two matrices, A of the
+shape (..., rank) and B of the shape (rank, out). Its layers compute with the sum
+`W + (alpha / rank) A B`, or, once they are quantized, add both results.
+"""
+
+import keras
+from keras import ops
+
+from keras_dropout import _keras, random
+from keras_dropout.layers._base import formulas
+from keras_dropout.layers.weights._weight_noise import raw
+
+L = keras.layers
+CONVOLUTIONS = (L.Conv1D, L.Conv2D, L.Conv3D)
+KNOWN = (L.Dense, L.EinsumDense, L.Embedding, *CONVOLUTIONS)
+
+
+def is_enabled(layer):
+    """Whether LoRA is enabled on a layer itself."""
+    return getattr(layer, "lora_enabled", False) is True
+
+
+def require_known(layer, mode):
+    """Refuses layers whose branch cannot be told from the rest."""
+    cls = type(layer)
+    kin = next((known for known in KNOWN if isinstance(layer, known)), None)
+    names = ", ".join(known.__name__ for known in KNOWN)
+    if kin is None:
+        raise TypeError(
+            f"LoRA dropout is for {names} and classes made from them. Leave other "
+            "layers out with `layers`. Received: the LoRA of layer "
+            f"{layer.name!r}, a {cls.__name__}"
+        )
+    if mode == "input" and _own_call(cls) is not kin.call:
+        raise TypeError(
+            "mode='input' takes the computation of a layer apart, and the class "
+            f"{cls.__name__} has a `call` of its own, which cannot be known. Choose "
+            "mode='weights', which runs that `call` with other matrices, or leave the "
+            f"layer out with `layers`. Received: the LoRA of layer {layer.name!r}"
+        )
+
+
+def _own_call(cls):
+    """The `call` of a class, as it was before the dropout."""
+    return getattr(cls, "adapted", cls).call
+
+
+def matrices(layer):
+    """The names of the attributes that hold A and B."""
+    kind = "embeddings" if isinstance(layer, L.Embedding) else "kernel"
+    return f"lora_{kind}_a", f"lora_{kind}_b"
+
+
+def scale(layer):
+    """The factor of the product of A and B."""
+    return layer.lora_alpha / layer.lora_rank
+
+
+def without_branch(layer, plain, x, *args, **kwargs):
+    """What the frozen weights give, with the bias, before the activation."""
+    bare = _keras.borrowed(layer, lora_enabled=False, activation=None)
+    return plain(bare, x, *args, **kwargs)
+
+
+def dropped_inputs(layer, x, rate, key):
+    """What A and B add to the outputs if the branch sees only some of the inputs."""
+    a, b = (getattr(layer, name) for name in matrices(layer))
+    keep_scale = formulas.inverse(random.keep_probability(rate))
+    if isinstance(layer, L.Embedding):
+        keep = random.keep_mask((*ops.shape(x), 1), rate, key)
+        # Keras takes ids of any dtype.
+        x = ops.cast(x, "int32")
+        low = formulas.where_kept(keep, ops.take(a, x, axis=0), keep_scale)
+    else:
+        a, b = ops.cast(a, x.dtype), ops.cast(b, x.dtype)
+        keep = random.keep_mask(ops.shape(x), rate, key)
+        x = formulas.where_kept(keep, x, keep_scale)
+        if not _is_factorized(layer):
+            return scale(layer) * _linear(layer, x, ops.matmul(a, b))
+        low = _linear(layer, x, a)
+    return scale(layer) * ops.matmul(low, b)
+
+
+def with_dropped_weights(layer, plain, rate, keys, *args, **kwargs):
+    """The outputs of a layer with some rows of A and columns of B left out."""
+    names = matrices(layer)
+    keep_scale = formulas.inverse(random.keep_probability(rate))
+    dropped = {}
+    for name, key in zip(names, keys, strict=True):
+        value = raw(getattr(layer, name))
+        shape = _rows(layer, value) if name == names[0] else (1, value.shape[-1])
+        keep = random.keep_mask(shape, rate, key, per_row=False)
+        value = formulas.where_kept(keep, value, keep_scale)
+        dropped[name] = ops.cast(value, layer.compute_dtype)
+    return plain(_keras.borrowed(layer, **dropped), *args, **kwargs)
+
+
+def _rows(layer, a):
+    """The shape of a mask of A that has one draw for each input feature."""
+    if isinstance(layer, L.EinsumDense):
+        inputs, kernel, _ = _parts(layer)
+        own = [label in inputs for label in kernel[:-1]]
+    else:
+        # An input channel of a convolution is the second from the end, as is the row
+        # of a matrix.
+        own = [axis == len(a.shape) - 2 for axis in range(len(a.shape) - 1)]
+    sizes = zip(a.shape, own, strict=False)
+    return (*(size if is_own else 1 for size, is_own in sizes), 1)
+
+
+def _is_factorized(layer):
+    """Whether applying A and then B to the last axis is applying their product."""
+    if isinstance(layer, L.EinsumDense):
+        inputs, kernel, outputs = _parts(layer)
+        return kernel[-1] == outputs[-1] and kernel[-1] not in inputs
+    if isinstance(layer, CONVOLUTIONS):
+        return layer.groups == 1 and layer.data_format == "channels_last"
+    return True
+
+
+def _parts(layer):
+    """The labels of inputs, kernel and outputs of an einsum."""
+    operands, _, outputs = layer.equation.replace(" ", "").partition("->")
+    inputs, _, kernel = operands.partition(",")
+    return inputs, kernel, outputs
+
+
+def _linear(layer, x, kernel):
+    """The linear map of a layer, with another kernel, which may have other outputs."""
+    if isinstance(layer, L.Dense):
+        return ops.matmul(x, kernel)
+    if isinstance(layer, L.EinsumDense):
+        return ops.einsum(layer.equation, x, kernel)
+    return _keras.convolved(layer, x, kernel)

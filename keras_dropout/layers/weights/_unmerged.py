@@ -1,0 +1,43 @@
+"""The frozen weights and the matrices of LoRA in a file, each as it is."""
+
+import weakref
+
+import keras
+
+
+class Unmerged(keras.layers.Layer):
+    """Saves the weights of a layer with LoRA so that it goes on from them.
+
+    Keras saves the sum of the frozen kernel and of what LoRA adds, and sets the
+    matrices to 0 when it loads that. Nothing is left then that dropout could act on,
+    and a quantized kernel has been rounded once more. So a file holds both: the sum in
+    the place where Keras looks for it, and here all weights as they are.
+
+    It is a layer that is never called, as is `NoiseState`.
+
+    Args:
+        owner: The layer with LoRA.
+    """
+
+    def __init__(self, owner):
+        super().__init__(name=f"{owner.name}_unmerged", trainable=False)
+        # Keras walks through all that a layer holds when it loads one.
+        self.owner = weakref.ref(owner)
+
+    def save_own_variables(self, store):
+        for variable in self.owner().weights:
+            store[variable.name] = variable
+
+    def load_own_variables(self, store):
+        """Takes over weights as they were, after Keras has loaded the sum.
+
+        A file of Keras's own layer has none. Where LoRA has another rank than in the
+        file, or the kernel another quantization, the sum stays.
+        """
+        names = set(store.keys())
+        weights = self.owner().weights
+        fits = {v.name for v in weights} == names and all(
+            tuple(store[v.name].shape) == tuple(v.shape) for v in weights
+        )
+        for variable in weights if fits else ():
+            variable.assign(store[variable.name])
