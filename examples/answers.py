@@ -2,6 +2,7 @@
 
 import experiment
 import numpy as np
+from scipy import stats
 
 from keras_dropout import Prediction, plots
 
@@ -147,29 +148,27 @@ COMPARED = {
 
 
 def compared(results):
-    """By score, whether masks are better (1), worse (-1) or about as good as one pass.
+    """By score, whether masks are better (1), worse (-1) or level with one pass.
 
-    What lies within two standard errors over seeds counts as equal.
+    Level is what a paired t-test over the seeds cannot tell from chance, at 5 %.
     """
     found = {}
     for name, (keys, sign) in COMPARED.items():
         gain = sign * (by_seed(results, MASKS, *keys) - by_seed(results, ONCE, *keys))
-        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-        found[name] = int(np.sign(gain.mean())) if abs(gain.mean()) > 2 * error else 0
+        p = stats.ttest_1samp(gain, 0).pvalue if np.ptp(gain) > 0 else 1.0
+        found[name] = int(np.sign(gain.mean())) if p < 0.05 else 0
     return found
 
 
 def verdict(results):
     """What the masks buy beyond one pass of the same network, and where nothing."""
     found = compared(results)
-    texts = {1: "better at", 0: "no better and no worse at", -1: "worse at"}
-    parts = ["5. Fifty masks against one pass of the same network, by these seeds"]
+    texts = {1: "better", 0: "level", -1: "worse"}
+    parts = ["5. Fifty masks against one pass of the same network"]
     for side, text in texts.items():
         names = [name for name, each in found.items() if each == side]
-        parts.append(f"  {text}: {', '.join(names) or 'nothing'}")
-    parts.append(
-        "  (what differs by less than two standard errors over seeds is equal)"
-    )
+        parts += [f"  {text:8}{name}" for name in names or ["(nothing)"]]
+    parts.append("  level: these seeds cannot tell them apart (paired t-test, 5 %).")
     return "\n".join(parts)
 
 
@@ -222,7 +221,7 @@ def draw_curves(results):
             epochs = EVERY * np.arange(1, len(curve) + 1)
             label = text if i == 0 else None
             ax.plot(epochs, curve, color=colour, linestyle=line, label=label, lw=1.4)
-    ax.set(xlabel="epoch", ylabel="held-out loss (nats)", ylim=(0, None))
+    ax.set(xlabel="epoch", ylabel="held-out loss (nats)", ylim=(0, 1))
     ax.legend()
     return figure
 

@@ -98,7 +98,7 @@ def train(layers, parts, seed, epochs):
     model = keras.Sequential([keras.Input((8, 8, 1)), *layers, ends])
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
     told = {"validation_data": parts["tune"], "validation_batch_size": 200}
-    told["validation_freq"] = answers.EVERY
+    told["validation_freq"] = min(answers.EVERY, epochs)
     fit = model.fit(*parts["train"], 50, epochs, verbose=0, **told)
     return model, fit.history["val_loss"]
 

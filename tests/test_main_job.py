@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -35,7 +34,7 @@ def test_trains_judges_saves_reloads_and_draws(tmp_path):
 
     assert run.returncode == 0, run.stderr
     for name in ("plain network", "dropout, asked once", "dropout, 50 masks"):
-        assert run.stdout.count(f"\n  {name}") == 5
+        assert run.stdout.count(f"\n  {name}") == 6
     for term in ("wrong", "loss", "miscalib.", "AUROC", "held", "level"):
         assert term in run.stdout
     assert "test digits              answers" in run.stdout
@@ -49,7 +48,6 @@ def test_trains_judges_saves_reloads_and_draws(tmp_path):
 
 
 def test_compares_three_ways_of_asking_on_this_backend(job):
-    keras.config.disable_traceback_filtering()
     run, _, kept, parts = job.compare(seed=0, epochs=1, samples=2)
 
     scores = run["scores"]
@@ -83,7 +81,6 @@ def test_the_error_left_is_counted_from_the_most_certain_on(job):
 
 @pytest.mark.once
 def test_says_where_masks_gain_and_where_they_do_not(job):
-    """Equal is what differs by less than two standard errors over the seeds."""
     results = json.loads(
         (ROOT / "docs" / "results" / "when_not_to_answer.json").read_text()
     )

@@ -18,6 +18,10 @@ VALUES = {
     "aurc": "AURC",
     "error_auroc": "errors, AUROC",
 }
+# Losses beyond it are drawn by their logarithms.
+WIDE = 20
+# Below, all measures are close to guessing.
+FOUND = 0.6
 MASKED = "monte carlo", "tuned", "learned"
 
 
@@ -56,32 +60,33 @@ def ordered(methods):
 
 
 def scores(results):
-    """Which measure finds errors and strangers, over all tasks of classes.
+    """Which measure finds errors, strangers, and strangers that no measure finds.
 
-    A mean over tasks, methods with masks, and seeds; and how often each is the best.
+    Of a task of classes, a way of masking and a kind of stranger the mean over seeds is
+    one case. Strangers count as found where the best measure reaches `FOUND`.
     """
-    found = {"errors": [], "strangers": []}
+    cases = {"errors": [], "strangers": [], "others": []}
     for methods in results["tasks"].values():
         for name in MASKED:
-            for run in methods.get(name, ()):
-                if "errors" not in run:
-                    continue
-                found["errors"].append([run["errors"][m] for m in MEASURES])
-                for kind in run["strange"]["entropy"]:
-                    row = [run["strange"][m][kind] for m in MEASURES]
-                    found["strangers"].append(row)
-    head = ["", "errors, AUROC", "best", "strangers, AUROC", "best"]
+            runs = [run for run in methods.get(name, ()) if "errors" in run]
+            if not runs:
+                continue
+            found = [[run["errors"][m] for m in MEASURES] for run in runs]
+            cases["errors"].append(np.nanmean(found, axis=0))
+            for kind in runs[0]["strange"]["entropy"]:
+                found = [[run["strange"][m][kind] for m in MEASURES] for run in runs]
+                mean = np.mean(found, axis=0)
+                kind = "strangers" if mean.max() >= FOUND else "others"
+                cases[kind].append(mean)
+    head = ["", "errors", f"strangers, found ({FOUND} or more)", "strangers, not found"]
     columns = []
-    for rows in found.values():
-        rows = np.asarray(rows, float)
-        rows = rows[~np.isnan(rows).any(axis=1)]
-        best = np.bincount(rows.argmax(axis=1), minlength=len(MEASURES)) / len(rows)
-        columns += [
-            [f"{mean:.3f}" for mean in rows.mean(axis=0)],
-            [f"{100 * share:.0f} %" for share in best],
-        ]
+    for rows in cases.values():
+        mean = np.mean(rows, axis=0) if rows else np.full(len(MEASURES), np.nan)
+        columns.append([f"{each:.3f}" for each in mean])
+    counts = [f"{len(rows)} cases" for rows in cases.values()]
     names = [f"`{name}`" for name in MEASURES]
-    return markdown(head, [list(row) for row in zip(names, *columns, strict=True)])
+    rows = [list(row) for row in zip(names, *columns, strict=True)]
+    return markdown(head, [*rows, ["", *counts]])
 
 
 def spread(values, digits=3):
@@ -132,6 +137,9 @@ def draw(results):
             mean = losses.mean(axis=0)
             ax.plot(mean, label=NAMES[method], markersize=3.5, lw=1.5, **options)
         ax.set(title=name, xticks=range(6))
+        if ax.get_ylim()[1] > WIDE:
+            ax.set_yscale("symlog", linthresh=1)
+            ax.set_ylim(bottom=-1)
     for ax in axes.flat[len(tasks) :]:
         ax.set_axis_off()
     figure.supxlabel("severity of the shift (0: clean)", fontsize="medium")

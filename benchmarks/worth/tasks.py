@@ -103,14 +103,14 @@ def mnist(folder):
     """Handwritten digits, 500 to train on."""
     with np.load(folder / "mnist.npz") as file:
         x, y = file["x_test"][..., None], file["y_test"].astype(int)
-    return images(x, y, (0.2, 0.2, 0.5), 60, (500, 300, 600))
+    return images(x, y, (0.2, 0.2, 0.5), 40, (500, 300, 500))
 
 
 def cifar10(folder):
-    """Small photographs, 1,500 to train on."""
+    """Small photographs, 1,000 to train on."""
     with np.load(folder / "cifar10_subset.npz") as file:
         x, y = file["x"], file["y"].astype(int)
-    return images(x, y, (0.1, 0.1, 0.5), 30, (1500, 300, 600))
+    return images(x, y, (0.1, 0.1, 0.5), 20, (1000, 300, 500))
 
 
 def sonar(folder):
