@@ -83,6 +83,40 @@ def test_the_page_shows_five_seeds_of_every_method():
             assert len(runs) == 5, name
 
 
+@pytest.fixture(scope="module")
+def losses():
+    """By task and method, the mean loss on clean rows and at the worst shift."""
+    tasks = json.loads(RESULTS.read_text())["tasks"]
+    return {
+        task: {
+            name: (
+                np.mean([run["nll"] for run in runs]),
+                np.mean([run["shifted"][-1][0] for run in runs]),
+            )
+            for name, runs in found.items()
+        }
+        for task, found in tasks.items()
+    }
+
+
+def test_masks_beat_one_pass_and_an_ensemble_where_the_page_says_so(losses):
+    for task in ("digits, convolutions", "digits, dense", "concrete"):
+        clean = {name: pair[0] for name, pair in losses[task].items()}
+        assert clean["tuned"] < min(clean["one pass"], clean["ensemble"])
+    for task, found in losses.items():
+        assert found["tuned"][1] < found["one pass"][1], task
+
+
+def test_masks_buy_no_loss_where_the_page_says_so(losses):
+    clean = {name: pair[0] for name, pair in losses["sonar"].items()}
+    assert min(clean, key=clean.get) == "temperature"
+    clean = {name: pair[0] for name, pair in losses["yacht"].items()}
+    assert min(clean, key=clean.get) == "masksembles"
+    assert clean["one pass"] <= clean["tuned"]
+    for task in ("digits, convolutions", "digits, dense"):
+        assert losses[task]["monte carlo"][0] >= losses[task]["one pass"][0]
+
+
 def test_the_default_measure_finds_strangers_best_over_all_tasks():
     """What `Prediction.rank` and `OutlierDetector` take unless told otherwise."""
     lines = report.scores(json.loads(RESULTS.read_text())).splitlines()[2:-1]
