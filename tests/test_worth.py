@@ -113,17 +113,16 @@ def test_masks_buy_no_loss_where_the_page_says_so(losses):
     clean = {name: pair[0] for name, pair in losses["yacht"].items()}
     assert min(clean, key=clean.get) == "masksembles"
     assert clean["one pass"] <= clean["tuned"]
+    assert losses["MNIST"]["ensemble"][0] < losses["MNIST"]["tuned"][0]
     for task in ("digits, convolutions", "digits, dense"):
         assert losses[task]["monte carlo"][0] >= losses[task]["one pass"][0]
 
 
-def test_the_default_measure_finds_strangers_best_over_all_tasks():
+def test_the_default_measure_is_near_the_best_for_errors_and_for_strangers():
     """What `Prediction.rank` and `OutlierDetector` take unless told otherwise."""
     lines = report.scores(json.loads(RESULTS.read_text())).splitlines()[2:-1]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    errors, strangers = (
-        {row[0].strip("`"): float(row[place]) for row in rows} for place in (1, 2)
-    )
 
-    assert max(strangers, key=strangers.get) == "entropy"
-    assert max(errors.values()) - errors["entropy"] < 0.01
+    for column in (1, 2):
+        found = {row[0].strip("`"): float(row[column]) for row in rows}
+        assert max(found.values()) - found["entropy"] < 0.01
