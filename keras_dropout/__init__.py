@@ -1,4 +1,4 @@
-"""Noise as part of the model: dropouts, max-norm and honest uncertainty for Keras."""
+"""Noise as part of the model: dropouts, max-norm and uncertainty for Keras."""
 
 from keras_dropout import (
     acquisition,

@@ -1,4 +1,4 @@
-"""The figure of the uncertainty page: the four plots, of digits and of a regression."""
+"""The figure of the uncertainty page: the plots, of digits and of a regression."""
 
 import keras
 import matplotlib.pyplot as plt
@@ -53,12 +53,15 @@ def draw():
     keras.utils.set_random_seed(0)
     known, turned, labels = digits()
     grid, prediction = regression()
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
     names = ["digits", "upside down"]
     plots.uncertainty_histogram(known, turned, labels=names, ax=axes[0, 0])
-    plots.accuracy_rejection(known, labels, ax=axes[0, 1])
-    plots.class_probabilities(known, known.most_uncertain(1)[0], ax=axes[1, 0])
-    plots.regression_band(grid, prediction, ax=axes[1, 1])
+    plots.roc(known, turned, label=names[1], ax=axes[0, 1])
+    plots.risk_coverage(known, labels, ax=axes[0, 2])
+    plots.reliability(known, labels, ax=axes[1, 0])
+    plots.class_probabilities(known, known.most_uncertain(1)[0], ax=axes[1, 1])
+    plots.regression_band(grid, prediction, ax=axes[1, 2])
+    axes[1, 2].legend()
     return figure
 
 

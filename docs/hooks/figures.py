@@ -6,6 +6,7 @@ Each figure is drawn once and saved in the colours of both themes.
 
 import functools
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -21,7 +22,8 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 DOCS = pathlib.Path(__file__).parents[1]
 IMAGE = re.compile(r"!\[([^]]*)\]\(figures/([\w-]+)\.svg\)")
-REPORT = re.compile(r"<!-- report: (\w+) -->")
+# A table of `docs/results`; the function that makes it is `report`, or the one named.
+REPORT = re.compile(r"<!-- report: (\w+)(?:\.(\w+))? -->")
 BENCHMARK = re.compile(r"<!-- benchmark: (\w+) -->")
 BENCHMARKS = DOCS / "assets" / "benchmarks"
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
@@ -61,6 +63,9 @@ def sources():
 
 
 def experiment(name):
+    """The program that wrote the results of this name: an example or a benchmark."""
+    if importlib.util.find_spec(name) is None:
+        return importlib.import_module(f"benchmarks.{name}.report")
     return importlib.import_module(name)
 
 
@@ -118,10 +123,11 @@ def report(match):
     """The table of an experiment's results, and how they were made."""
     results = json.loads((DOCS / "results" / f"{match[1]}.json").read_text())
     made = results["settings"]
-    table = compact(experiment(match[1]).report(results))
+    table = compact(getattr(experiment(match[1]), match[2] or "report")(results))
+    epochs = f"{made['epochs']} epochs, " if "epochs" in made else ""
     caption = (
         f"Keras {made['keras']} on {BACKENDS[made['backend']]}, "
-        f"{made['epochs']} epochs, {made['repeats']} repeats."
+        f"{epochs}{made['repeats']} repeats."
     )
     return f"{table}\n\n{caption}\n{{ .caption }}"
 

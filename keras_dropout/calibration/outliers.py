@@ -30,7 +30,8 @@ class OutlierDetector(Calibration):
             left alone.
         score: The uncertainty $u$, the name of an attribute of `Prediction`, as
             `Prediction.rank` takes it; `None` for the entropy of classes, or the total
-            variance of values. The mean over steps and outputs counts.
+            variance of values, the defaults there too. The mean over steps and outputs
+            counts. Mutual information finds some strangers better, and others worse.
 
     Attributes:
         scores: Array `(n,)`, the held-out uncertainties, sorted.

@@ -6,37 +6,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_dropout.plots.pictures import new_axes
+from keras_dropout._validation import invalid
+from keras_dropout.plots import styles
+from keras_dropout.uncertainty import Evaluation, Prediction, evaluate
+from keras_dropout.uncertainty.measures import By
 
-# Styles tell lines apart in grey too.
 _STYLES = {"with noise": "-", "without noise": "--"}
 _BINS = 15
 
 
 def reliability(
-    confidence: ArrayLike,
-    correct: ArrayLike,
+    confidence: Prediction | Evaluation | ArrayLike,
+    correct: ArrayLike | None = None,
     *,
     weight: ArrayLike | None = None,
     label: str | None = None,
-    linestyle: str = "-",
+    linestyle: str | None = None,
     ax: Any = None,
 ) -> Any:
-    """Accuracy against confidence, over 15 bins of confidence.
+    """How often answers are right, against their confidence, over 15 bins of it.
+
+    Where the line lies below the diagonal, the model is more certain than it may be.
 
     Args:
-        confidence: Probabilities of the predicted labels, of any shape.
-        correct: Whether each is right, of that shape.
+        confidence: A `Prediction` of classes; or an `Evaluation`; or probabilities of
+            the predicted labels, of any shape.
+        correct: For a `Prediction` the true labels; for probabilities whether each is
+            right, of their shape; `None` for an `Evaluation`.
         weight: A weight for each, or `None`.
         label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it.
+        linestyle: The style of the line, as Matplotlib has it; `None` for one that
+            these axes do not have.
         ax: Matplotlib axes, or `None` for new ones.
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: An evaluation is none of classes, or lengths differ.
     """
-    confidence, correct = (np.ravel(each) for each in (confidence, correct))
-    weight = np.ones(len(confidence)) if weight is None else np.ravel(weight)
+    names = "confidence", "correct"
+    confidence, correct, weight = _columns(confidence, correct, weight, names)
     edges = np.arange(_BINS + 1) / _BINS
     place = (np.searchsorted(edges, confidence, side="left") - 1).clip(0, _BINS - 1)
     mass, sure, right = (
@@ -44,77 +54,172 @@ def reliability(
         for each in (1, confidence, correct)
     )
     filled = mass > 0
-    ax = new_axes(ax)
+    ax = styles.new_axes(ax)
     line = sure[filled] / mass[filled], right[filled] / mass[filled]
-    ax.plot(*line, linestyle=linestyle, marker="o", markersize=4, label=label)
-    ax.set(xlabel="confidence (probability)", ylabel="accuracy (fraction)")
+    ax.plot(*line, label=label, **styles.line(ax, linestyle), **styles.marker(ax))
+    styles.guide(ax, (0, 0), (1, 1))
+    ax.set(xlabel="confidence (probability)", ylabel="right (fraction)")
     return ax
 
 
 def risk_coverage(
-    errors: ArrayLike,
-    uncertainty: ArrayLike,
+    errors: Prediction | Evaluation | ArrayLike,
+    uncertainty: ArrayLike | None = None,
     *,
+    by: By = "auto",
     weight: ArrayLike | None = None,
     label: str | None = None,
-    linestyle: str = "-",
+    linestyle: str | None = None,
     ax: Any = None,
 ) -> Any:
     """The mean error of what is answered, against the fraction that is answered.
 
+    The rest, the least certain rows, is handed over. A line that falls to the left says
+    that the uncertainty finds the errors; a flat one, that it does not.
+
     Args:
-        errors: The error of each row: 0 or 1, or a loss.
-        uncertainty: The uncertainty of each; the largest are left out first, equal ones
+        errors: A `Prediction`; or an `Evaluation`; or the error of each row, 0 or 1, or
+            a loss.
+        uncertainty: For a `Prediction` the truth; for errors the uncertainty of each;
+            `None` for an `Evaluation`. The largest are left out first, equal ones
             together.
+        by: What ranks the rows of a `Prediction`, as `evaluate` takes it.
         weight: A weight for each, or `None`.
         label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it.
+        linestyle: The style of the line, as Matplotlib has it; `None` for one that
+            these axes do not have.
         ax: Matplotlib axes, or `None` for new ones.
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: Lengths differ.
     """
-    errors, uncertainty = (np.ravel(each) for each in (errors, uncertainty))
-    weight = np.ones(len(errors)) if weight is None else np.ravel(weight)
+    names = "risk", "uncertainty"
+    errors, uncertainty, weight = _columns(errors, uncertainty, weight, names, by)
     _, group = np.unique(uncertainty, return_inverse=True)
     kept = np.bincount(group, weight).cumsum()
     risk = np.bincount(group, weight * errors).cumsum() / kept
-    ax = new_axes(ax)
-    ax.plot(kept / kept[-1], risk, linestyle=linestyle, label=label)
-    ax.set(xlabel="fraction answered", ylabel="error of what is answered")
+    ax = styles.new_axes(ax)
+    ax.plot(kept / kept[-1], risk, label=label, **styles.line(ax, linestyle))
+    ax.set(xlabel="answered (fraction of rows)", ylabel="error of what is answered")
     return ax
 
 
 def quantiles(
-    quantile: ArrayLike,
+    quantile: Evaluation | ArrayLike,
     *,
     weight: ArrayLike | None = None,
     label: str | None = None,
-    linestyle: str = "-",
+    linestyle: str | None = None,
     ax: Any = None,
 ) -> Any:
     """The fraction of values below each predicted quantile (calibration of values).
 
+    On the diagonal predictions are calibrated. A line in the form of an S, below it at
+    first and above it later, says that the intervals are too wide; of the other form,
+    that they are too narrow.
+
     Args:
-        quantile: At which quantile of its predicted distribution each value lies, in
-            `[0, 1]` (its *probability integral transform*).
+        quantile: An `Evaluation` of values; or at which quantile of its predicted
+            distribution each value lies, in `[0, 1]` (its *probability integral
+            transform*).
         weight: A weight for each, or `None`.
         label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it.
+        linestyle: The style of the line, as Matplotlib has it; `None` for one that
+            these axes do not have.
         ax: Matplotlib axes, or `None` for new ones.
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: An evaluation tells no quantiles.
     """
-    quantile = np.ravel(quantile)
-    weight = np.ones(len(quantile)) if weight is None else np.ravel(weight)
-    order = np.argsort(quantile, kind="stable")
-    below = np.cumsum(weight[order]) / weight.sum()
-    ax = new_axes(ax)
-    line = [0, *quantile[order], 1], [0, *below, 1]
-    ax.plot(*line, linestyle=linestyle, label=label)
-    ax.set(xlabel="predicted quantile", ylabel="fraction of values below it")
+    quantile, weight = _quantiles(quantile, weight)
+    ax = _cumulative(quantile, weight, label, linestyle, ax)
+    ax.set(xlabel="predicted quantile", ylabel="values below it (fraction)")
     return ax
+
+
+def coverage(
+    quantile: Evaluation | ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    label: str | None = None,
+    linestyle: str | None = None,
+    ax: Any = None,
+) -> Any:
+    """The fraction of values inside each central interval, against its confidence.
+
+    Below the diagonal intervals hold fewer values than they promise.
+
+    Args:
+        quantile: An `Evaluation` of values; or at which quantile of its predicted
+            distribution each value lies, as `quantiles` takes it.
+        weight: A weight for each, or `None`.
+        label: What to call the line, or `None`.
+        linestyle: The style of the line, as Matplotlib has it; `None` for one that
+            these axes do not have.
+        ax: Matplotlib axes, or `None` for new ones.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: An evaluation tells no quantiles.
+    """
+    quantile, weight = _quantiles(quantile, weight)
+    # The narrowest central interval with the value in it.
+    level = np.abs(2 * quantile - 1)
+    ax = _cumulative(level, weight, label, linestyle, ax)
+    ax.set(xlabel="confidence level (fraction)", ylabel="values inside (fraction)")
+    return ax
+
+
+def _cumulative(values, weight, label, linestyle, ax):
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order]) / weight.sum()
+    ax = styles.new_axes(ax)
+    line = [0, *values[order], 1], [0, *below, 1]
+    ax.plot(*line, label=label, **styles.line(ax, linestyle))
+    styles.guide(ax, (0, 0), (1, 1))
+    return ax
+
+
+def _columns(judged, truth, weight, names, by="auto"):
+    """Two flat columns and their weights, of an evaluation, a prediction or arrays."""
+    if isinstance(judged, Prediction):
+        judged = evaluate(judged, truth, sample_weight=weight, by=by)
+    if isinstance(judged, Evaluation):
+        found = dict(judged.columns)
+        if "correct" in found:
+            found["risk"] = 1 - found["correct"]
+        else:
+            found["risk"] = found["error"] ** 2
+            found["uncertainty"] = found["std"]
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise ValueError(
+                invalid("confidence", "an `Evaluation` of classes", judged)
+            )
+        return *(np.ravel(found[name]) for name in names), found["weight"]
+    first, second = (np.ravel(each) for each in (judged, truth))
+    if len(first) != len(second):
+        expected = f"{len(first)} numbers, as many as {names[0]}"
+        raise ValueError(invalid(names[1], expected, len(second)))
+    return first, second, np.ones(len(first)) if weight is None else np.ravel(weight)
+
+
+def _quantiles(judged, weight):
+    if isinstance(judged, Evaluation):
+        if "quantile" not in judged.columns:
+            expected = "an `Evaluation` of values with a known noise of the data"
+            raise ValueError(invalid("quantile", expected, judged))
+        return judged.columns["quantile"], judged.columns["weight"]
+    quantile = np.ravel(judged)
+    return quantile, np.ones(len(quantile)) if weight is None else np.ravel(weight)
 
 
 def evaluation(evaluation: Any, axes: Any = None) -> Any:
@@ -124,10 +229,8 @@ def evaluation(evaluation: Any, axes: Any = None) -> Any:
     if evaluation.baseline is not None:
         lines["without noise"] = evaluation.baseline
     for label, each in lines.items():
-        _draw(each.columns, left, right, {"label": label, "linestyle": _STYLES[label]})
+        _draw(each, left, right, {"label": label, "linestyle": _STYLES[label]})
     if left.has_data():
-        ends = [0, 1]
-        left.plot(ends, ends, linestyle=":", color="0.5", label="calibrated")
         left.legend()
     right.set_ylim(bottom=0)
     right.legend()
@@ -146,18 +249,14 @@ def as_svg(judged: Any) -> str:
     return text[text.index("<svg") :]
 
 
-def _draw(columns, left, right, options):
-    weight = columns["weight"]
-    options = {**options, "weight": weight}
-    if "correct" in columns:
-        correct = columns["correct"]
-        reliability(columns["confidence"], correct, ax=left, **options)
-        risk_coverage(1 - correct, columns["uncertainty"], ax=right, **options)
-        right.set_ylabel("error rate of what is answered")
+def _draw(judged, left, right, options):
+    risk_coverage(judged, ax=right, **options)
+    if "correct" in judged.columns:
+        reliability(judged, ax=left, **options)
+        right.set_ylabel("wrong (fraction of what is answered)")
         return
-    if "quantile" in columns:
-        quantiles(columns["quantile"], ax=left, **options)
-    risk_coverage(columns["error"] ** 2, columns["std"], ax=right, **options)
+    if "quantile" in judged.columns:
+        quantiles(judged, ax=left, **options)
     right.set_ylabel("mean squared error of what is answered")
 
 
@@ -165,7 +264,4 @@ def _pair(axes):
     if axes is not None:
         left, right = axes
         return left, right
-    new_axes(axes, check_only=True)
-    from matplotlib import pyplot
-
-    return pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")[1]
+    return styles.pyplot().subplots(1, 2, figsize=(10, 4), layout="constrained")[1]

@@ -110,6 +110,24 @@ def test_says_what_dropout_on_lora_was_worth():
     assert f"in likelihood is smaller, {dropped['plain'].mean():.3f}" in words
 
 
+def claims_of_when_not_to_answer(found):
+    def mean(method, *keys):
+        values = [run["scores"][method] for run in found["runs"]]
+        for key in keys:
+            values = [each[key] for each in values]
+        return np.mean(values)
+
+    plain, once, masks = found["runs"][0]["scores"]
+    loss = [mean(name, "test", "loss") for name in (plain, once, masks)]
+    yield f"from {loss[0]:.3f} to {loss[1]:.3f} nats, and the masks take it to"
+    yield f"take it to {loss[2]:.3f}"
+    worn = [mean(name, "worn", "loss") for name in (once, masks)]
+    yield f"on bad scans from {worn[0]:.2f} to {worn[1]:.2f}"
+    left = [mean(name, "answered", 10) for name in (plain, once, masks)]
+    yield f"{left[0]:.1f} % of the plain network's answers are wrong"
+    yield f"{left[1]:.1f} and {left[2]:.1f} % of the others"
+
+
 @pytest.mark.parametrize(
     ("name", "page", "claims"),
     [
@@ -118,6 +136,11 @@ def test_says_what_dropout_on_lora_was_worth():
         ("rotated_digits", "rotated-digits", claims_of_rotated_digits),
         ("sonar", "sonar", claims_of_sonar),
         ("cifar10", "cifar10", claims_of_cifar10),
+        (
+            "when_not_to_answer",
+            "when-not-to-answer",
+            claims_of_when_not_to_answer,
+        ),
     ],
 )
 def test_says_on_the_page_what_was_measured(name, page, claims):

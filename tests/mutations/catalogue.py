@@ -49,7 +49,8 @@ paper = _in("schedules/papers", "test_schedules")
 loss = _in("losses/agreement", "test_passes")
 statistic = _in("uncertainty/statistics", "uncertainty/test_statistics")
 measure = _in("uncertainty/classes", "uncertainty/test_statistics")
-picture = _in("plots/pictures", "uncertainty/test_plots")
+picture = _in("plots/judged", "uncertainty/test_plots")
+drawn = _in("plots/inputs", "uncertainty/test_plots")
 block = _in("layers/regions/_blocks", "test_drop_block")
 shake = _in("layers/paths/shake", "test_shake")
 path = _in("layers/paths/drop_path", "test_paths")
@@ -334,11 +335,12 @@ MUTATIONS = (
     measure("the margin is to the third", "ordered[..., -2]", "ordered[..., 0]"),
     # Pictures.
     picture(
-        "the certain are rejected first",
-        "return (1 - size / size[-1])[::-1], (correct / size)[::-1]",
-        "return (1 - size / size[-1])[::-1], correct / size",
+        "the certain are handed over first",
+        "_, group = np.unique(uncertainty, return_inverse=True)",
+        "_, group = np.unique(-uncertainty, return_inverse=True)",
     ),
-    picture("the width of the band is ignored", "spread = width * ", "spread = 1.0 * "),
+    picture("half of the interval counts", "np.abs(2 * quantile - 1)", "quantile"),
+    drawn("the width of the band is ignored", "spread = width * ", "spread = 1.0 * "),
     # Surgery and callbacks.
     surgery(
         "copies share one seed",

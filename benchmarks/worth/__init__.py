@@ -1,0 +1,1 @@
+"""What uncertainty buys: plain networks, noise in its forms, and ensembles, judged."""
