@@ -15,6 +15,6 @@ FAMILIES = {
 }
 
 
-def family_of(layer_class):
+def family_of(layer_class: type) -> str:
     """The family of a layer class: the name of the folder that it is written in."""
     return layer_class.__module__.removeprefix(f"{__package__}.").partition(".")[0]

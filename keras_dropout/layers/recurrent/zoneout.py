@@ -1,13 +1,17 @@
 """Recurrent units that keep their state at random."""
 
+from typing import Any, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Rate, Seed, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LoopOptions
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 
@@ -70,13 +74,13 @@ class Zoneout(RecurrentNoise):
 
     def __init__(
         self,
-        cell,
-        zoneout_h=0.05,
-        zoneout_c=0.5,
-        return_sequences=False,
-        seed=None,
-        **kwargs,
-    ):
+        cell: keras.layers.Layer,
+        zoneout_h: Rate = 0.05,
+        zoneout_c: Rate = 0.5,
+        return_sequences: bool = False,
+        seed: Seed = None,
+        **kwargs: Unpack[LoopOptions],
+    ) -> None:
         sizes = keras.tree.flatten(getattr(cell, "state_size", None))
         if isinstance(cell, (list, tuple, keras.layers.StackedRNNCells)) or not all(
             isinstance(size, int) for size in sizes
@@ -88,14 +92,14 @@ class Zoneout(RecurrentNoise):
         self.zoneout_c = zoneout_c
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         return all(self.source(name).is_silent for name in set(self._rates()))
 
     def _rates(self):
         """The name of the probability for each state of the cell."""
         return ["zoneout_h"] + ["zoneout_c"] * (len(self.state_size) - 1)
 
-    def loop(self, sequences, noisy):
+    def loop(self, sequences: Tensor, noisy: bool) -> Any:
         rates = [self.current(name) for name in self._rates()]
         if not noisy:
             kept = [ops.reshape(rate, (1, 1, 1)) for rate in rates]

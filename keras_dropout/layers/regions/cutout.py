@@ -1,13 +1,18 @@
 """Cutout: erasing squares of images."""
 
+from collections.abc import Sequence
+from typing import Any, Unpack
+
 import numpy as np
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, DataFormat, Rate, Seed, Tensor, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions
 
 
 @registered
@@ -69,14 +74,14 @@ class Cutout(NoiseLayer):
 
     def __init__(
         self,
-        size,
-        num_holes=1,
-        fill_value=0.0,
-        probability=1.0,
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        size: int | Sequence[int],
+        num_holes: int = 1,
+        fill_value: float = 0.0,
+        probability: Rate = 1.0,
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.size = _validation.integers("size", size, count=2)
         self.num_holes = _validation.integer("num_holes", num_holes, minimum=1)
@@ -86,11 +91,11 @@ class Cutout(NoiseLayer):
         self.probability = probability
         self.data_format = _validation.data_format(data_format)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 4)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         shape = ops.shape(x)
         axes = shapes.positions(4, self.data_format)
         sizes = [shape[axis] for axis in axes]
@@ -104,7 +109,7 @@ class Cutout(NoiseLayer):
         )
         return ops.where(erased, ops.cast(self.fill_value, x.dtype), x)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "size": self.size,
             "num_holes": self.num_holes,
@@ -114,7 +119,7 @@ class Cutout(NoiseLayer):
         return {**super().get_config(), **own}
 
 
-def inside_holes(places, sizes, hole):
+def inside_holes(places: Tensor, sizes: Sequence[Any], hole: Sequence[int]) -> Tensor:
     """Which pixels lie in a hole.
 
     Args:
