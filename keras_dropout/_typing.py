@@ -1,12 +1,9 @@
 """The names by which signatures call what Keras and the backends have no type for."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import keras
-
-if TYPE_CHECKING:
-    from keras_dropout.schedules.base import Schedule
 
 # A tensor of the backend, of NumPy or of a graph. Backends share no class for it.
 Tensor: TypeAlias = Any
@@ -20,8 +17,6 @@ Data: TypeAlias = Any
 # What `get_config` gives and `from_config` takes.
 Config: TypeAlias = dict[str, Any]
 Seed: TypeAlias = int | keras.random.SeedGenerator | None
-# What a live value may be when its layer is built.
-Rate: TypeAlias = "float | Schedule"
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 
 # The axes of a weight that come into a unit, or a function of the layer to them.

@@ -5,11 +5,11 @@ from typing import Unpack
 from keras import ops
 
 from keras_dropout import _validation, random
-from keras_dropout._typing import Rate, Shape, Tensor
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
-from keras_dropout.layers._base.options import NoiseOptions
+from keras_dropout.layers._base.options import NoiseOptions, Rate
 
 
 class BernoulliLayer(NoiseLayer):

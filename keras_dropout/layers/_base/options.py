@@ -1,10 +1,14 @@
-"""The keyword options that constructors hand on, for type checkers and for help."""
+"""What constructors of layers take alike, for type checkers and for help."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import keras
 
 from keras_dropout._typing import Seed
+from keras_dropout.schedules import Schedule
+
+# What a live value may be when its layer is built.
+Rate: TypeAlias = float | Schedule
 
 
 class KerasOptions(TypedDict, total=False):

@@ -5,11 +5,11 @@ from typing import Literal, Unpack
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Shape, Tensors
+from keras_dropout._typing import Config, Seed, Shape, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered

@@ -4,9 +4,9 @@ from typing import Unpack
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, DataFormat, Rate, Seed, Shape
+from keras_dropout._typing import Config, DataFormat, Seed, Shape
 from keras_dropout.layers._base import shapes
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.units.alpha import AlphaLayer
 
 

@@ -4,10 +4,10 @@ from typing import Unpack
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, DataFormat, Rate, Seed, Shape, Tensors
+from keras_dropout._typing import Config, DataFormat, Seed, Shape, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 class _SpatialDropout(BernoulliLayer):

@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Shape, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered

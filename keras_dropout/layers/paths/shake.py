@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, DataFormat, Rate, Seed, Shape, Tensor
+from keras_dropout._typing import Config, DataFormat, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.joins import JoinLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered

@@ -6,10 +6,10 @@ from typing import Literal, Unpack
 from keras import ops
 
 from keras_dropout._registration import registered
-from keras_dropout._typing import DataFormat, Rate, Seed, Tensor
+from keras_dropout._typing import DataFormat, Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.pooling._windows import WindowLayer
 
 

@@ -8,10 +8,10 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Tensor
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import GatedOptions
+from keras_dropout.layers._base.options import GatedOptions, Rate
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 

@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Rate, Seed, Tensor
+from keras_dropout._typing import Seed, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LoopOptions
+from keras_dropout.layers._base.options import LoopOptions, Rate
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 

@@ -8,11 +8,11 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, DataFormat, Rate, Seed, Tensor, Tensors
+from keras_dropout._typing import Config, DataFormat, Seed, Tensor, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered

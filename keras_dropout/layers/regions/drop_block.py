@@ -7,10 +7,10 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, DataFormat, Rate, Seed, Tensor, Tensors
+from keras_dropout._typing import Config, DataFormat, Seed, Tensor, Tensors
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.regions import _blocks
 from keras_dropout.random import context
 

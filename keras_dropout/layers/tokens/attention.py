@@ -8,10 +8,10 @@ from keras import ops
 
 from keras_dropout import random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Rate, Seed, Shape, Tensor
+from keras_dropout._typing import Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import AttentionOptions
+from keras_dropout.layers._base.options import AttentionOptions, Rate
 
 
 class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):

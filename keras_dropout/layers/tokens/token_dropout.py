@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Tensor, Tensors
+from keras_dropout._typing import Config, Seed, Tensor, Tensors
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered

@@ -7,10 +7,10 @@ import keras
 
 from keras_dropout import _model, _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Shape, Tensor, Tensors
+from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.constraints import apply
-from keras_dropout.layers._base.options import UnitOptions
+from keras_dropout.layers._base.options import Rate, UnitOptions
 from keras_dropout.layers.units.dropout import Dropout
 
 

@@ -8,10 +8,10 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Tensor
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.weights import _affine
 from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 

@@ -7,10 +7,10 @@ import keras
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Rate, Seed, Tensor
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.weights._weight_noise import WeightNoise
 
 
