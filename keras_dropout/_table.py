@@ -13,7 +13,7 @@ class Table(tuple):
     # The dataclass of the rows.
     row = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         fields = dataclasses.fields(self.row)
         names = [each.name for each in fields if each.metadata.get("shown", True)]
         cells = [[_cell(getattr(row, name)) for name in names] for row in self]

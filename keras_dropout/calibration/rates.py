@@ -53,8 +53,9 @@ class RateTable(Sequence[Trial]):
     """
 
     def __init__(self, trials: Sequence[Trial], best: Trial) -> None:
-        self._trials, self.best = tuple(trials), best
-        self.baseline = self._trials[0]
+        self._trials = tuple(trials)
+        self.best: Trial = best
+        self.baseline: Trial = self._trials[0]
 
     def __getitem__(self, place: Any) -> Any:
         return self._trials[place]

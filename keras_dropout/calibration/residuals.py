@@ -41,8 +41,8 @@ class ResidualNoise(Calibration):
           Uber](https://arxiv.org/abs/1709.01907)
     """
 
-    kinds = ("values",)
-    kind_after = "gaussian"
+    kinds: tuple[str, ...] = ("values",)
+    kind_after: str | None = "gaussian"
 
     @property
     def variance(self) -> np.ndarray:

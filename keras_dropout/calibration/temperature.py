@@ -52,7 +52,7 @@ class TemperatureScaling(Calibration):
           Ensembles](https://arxiv.org/abs/2007.08792), for pooling first
     """
 
-    kinds = CLASSES
+    kinds: tuple[str, ...] = CLASSES
 
     @property
     def temperature(self) -> float:

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_dropout._table import Table
+from keras_dropout._typing import Picks
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
 from keras_dropout.constraints.picked import picked
@@ -27,8 +28,8 @@ class NormRow:
     """
 
     weight: str
-    shape: tuple
-    axes: tuple
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
     units: int
     largest: float
     limit: float | None
@@ -42,7 +43,9 @@ class MaxNormReport(Table):
     row = NormRow
 
 
-def max_norm_report(model, layers=None, *, skip=None):
+def max_norm_report(
+    model: keras.Model, layers: Picks = None, *, skip: Picks = None
+) -> MaxNormReport:
     """The incoming norms of a model, weight by weight, and who is at the limit.
 
     It tells which limit would bite before max-norm is applied, and whether it does

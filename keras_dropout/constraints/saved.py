@@ -1,7 +1,12 @@
 """Whether a constraint is saved with a model: whether it is asked for its config."""
 
+from collections.abc import Collection
+from typing import Any
 
-def saved(model, constraints):
+import keras
+
+
+def saved(model: keras.Model, constraints: Collection[Any]) -> set[int]:
     """The ids of those constraints that the configuration of `model` carries."""
     asked = set()
 

@@ -68,7 +68,7 @@ _SAME = ("Cast", "Identity", "StopGradient")
 _SHAPES = ("Reshape", "Squeeze", "ExpandDims")
 
 
-def endings(model):
+def endings(model: keras.Model) -> list[Ending | None] | None:
     """An `Ending` or `None` for each output of a model; `None` if there is no graph."""
     graph = graph_of(model)
     if graph is None:

@@ -4,6 +4,9 @@ Each rule knows one placement that is known to hurt, and says what to do instead
 model that is no graph of layers gets no advice of this kind.
 """
 
+from collections.abc import Collection
+from typing import Any
+
 import keras
 
 from keras_dropout import _keras
@@ -50,7 +53,7 @@ INERT = (
 )
 
 
-def advice(model, noisy):
+def advice(model: keras.Model, noisy: Collection[Any]) -> dict[int, str]:
     """Advice for each noisy layer of a graph, a dictionary by the id of the layer.
 
     Args:

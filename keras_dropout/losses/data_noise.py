@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Seed
 from keras_dropout.losses.outputs import gaussian, halves, one_hot
 from keras_dropout.random import content
 
@@ -59,7 +60,7 @@ class GaussianNLL(keras.losses.Loss):
         self, beta: float = 0.0, name: str = "gaussian_nll", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.beta = _validation.probability("beta", beta)
+        self.beta: float = _validation.probability("beta", beta)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The mean over the outputs, of each row."""
@@ -130,10 +131,10 @@ class HeteroscedasticCrossentropy(keras.losses.Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.samples = _validation.integer("samples", samples, minimum=1)
-        self.seed = _validation.seed(seed)
+        self.samples: int = _validation.integer("samples", samples, minimum=1)
+        self.seed: Seed = _validation.seed(seed)
         shared = isinstance(self.seed, keras.random.SeedGenerator)
-        self.seed_generator = (
+        self.seed_generator: keras.random.SeedGenerator = (
             self.seed if shared else keras.random.SeedGenerator(self.seed)
         )
 

@@ -4,12 +4,22 @@ Each function takes arrays or a `Prediction`, and an `ax` or `None` for a new on
 returns the `ax`.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dropout import _validation
+from keras_dropout.uncertainty.prediction import Prediction
 
 
-def uncertainty_histogram(*predictions, labels=None, bins=30, ax=None):
+def uncertainty_histogram(
+    *predictions: Prediction | ArrayLike,
+    labels: Sequence[str] | None = None,
+    bins: int = 30,
+    ax: Any = None,
+) -> Any:
     """How often each uncertainty occurs, one outline for each group of rows.
 
     Args:
@@ -45,7 +55,13 @@ def uncertainty_histogram(*predictions, labels=None, bins=30, ax=None):
     return ax
 
 
-def regression_band(x, prediction, samples=None, width=2.0, ax=None):
+def regression_band(
+    x: ArrayLike,
+    prediction: Prediction,
+    samples: int | None = None,
+    width: float = 2.0,
+    ax: Any = None,
+) -> Any:
     """The mean over one input, a band about it, and some of the samples.
 
     Args:
@@ -73,7 +89,12 @@ def regression_band(x, prediction, samples=None, width=2.0, ax=None):
     return ax
 
 
-def class_probabilities(prediction, row=0, names=None, ax=None):
+def class_probabilities(
+    prediction: Prediction,
+    row: int = 0,
+    names: Sequence[str] | None = None,
+    ax: Any = None,
+) -> Any:
     """The probability of each class in each sample, for one input.
 
     Args:
@@ -107,7 +128,9 @@ def class_probabilities(prediction, row=0, names=None, ax=None):
     return ax
 
 
-def accuracy_rejection(prediction, labels, ax=None):
+def accuracy_rejection(
+    prediction: Prediction, labels: ArrayLike, ax: Any = None
+) -> Any:
     """Accuracy on the rows that are left when the least certain ones are rejected.
 
     Rows of one uncertainty are rejected together, so that their order in the data
@@ -156,7 +179,7 @@ def _one_a_row(array, rows):
     return array.reshape(rows)
 
 
-def new_axes(ax, check_only=False):
+def new_axes(ax: Any, check_only: bool = False) -> Any:
     """`ax`, or new axes; with `check_only` no more than whether there can be any."""
     if ax is not None:
         return ax

@@ -137,7 +137,7 @@ def _data(x, y, sample_weight):
 class _Judge:
     """Collects the columns of all batches, for each output and each model."""
 
-    def __init__(self, sampler, by, noise_variance):
+    def __init__(self, sampler, by, noise_variance) -> None:
         learned = sampler.members[0].engine.learned
         self.kinds, self.axes = learned.kinds, learned.class_axes
         self.structure = learned.structure
@@ -158,7 +158,7 @@ class _Judge:
         self.found = [[] for _ in self.kinds]
         self.quiet = [[[] for _ in sampler.models] for _ in self.kinds]
 
-    def add(self, heads, quiet, rows, targets):
+    def add(self, heads: Any, quiet, rows: Any, targets: Any) -> None:
         """Scores the rows of a batch."""
         y, weight = targets
         if y is None:

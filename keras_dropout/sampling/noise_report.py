@@ -6,6 +6,7 @@ import keras
 
 from keras_dropout import _model
 from keras_dropout._table import Table
+from keras_dropout._typing import Data
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.graph.placement import advice
@@ -59,7 +60,7 @@ class NoiseReport(Table):
     __slots__ = ()
     row = NoiseRow
 
-    def __str__(self):
+    def __str__(self) -> str:
         notes = [
             f"{row.path}: {text}"
             for row in self
@@ -71,7 +72,7 @@ class NoiseReport(Table):
     __repr__ = __str__
 
 
-def noise_report(model, x=None):
+def noise_report(model: keras.Model, x: Data = None) -> NoiseReport:
     """All noise in a model: what it is, how `mc_predict` samples it, and advice.
 
     Args:

@@ -5,6 +5,7 @@ cannot be seen, as many values lie between 0 and 1.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ _LUCK = 1e-6
 _MANY = 256
 
 
-def probabilities(values):
+def probabilities(values: Any) -> Ending | None:
     """What values are: an `Ending`, or `None` where they are too few to say.
 
     All vectors along one axis must sum to one, within what the values are rounded to:

@@ -38,7 +38,7 @@ class Settings:
     tol: float | None = None
     part: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validation.choice("masks", self.masks, SCHEMES)
         if self.masks == "antithetic" and self.samples % 2:
             expected = "an even number for masks='antithetic', which come in pairs"

@@ -1,5 +1,7 @@
 """Exchanging the noise of a built model."""
 
+from typing import Literal
+
 import keras
 
 from keras_dropout._model import flatten_layers
@@ -10,7 +12,12 @@ from keras_dropout.surgery.in_place import check_turn, forget_compiled, turn
 from keras_dropout.surgery.twins import is_noise, ours, theirs
 
 
-def replace_dropout(model, by="keras_dropout", *, in_place=False):
+def replace_dropout(
+    model: keras.Model,
+    by: Literal["keras_dropout", "keras"] = "keras_dropout",
+    *,
+    in_place: bool = False,
+) -> keras.Model:
     """Exchanges the noise layers of a built model.
 
     Args:

@@ -75,9 +75,11 @@ class Evaluation(Mapping[str, float]):
         scores: Mapping[str, Score] | None = None,
     ) -> None:
         self.columns = found
-        self.kind, self.by, self.baseline = kind, by, baseline
-        self.rows = len(np.unique(found["row"]))
-        self.notes = tuple(notes)
+        self.kind: str = kind
+        self.by: str = by
+        self.baseline: Evaluation | None = baseline
+        self.rows: int = len(np.unique(found["row"]))
+        self.notes: tuple[str, ...] = tuple(notes)
         self._scores = dict(scoring.scores(found) if scores is None else scores)
 
     def score(self, name: str) -> Score:

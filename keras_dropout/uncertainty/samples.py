@@ -1,5 +1,7 @@
 """Makes the arrays of a `Prediction` from samples that are there all at once."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_dropout import _validation
@@ -11,7 +13,15 @@ from keras_dropout.uncertainty.statistics import Measure
 KINDS = ("values", "probabilities", "logits", "binary", "gaussian")
 
 
-def fields(samples, kind, axis, valid, noise_variance, masks, block):
+def fields(
+    samples: Any,
+    kind: str,
+    axis: int,
+    valid: Any,
+    noise_variance: Any,
+    masks: str,
+    block: int | None,
+) -> dict[str, Any]:
     """The arrays; arguments as in `Prediction.from_samples`."""
     _validation.choice("kind", kind, KINDS)
     _validation.choice("masks", masks, SCHEMES)

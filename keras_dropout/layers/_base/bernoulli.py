@@ -23,11 +23,11 @@ class BernoulliLayer(NoiseLayer):
         **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
-    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
+    rate: Live = Live(_validation.drop_rate, "The probability of dropping, a live float.")
 
     def __init__(self, rate: Rate, **kwargs: Unpack[NoiseOptions]) -> None:
         super().__init__(**kwargs)
-        self.rate = rate
+        self.rate: Rate = rate
 
     def mask_shape(self, shape: Shape) -> Shape:
         """The shape of the mask for an input of this shape."""

@@ -57,7 +57,7 @@ class Learned(Source):
             constraint: A `Limit` of the weight, or `None`.
         """
         start = float(self._weights_for(self.initial))
-        self.weight = self.layer.add_weight(
+        self.weight: keras.Variable = self.layer.add_weight(
             shape=shape,
             initializer=keras.initializers.Constant(start),
             dtype="float32",
@@ -83,7 +83,7 @@ class Learned(Source):
     def assign(self, value: Any) -> None:
         weights = self._weights_for(value)
         if self.weight is None:
-            self.initial = self.check(value)
+            self.initial: Any = self.check(value)
             return
         shape = tuple(self.weight.shape)
         if weights.shape not in ((), shape):

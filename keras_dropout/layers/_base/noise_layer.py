@@ -42,11 +42,13 @@ class NoiseLayer(keras.layers.Layer):
         **kwargs: Unpack[KerasOptions],
     ) -> None:
         super().__init__(**kwargs)
-        self.monte_carlo = _validation.boolean("monte_carlo", monte_carlo)
+        self.monte_carlo: bool = _validation.boolean("monte_carlo", monte_carlo)
         seed = _validation.seed(seed)
         shared = isinstance(seed, keras.random.SeedGenerator)
         self.seed = seed
-        self.seed_generator = seed if shared else keras.random.SeedGenerator(seed)
+        self.seed_generator: keras.random.SeedGenerator = (
+            seed if shared else keras.random.SeedGenerator(seed)
+        )
         self.supports_masking = True
         _keras.mark_as_built(self)
         # Into `__dict__`, past Keras's tracking, for the layer to have no weights;

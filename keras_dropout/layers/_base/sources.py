@@ -36,8 +36,10 @@ class Source:
 
     def bind(self, live: Any, layer: Any) -> Self:
         """Makes this the source of the live value `live` of `layer`."""
-        self.live, self.layer = live, layer
-        self.name, self.state = live.name, layer.noise_state
+        self.live: Any = live
+        self.layer: Any = layer
+        self.name: str = live.name
+        self.state: Any = layer.noise_state
         return self
 
     def check(self, value: Any) -> float:

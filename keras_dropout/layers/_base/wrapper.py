@@ -33,7 +33,7 @@ class NoiseWrapper(NoiseLayer):
         # What comes in is the wrapped layer's to cast, or to leave as it is.
         super().__init__(autocast=False, **kwargs)
         self.layer = layer
-        self.supports_masking = layer.supports_masking
+        self.supports_masking: bool = layer.supports_masking
         self._takes = frozenset(inspect.signature(layer.call).parameters)
 
     def build(self, input_shape: Shape) -> None:
@@ -41,7 +41,7 @@ class NoiseWrapper(NoiseLayer):
             self.layer.build(input_shape)
         # Some wrappers compute by themselves what the layer does, so Keras checks the
         # inputs here as it would there.
-        self.input_spec = self.layer.input_spec
+        self.input_spec: Any = self.layer.input_spec
 
     def call(
         self,

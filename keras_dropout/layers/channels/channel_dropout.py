@@ -60,8 +60,10 @@ class ChannelDropout(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.axis = _axes(axis)
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.axis: tuple[int, ...] = _axes(axis)
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
     def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)

@@ -57,7 +57,7 @@ class LockedDropout(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.time_axis = _validation.integer("time_axis", time_axis, minimum=-32)
+        self.time_axis: int = _validation.integer("time_axis", time_axis, minimum=-32)
 
     def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)

@@ -102,19 +102,19 @@ class ConcreteDropout(NoiseWrapper):
         _kernels.require_known(layer)
         _kernels.require_unregularized(layer, "weight_regularizer")
         super().__init__(layer, seed=seed, **kwargs)
-        self.weight_regularizer = _validation.non_negative(
+        self.weight_regularizer: float = _validation.non_negative(
             "weight_regularizer", weight_regularizer
         )
-        self.dropout_regularizer = _validation.non_negative(
+        self.dropout_regularizer: float = _validation.non_negative(
             "dropout_regularizer", dropout_regularizer
         )
-        self.temperature = _validation.positive("temperature", temperature)
-        self.hard = _validation.boolean("hard", hard)
-        self.rate = Learned(rate, LOGIT)
+        self.temperature: float = _validation.positive("temperature", temperature)
+        self.hard: bool = _validation.boolean("hard", hard)
+        self.rate: Learned = Learned(rate, LOGIT)
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        self.features = _kernels.count(self.layer, input_shape)
+        self.features: int = _kernels.count(self.layer, input_shape)
         self.source("rate").build(regularizer=Penalty(self.penalty))
 
     def penalty(self, logit: Tensor) -> Tensor:

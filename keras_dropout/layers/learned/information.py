@@ -84,13 +84,13 @@ class InformationDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_known(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.beta = beta
-        self.max_alpha = _validation.positive("max_alpha", max_alpha)
+        self.beta: float = beta
+        self.max_alpha: float = _validation.positive("max_alpha", max_alpha)
         config = layer.get_config()
         asked = {"activation": "linear", "use_bias": True}
         config |= {name: asked[name] for name in asked if name in config}
         config |= {"name": f"{layer.name}_noise", "trainable": True}
-        self.noise_layer = type(layer).from_config(config)
+        self.noise_layer: keras.layers.Layer = type(layer).from_config(config)
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)

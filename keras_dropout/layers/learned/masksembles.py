@@ -85,14 +85,16 @@ class Masksembles(NoiseLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.members = _validation.integer("members", members, minimum=1)
-        self.scale = _validation.positive("scale", scale)
+        self.members: int = _validation.integer("members", members, minimum=1)
+        self.scale: float = _validation.positive("scale", scale)
         if self.scale < 1:
             raise ValueError(invalid("scale", "a finite float of at least 1", scale))
-        self.axis = _validation.integer("axis", axis, minimum=-32)
+        self.axis: int = _validation.integer("axis", axis, minimum=-32)
         if self.axis == 0:
             raise ValueError(invalid("axis", "an axis that does not count rows", axis))
-        self.layout = _validation.choice("layout", layout, ("block", "interleave"))
+        self.layout: Literal["block", "interleave"] = _validation.choice(
+            "layout", layout, ("block", "interleave")
+        )
         self.masks = None
         # Read here: Keras may build the layer in a trace, where no key has a value.
         key = ops.convert_to_numpy(random.next_key(self.seed_generator))
@@ -110,7 +112,7 @@ class Masksembles(NoiseLayer):
                 "Masksembles needs inputs with a known number of channels. Received: "
                 f"shape={input_shape}, axis={self.axis} in layer {self.name!r}"
             )
-        self.masks = self.add_weight(
+        self.masks: keras.Variable = self.add_weight(
             shape=(self.members, channels),
             initializer=self._draw,
             dtype="float32",

@@ -94,13 +94,13 @@ class SparseVariationalDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.kl_weight = kl_weight
-        self.threshold = _validation.finite("threshold", threshold)
+        self.kl_weight: float = kl_weight
+        self.threshold: float = _validation.finite("threshold", threshold)
         self.log_sigma2 = None
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        self.log_sigma2 = self.add_weight(
+        self.log_sigma2: keras.Variable = self.add_weight(
             shape=self._kernel().shape,
             initializer=keras.initializers.Constant(-10.0),
             dtype="float32",

@@ -83,8 +83,8 @@ class Standout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.alpha = alpha
-        self.beta = beta
+        self.alpha: float = alpha
+        self.beta: float = beta
 
     def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         y, logits = self._parts(x)

@@ -88,9 +88,11 @@ class TargetedDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.rate = rate
-        self.target = target
-        self.mode = _validation.choice("mode", mode, ("weight", "unit"))
+        self.rate: float = rate
+        self.target: float = target
+        self.mode: Literal["weight", "unit"] = _validation.choice(
+            "mode", mode, ("weight", "unit")
+        )
 
     @property
     def is_silent(self) -> bool:

@@ -96,13 +96,17 @@ class VariationalDropout(NoiseLayer):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         choices = ("layer", "unit")
-        self.granularity = _validation.choice("granularity", granularity, choices)
-        self.max_alpha = _validation.positive("max_alpha", max_alpha)
+        self.granularity: Literal["layer", "unit"] = _validation.choice(
+            "granularity", granularity, choices
+        )
+        self.max_alpha: float = _validation.positive("max_alpha", max_alpha)
         if self.max_alpha > 1:
             expected = "a float above 0 and at most 1"
             raise ValueError(invalid("max_alpha", expected, max_alpha))
-        self.rate = Learned(rate, Link(LOGIT.name, LOGIT.forward, self._log_alpha))
-        self.kl_weight = kl_weight
+        self.rate: Learned = Learned(
+            rate, Link(LOGIT.name, LOGIT.forward, self._log_alpha)
+        )
+        self.kl_weight: float = kl_weight
 
     def _log_alpha(self, rate):
         """Log alpha of a rate; no number for one above the limit."""
@@ -111,7 +115,7 @@ class VariationalDropout(NoiseLayer):
         return min(log_alpha, limit) if log_alpha <= limit + 1e-6 else math.nan
 
     def build(self, input_shape: Shape) -> None:
-        self.units = input_shape[-1]
+        self.units: int = input_shape[-1]
         if self.units is None:
             raise ValueError(
                 "VariationalDropout needs inputs with a known last axis. Received: "

@@ -73,9 +73,11 @@ class MultiSampleDropout(BernoulliLayer):
             raise TypeError(invalid("head", "a Keras layer", head))
         super().__init__(rate, seed=seed, **kwargs)
         self.head = head
-        self.samples = _validation.integer("samples", samples, minimum=1)
+        self.samples: int = _validation.integer("samples", samples, minimum=1)
         choices = ("mean", "stack")
-        self.reduction = _validation.choice("reduction", reduction, choices)
+        self.reduction: Literal["mean", "stack"] = _validation.choice(
+            "reduction", reduction, choices
+        )
 
     def build(self, input_shape: Shape) -> None:
         if not self.head.built:

@@ -81,8 +81,10 @@ class RDrop(keras.Model):
         super().__init__(**kwargs)
         self.model = model
         self._alpha = _validation.non_negative("alpha", alpha)
-        self.distance = _validation.choice("distance", distance, ("kl", "mse"))
-        self.from_logits = _validation.boolean("from_logits", from_logits)
+        self.distance: Literal["kl", "mse"] = _validation.choice(
+            "distance", distance, ("kl", "mse")
+        )
+        self.from_logits: bool = _validation.boolean("from_logits", from_logits)
         kl = SymmetricKL(from_logits=from_logits)
         self._between = keras.losses.MeanSquaredError() if distance == "mse" else kl
 

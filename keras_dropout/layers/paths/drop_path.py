@@ -66,8 +66,10 @@ class DropPath(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.per = _validation.choice("per", per, ("row", "batch"))
-        self.scale_by_keep = _validation.boolean("scale_by_keep", scale_by_keep)
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
+        self.scale_by_keep: bool = _validation.boolean("scale_by_keep", scale_by_keep)
 
     def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per(self.per, shape)
@@ -129,7 +131,9 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
     def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per(self.per, shape)

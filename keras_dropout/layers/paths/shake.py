@@ -70,7 +70,9 @@ class ShakeShake(JoinLayer):
         self._backward = _validation.choice(
             "backward", backward, ("shake", "even", "keep")
         )
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
     @property
     def is_silent(self) -> bool:
@@ -160,12 +162,18 @@ class ShakeDrop(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.alpha_range = _validation.interval("alpha_range", alpha_range)
-        self.beta_range = _validation.interval("beta_range", beta_range)
-        self.per = _validation.choice(
+        self.alpha_range: tuple[float, float] = _validation.interval(
+            "alpha_range", alpha_range
+        )
+        self.beta_range: tuple[float, float] = _validation.interval(
+            "beta_range", beta_range
+        )
+        self.per: Literal["element", "channel", "row", "batch"] = _validation.choice(
             "per", per, ("element", "channel", "row", "batch")
         )
-        self.gate_per = _validation.choice("gate_per", gate_per, ("row", "batch"))
+        self.gate_per: Literal["row", "batch"] = _validation.choice(
+            "gate_per", gate_per, ("row", "batch")
+        )
         self.data_format = _validation.data_format(data_format)
 
     def mask_shape(self, shape: Shape) -> Shape:

@@ -38,9 +38,15 @@ class WindowLayer(NoiseLayer):
         super().__init__(**kwargs)
         count = self.rank - 2
         strides = pool_size if strides is None else strides
-        self.pool_size = _validation.integers("pool_size", pool_size, count=count)
-        self.strides = _validation.integers("strides", strides, count=count)
-        self.padding = _validation.choice("padding", padding, ("valid", "same"))
+        self.pool_size: tuple[int, ...] = _validation.integers(
+            "pool_size", pool_size, count=count
+        )
+        self.strides: tuple[int, ...] = _validation.integers(
+            "strides", strides, count=count
+        )
+        self.padding: Literal["valid", "same"] = _validation.choice(
+            "padding", padding, ("valid", "same")
+        )
         self.data_format = _validation.data_format(data_format)
 
     def check_inputs(self, inputs: Tensors) -> None:

@@ -61,7 +61,7 @@ class UOut(NoiseLayer):
         self, beta: Rate = 0.1, seed: Seed = None, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.beta = beta
+        self.beta: Rate = beta
 
     def perturb(self, x: Tensor) -> Tensor:
         noise = 2.0 * random.uniform(ops.shape(x), self.key()) - 1.0

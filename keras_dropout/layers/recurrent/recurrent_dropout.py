@@ -33,8 +33,10 @@ class _RecurrentDropout(RecurrentNoise):
         shared = {name: kwargs[name] for name in _SHARED if name in kwargs}
         own = {name: kwargs.pop(name) for name in self._cell_arguments() & {*kwargs}}
         super().__init__(self.cell_class(units, **own, **shared), seed=seed, **kwargs)
-        self.rate = rate
-        self.per = _validation.choice("per", per, ("step", "row"))
+        self.rate: Rate = rate
+        self.per: Literal["step", "row"] = _validation.choice(
+            "per", per, ("step", "row")
+        )
 
     @classmethod
     def _cell_arguments(cls):

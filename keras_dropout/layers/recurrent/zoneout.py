@@ -88,8 +88,8 @@ class Zoneout(RecurrentNoise):
             expected = "one recurrent cell with states of one axis; stack the layers"
             raise ValueError(invalid("cell", expected, cell))
         super().__init__(cell, return_sequences=return_sequences, seed=seed, **kwargs)
-        self.zoneout_h = zoneout_h
-        self.zoneout_c = zoneout_c
+        self.zoneout_h: Rate = zoneout_h
+        self.zoneout_c: Rate = zoneout_c
 
     @property
     def is_silent(self) -> bool:

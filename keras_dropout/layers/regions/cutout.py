@@ -83,12 +83,12 @@ class Cutout(NoiseLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.size = _validation.integers("size", size, count=2)
-        self.num_holes = _validation.integer("num_holes", num_holes, minimum=1)
-        self.fill_value = _validation.finite(
+        self.size: tuple[int, ...] = _validation.integers("size", size, count=2)
+        self.num_holes: int = _validation.integer("num_holes", num_holes, minimum=1)
+        self.fill_value: float = _validation.finite(
             "fill_value", fill_value, self.compute_dtype
         )
-        self.probability = probability
+        self.probability: Rate = probability
         self.data_format = _validation.data_format(data_format)
 
     def check_inputs(self, inputs: Tensors) -> None:

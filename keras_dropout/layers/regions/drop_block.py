@@ -31,11 +31,15 @@ class _DropBlock(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.block_size = _validation.integers(
+        self.block_size: tuple[int, ...] = _validation.integers(
             "block_size", block_size, count=self.rank - 2
         )
-        self.per = _validation.choice("per", per, ("channel", "row"))
-        self.scale = _validation.choice("scale", scale, ("batch", "row", "none"))
+        self.per: Literal["channel", "row"] = _validation.choice(
+            "per", per, ("channel", "row")
+        )
+        self.scale: Literal["batch", "row", "none"] = _validation.choice(
+            "scale", scale, ("batch", "row", "none")
+        )
         self.data_format = _validation.data_format(data_format)
 
     def check_inputs(self, inputs: Tensors) -> None:

@@ -74,7 +74,9 @@ class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
         super().__init__(
             rate, seed=seed, input_dim=input_dim, output_dim=output_dim, **kwargs
         )
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.per: Literal["batch", "row"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
     def check_inputs(self, inputs: Tensors) -> None:
         """Ids may be of any dtype, as in Keras: the embedding casts them."""

@@ -79,11 +79,13 @@ class PatchDropout(NoiseLayer):
         if self._rate == 1:
             expected = "a float value between 0 and 1, below 1 (some token must stay)"
             raise ValueError(_validation.invalid("rate", expected, rate))
-        self.num_prefix_tokens = _validation.integer(
+        self.num_prefix_tokens: int = _validation.integer(
             "num_prefix_tokens", num_prefix_tokens, minimum=0
         )
-        self.ordered = _validation.boolean("ordered", ordered)
-        self.return_indices = _validation.boolean("return_indices", return_indices)
+        self.ordered: bool = _validation.boolean("ordered", ordered)
+        self.return_indices: bool = _validation.boolean(
+            "return_indices", return_indices
+        )
 
     @property
     def rate(self) -> float:

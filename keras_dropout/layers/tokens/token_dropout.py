@@ -71,10 +71,10 @@ class TokenDropout(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.token_id = _validation.integer("token_id", token_id, minimum=0)
+        self.token_id: int = _validation.integer("token_id", token_id, minimum=0)
         if not isinstance(protected_ids, (tuple, list)):
             protected_ids = (protected_ids,)
-        self.protected_ids = tuple(
+        self.protected_ids: tuple[int, ...] = tuple(
             _validation.integer("protected_ids", each, minimum=0)
             for each in protected_ids
         )

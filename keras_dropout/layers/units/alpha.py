@@ -17,7 +17,7 @@ from keras_dropout.layers._base.options import LayerOptions, Rate
 class AlphaLayer(BernoulliLayer):
     """Base of the two alpha dropouts, which differ by what the mask shares."""
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability_below_one,
         "The probability of dropping, a live float.",
     )
@@ -76,7 +76,7 @@ class AlphaDropout(AlphaLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.noise_shape = _validation.noise_shape(noise_shape)
+        self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
 
     def mask_shape(self, shape: Shape) -> Shape:
         return shapes.resolve(self.noise_shape, shape)

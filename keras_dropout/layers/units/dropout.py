@@ -69,8 +69,10 @@ class Dropout(BernoulliLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.noise_shape = _validation.noise_shape(noise_shape)
-        self.scaling = _validation.choice("scaling", scaling, ("train", "inference"))
+        self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
+        self.scaling: Literal["train", "inference"] = _validation.choice(
+            "scaling", scaling, ("train", "inference")
+        )
 
     def mask_shape(self, shape: Shape) -> Shape:
         return shapes.resolve(self.noise_shape, shape)

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Seed, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
@@ -69,8 +69,8 @@ class GaussianDropout(NoiseLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.rate = rate
-        self.noise_shape = _validation.noise_shape(noise_shape)
+        self.rate: Rate = rate
+        self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
 
     def perturb(self, x: Tensor) -> Tensor:
         rate = random.plain(self.current("rate"))
@@ -127,7 +127,7 @@ class GaussianNoise(NoiseLayer):
         self, stddev: Rate, seed: Seed = None, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.stddev = stddev
+        self.stddev: Rate = stddev
 
     def perturb(self, x: Tensor) -> Tensor:
         stddev = self.current("stddev")

@@ -76,8 +76,10 @@ class MaxNormDropout(Dropout):
         kwargs.setdefault("dtype", _model.float_policy(layer))
         super().__init__(rate, seed=seed, **kwargs)
         self.layer = layer
-        self.position = _validation.choice("position", position, ("after", "before"))
-        self.supports_masking = layer.supports_masking
+        self.position: Literal["before", "after"] = _validation.choice(
+            "position", position, ("after", "before")
+        )
+        self.supports_masking: bool = layer.supports_masking
         self._given = _validation.positive("max_value", max_value)
         present = apply.limits(layer) - {self._given}
         if present:

@@ -93,7 +93,7 @@ class WeightNoise(NoiseWrapper):
         **kwargs: Unpack[NoiseOptions],
     ) -> None:
         super().__init__(layer, **kwargs)
-        self.weight_names = weight_names(weights)
+        self.weight_names: tuple[str, ...] = weight_names(weights)
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)

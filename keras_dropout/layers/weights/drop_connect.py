@@ -92,12 +92,16 @@ class DropConnect(WeightNoise):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
-        self.rate = rate
-        self.drop_bias = _validation.boolean("drop_bias", drop_bias)
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.rate: Rate = rate
+        self.drop_bias: bool = _validation.boolean("drop_bias", drop_bias)
+        self.per: Literal["batch", "row"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
         choices = ("mean", "gaussian")
-        self.inference = _validation.choice("inference", inference, choices)
-        self.samples = _validation.integer("samples", samples, minimum=1)
+        self.inference: Literal["mean", "gaussian"] = _validation.choice(
+            "inference", inference, choices
+        )
+        self.samples: int = _validation.integer("samples", samples, minimum=1)
         if per == "row":
             self._check_kernel_of("per", per, (keras.layers.Dense,))
             if layer.activity_regularizer is not None:

@@ -82,8 +82,10 @@ class Mixout(WeightNoise):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
-        self.rate = rate
-        self.per = _validation.choice("per", per, ("element", "input"))
+        self.rate: Rate = rate
+        self.per: Literal["element", "input"] = _validation.choice(
+            "per", per, ("element", "input")
+        )
         self.anchors = None
         if layer.built and not self.is_quantized:
             self._create_anchors()
@@ -99,7 +101,7 @@ class Mixout(WeightNoise):
             super().save_own_variables(store)
 
     def _create_anchors(self):
-        self.anchors = [
+        self.anchors: list[keras.Variable] = [
             self.add_weight(
                 shape=v.shape,
                 dtype=v.dtype,

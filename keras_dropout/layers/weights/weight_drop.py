@@ -81,8 +81,10 @@ class WeightDrop(WeightNoise):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
-        self.rate = rate
-        self.per = _validation.choice("per", per, ("element", "input"))
+        self.rate: Rate = rate
+        self.per: Literal["element", "input"] = _validation.choice(
+            "per", per, ("element", "input")
+        )
 
     def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
         shape = shapes.one_per(self.per, tuple(value.shape))

@@ -43,8 +43,12 @@ class StreamingMean(keras.metrics.Metric):
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", dtype=self.dtype, name="total")
-        self.weight = self.add_variable((), "zeros", dtype=self.dtype, name="weight")
+        self.total: keras.Variable = self.add_variable(
+            (), "zeros", dtype=self.dtype, name="total"
+        )
+        self.weight: keras.Variable = self.add_variable(
+            (), "zeros", dtype=self.dtype, name="weight"
+        )
         if self.direction is not None:
             _keras.set_direction(self, self.direction)
 

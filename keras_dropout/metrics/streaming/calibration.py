@@ -69,13 +69,15 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.bins = _validation.integer("bins", bins, minimum=1)
-        self.norm = _validation.choice("norm", norm, calibration.NORMS)
-        self.from_logits = _validation.boolean("from_logits", from_logits)
-        self.gaps = self.add_variable(
+        self.bins: int = _validation.integer("bins", bins, minimum=1)
+        self.norm: calibration.Norm = _validation.choice(
+            "norm", norm, calibration.NORMS
+        )
+        self.from_logits: bool = _validation.boolean("from_logits", from_logits)
+        self.gaps: keras.Variable = self.add_variable(
             (self.bins,), "zeros", dtype=self.dtype, name="gaps"
         )
-        self.mass = self.add_variable(
+        self.mass: keras.Variable = self.add_variable(
             (self.bins,), "zeros", dtype=self.dtype, name="mass"
         )
         _keras.set_direction(self, "down")
