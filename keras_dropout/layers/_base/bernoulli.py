@@ -23,7 +23,9 @@ class BernoulliLayer(NoiseLayer):
         **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
-    rate: Live = Live(_validation.drop_rate, "The probability of dropping, a live float.")
+    rate: Live = Live(
+        _validation.drop_rate, "The probability of dropping, a live float."
+    )
 
     def __init__(self, rate: Rate, **kwargs: Unpack[NoiseOptions]) -> None:
         super().__init__(**kwargs)
