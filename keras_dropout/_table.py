@@ -1,9 +1,12 @@
 """Rows of dataclasses that print as a table."""
 
 import dataclasses
+from typing import Any, Generic, TypeVar
+
+_Row = TypeVar("_Row")
 
 
-class Table(tuple):
+class Table(tuple[_Row, ...], Generic[_Row]):
     """A tuple of records of one dataclass. Printed, it is a table.
 
     A field with `metadata={"shown": False}` is no column.
@@ -11,7 +14,7 @@ class Table(tuple):
 
     __slots__ = ()
     # The dataclass of the rows.
-    row = None
+    row: Any = None
 
     def __str__(self) -> str:
         fields = dataclasses.fields(self.row)
@@ -24,7 +27,8 @@ class Table(tuple):
         padded = ([c.ljust(w) for c, w in zip(x, widths, strict=True)] for x in lines)
         return "\n".join("  ".join(line).rstrip() for line in padded)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _cell(value):

@@ -6,12 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dropout import _bases
 from keras_dropout._model import picks, select
 from keras_dropout._typing import Picks
 from keras_dropout.layers._base.live import live_names
 
 
-class RateLogger(keras.callbacks.Callback):
+class RateLogger(_bases.Callback):
     """Puts the rates of a model into the logs of each epoch.
 
     They appear as `rate/<layer>` (or by the name of the number, `stddev/<layer>`) in

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from keras_dropout import _keras, _validation
+from keras_dropout import _bases, _keras, _validation
 from keras_dropout._model import picks, select
 from keras_dropout._typing import Picks
 from keras_dropout._validation import invalid
@@ -14,7 +14,7 @@ from keras_dropout.layers._base.live import live_names
 from keras_dropout.schedules import Schedule
 
 
-class RateScheduler(keras.callbacks.Callback):
+class RateScheduler(_bases.Callback):
     """Sets the rates of layers in a model, in each step or each epoch of `fit`.
 
     A schedule that is given to a layer itself needs no callback. This one is for

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Tensor
 from keras_dropout._validation import invalid
@@ -54,7 +54,7 @@ def project(weights: Tensor, max_value: float, axes: Sequence[int]) -> Tensor:
 
 
 @registered
-class MaxNorm(keras.constraints.Constraint):
+class MaxNorm(_bases.Constraint):
     r"""Bounds the L2 norm of the weights that come into each unit.
 
     After each update, for each unit, with $c$ = `max_value`,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -36,11 +37,11 @@ class NormRow:
     at_limit: int
 
 
-class MaxNormReport(Table):
+class MaxNormReport(Table[NormRow]):
     """The rows of a report, one a weight. Printed, it is a table."""
 
     __slots__ = ()
-    row = NormRow
+    row: Any = NormRow
 
 
 def max_norm_report(

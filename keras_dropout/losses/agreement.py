@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Tensor
 
@@ -38,7 +38,7 @@ def symmetric_kl(logits1: Tensor, logits2: Tensor) -> Tensor:
 
 
 @registered
-class SymmetricKL(keras.losses.Loss):
+class SymmetricKL(_bases.Loss):
     """`symmetric_kl` as a Keras loss: the mean over the rows, in float32.
 
     Args:
@@ -77,7 +77,7 @@ class SymmetricKL(keras.losses.Loss):
 
 
 @registered
-class MultiSampleLoss(keras.losses.Loss):
+class MultiSampleLoss(_bases.Loss):
     r"""The mean of a loss over the samples of `MultiSampleDropout`.
 
     $$L(y, \hat y) = \frac{1}{M} \sum_{m=1}^M \ell(y, \hat y_m)$$

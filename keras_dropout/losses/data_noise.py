@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _bases, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Seed
 from keras_dropout.losses.outputs import gaussian, halves, one_hot
@@ -14,7 +14,7 @@ from keras_dropout.random import content
 
 
 @registered
-class GaussianNLL(keras.losses.Loss):
+class GaussianNLL(_bases.Loss):
     r"""Negative log-likelihood of values, for outputs that are means and log variances.
 
     $$L = \frac1D \sum_{d=1}^D \left\lfloor e^{\beta s_d} \right\rfloor
@@ -75,7 +75,7 @@ class GaussianNLL(keras.losses.Loss):
 
 
 @registered
-class HeteroscedasticCrossentropy(keras.losses.Loss):
+class HeteroscedasticCrossentropy(_bases.Loss):
     r"""Cross-entropy of logits with predicted noise, integrated by sampling.
 
     $$L = -\sum_c y_c \log \frac1T \sum_{t=1}^T

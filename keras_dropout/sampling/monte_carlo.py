@@ -7,7 +7,7 @@ from typing import Any, Self, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _bases, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Data, Masks, Outputs, Picks, Seed, Tensors
 from keras_dropout.graph.eager import numbers
@@ -24,7 +24,7 @@ from keras_dropout.uncertainty.fitted import Calibration
 
 
 @registered
-class MonteCarlo(Lender, keras.Model):
+class MonteCarlo(Lender, _bases.Model):
     r"""Any model, with its mean prediction and uncertainty as outputs.
 
     A Keras model like others: `predict`, `save`, `export`. It shares the weights of

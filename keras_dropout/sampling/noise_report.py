@@ -1,6 +1,7 @@
 """A table of all noise in a model, of how it is sampled, and of advice."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -54,11 +55,11 @@ class NoiseRow:
     advice: str | None = dataclasses.field(default=None, metadata={"shown": False})
 
 
-class NoiseReport(Table):
+class NoiseReport(Table[NoiseRow]):
     """The rows of a report, one a noise. Printed, it is a table with notes below."""
 
     __slots__ = ()
-    row = NoiseRow
+    row: Any = NoiseRow
 
     def __str__(self) -> str:
         notes = [
@@ -68,8 +69,6 @@ class NoiseReport(Table):
             if text is not None
         ]
         return "\n".join([super().__str__(), *([""] if notes else []), *notes])
-
-    __repr__ = __str__
 
 
 def noise_report(model: keras.Model, x: Data = None) -> NoiseReport:

@@ -29,7 +29,7 @@ class BernoulliLayer(NoiseLayer):
 
     def __init__(self, rate: Rate, **kwargs: Unpack[NoiseOptions]) -> None:
         super().__init__(**kwargs)
-        self.rate: Rate = rate
+        self.rate = rate
 
     def mask_shape(self, shape: Shape) -> Shape:
         """The shape of the mask for an input of this shape."""

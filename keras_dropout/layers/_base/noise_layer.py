@@ -5,7 +5,7 @@ from typing import Any, Self, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import _keras, _validation, random
+from keras_dropout import _bases, _keras, _validation, random
 from keras_dropout._registration import registered as registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout.layers._base import direct_call, seeds
@@ -16,7 +16,7 @@ from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.random import context
 
 
-class NoiseLayer(keras.layers.Layer):
+class NoiseLayer(_bases.Layer):
     """Base of all layers that add noise in training.
 
     A subclass writes `perturb(x)`, the noisy output, and, if it is not the

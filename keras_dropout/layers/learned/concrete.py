@@ -82,7 +82,7 @@ class ConcreteDropout(NoiseWrapper):
           Dropout](https://arxiv.org/abs/1705.07832)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability,
         "The learned probability of dropping, a live float.",
     )
@@ -110,7 +110,7 @@ class ConcreteDropout(NoiseWrapper):
         )
         self.temperature: float = _validation.positive("temperature", temperature)
         self.hard: bool = _validation.boolean("hard", hard)
-        self.rate: Learned = Learned(rate, LOGIT)
+        self.rate = Learned(rate, LOGIT)
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)

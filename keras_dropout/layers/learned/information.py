@@ -71,7 +71,9 @@ class InformationDropout(NoiseWrapper):
           Representations Through Noisy Computation](https://arxiv.org/abs/1611.01353)
     """
 
-    beta = Live(_validation.weight, "The strength of the penalty, a live float.", None)
+    beta: Live = Live(
+        _validation.weight, "The strength of the penalty, a live float.", None
+    )
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class InformationDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_known(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.beta: float = beta
+        self.beta = beta
         self.max_alpha: float = _validation.positive("max_alpha", max_alpha)
         config = layer.get_config()
         asked = {"activation": "linear", "use_bias": True}

@@ -79,7 +79,7 @@ class SparseVariationalDropout(NoiseWrapper):
           Neural Networks](https://arxiv.org/abs/1701.05369)
     """
 
-    kl_weight = Live(
+    kl_weight: Live = Live(
         _validation.weight, "The strength of the divergence, a live float.", None
     )
 
@@ -94,7 +94,7 @@ class SparseVariationalDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.kl_weight: float = kl_weight
+        self.kl_weight = kl_weight
         self.threshold: float = _validation.finite("threshold", threshold)
         self.log_sigma2 = None
 

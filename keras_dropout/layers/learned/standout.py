@@ -69,8 +69,12 @@ class Standout(NoiseWrapper):
           networks](https://papers.nips.cc/paper/5032-adaptive-dropout-for-training-deep-neural-networks)
     """
 
-    alpha = Live(_validation.finite, "The slope of the mask's logit, a float.", None)
-    beta = Live(_validation.finite, "The offset of the mask's logit, a float.", None)
+    alpha: Live = Live(
+        _validation.finite, "The slope of the mask's logit, a float.", None
+    )
+    beta: Live = Live(
+        _validation.finite, "The offset of the mask's logit, a float.", None
+    )
 
     def __init__(
         self,
@@ -83,8 +87,8 @@ class Standout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.alpha: float = alpha
-        self.beta: float = beta
+        self.alpha = alpha
+        self.beta = beta
 
     def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         y, logits = self._parts(x)

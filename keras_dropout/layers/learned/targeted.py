@@ -70,11 +70,13 @@ class TargetedDropout(NoiseWrapper):
 
     one_sample_per_call = True
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability,
         "The probability that a candidate is dropped, a live float.",
     )
-    target = Live(_validation.probability, "The share of candidates, a live float.")
+    target: Live = Live(
+        _validation.probability, "The share of candidates, a live float."
+    )
 
     def __init__(
         self,
@@ -88,8 +90,8 @@ class TargetedDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
-        self.rate: float = rate
-        self.target: float = target
+        self.rate = rate
+        self.target = target
         self.mode: Literal["weight", "unit"] = _validation.choice(
             "mode", mode, ("weight", "unit")
         )

@@ -76,11 +76,11 @@ class VariationalDropout(NoiseLayer):
           and fixes](https://arxiv.org/abs/1807.01969)
     """
 
-    rate = LiveEach(
+    rate: LiveEach = LiveEach(
         _validation.probability_below_one,
         "The learned rate, alpha / (1 + alpha), a live float or an array.",
     )
-    kl_weight = Live(
+    kl_weight: Live = Live(
         _validation.weight, "The strength of the divergence, a live float.", None
     )
 
@@ -103,10 +103,8 @@ class VariationalDropout(NoiseLayer):
         if self.max_alpha > 1:
             expected = "a float above 0 and at most 1"
             raise ValueError(invalid("max_alpha", expected, max_alpha))
-        self.rate: Learned = Learned(
-            rate, Link(LOGIT.name, LOGIT.forward, self._log_alpha)
-        )
-        self.kl_weight: float = kl_weight
+        self.rate = Learned(rate, Link(LOGIT.name, LOGIT.forward, self._log_alpha))
+        self.kl_weight = kl_weight
 
     def _log_alpha(self, rate):
         """Log alpha of a rate; no number for one above the limit."""

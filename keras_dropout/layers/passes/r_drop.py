@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
@@ -14,7 +14,7 @@ from keras_dropout.losses.agreement import SymmetricKL
 
 
 @registered
-class RDrop(keras.Model):
+class RDrop(_bases.Model):
     r"""A model trained on two noisy passes that are to agree.
 
     With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss it

@@ -51,7 +51,7 @@ class UOut(NoiseLayer):
           Normalization by Variance Shift](https://arxiv.org/abs/1801.05134)
     """
 
-    beta = Live(
+    beta: Live = Live(
         _validation.strength,
         "The half width of the noise, a live float.",
         formulas.is_lost,
@@ -61,7 +61,7 @@ class UOut(NoiseLayer):
         self, beta: Rate = 0.1, seed: Seed = None, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.beta: Rate = beta
+        self.beta = beta
 
     def perturb(self, x: Tensor) -> Tensor:
         noise = 2.0 * random.uniform(ops.shape(x), self.key()) - 1.0

@@ -7,11 +7,12 @@ from typing import Any, Self
 import keras
 from keras import ops
 
+from keras_dropout import _bases
 from keras_dropout._typing import Config, Shape, Tensor, Tensors
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
 
-class RecurrentNoise(keras.layers.RNN, NoiseLayer):
+class RecurrentNoise(_bases.RNN, NoiseLayer):
     """Base of the recurrent layers that are noisy from step to step.
 
     All noise of a sequence is drawn before its loop and joined to the inputs, from
@@ -90,7 +91,7 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
         """
         raise NotImplementedError
 
-    compute_output_spec = keras.layers.Layer.compute_output_spec
+    compute_output_spec: Any = keras.layers.Layer.compute_output_spec
 
     @classmethod
     def from_config(

@@ -18,9 +18,11 @@ from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 class _RecurrentDropout(RecurrentNoise):
     """Base of the two layers, which differ by their cell and its step."""
 
-    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
-    cell_class = None
-    step = None
+    rate: Live = Live(
+        _validation.drop_rate, "The probability of dropping, a live float."
+    )
+    cell_class: Any = None
+    step: Any = None
 
     def __init__(
         self,
@@ -33,7 +35,7 @@ class _RecurrentDropout(RecurrentNoise):
         shared = {name: kwargs[name] for name in _SHARED if name in kwargs}
         own = {name: kwargs.pop(name) for name in self._cell_arguments() & {*kwargs}}
         super().__init__(self.cell_class(units, **own, **shared), seed=seed, **kwargs)
-        self.rate: Rate = rate
+        self.rate = rate
         self.per: Literal["step", "row"] = _validation.choice(
             "per", per, ("step", "row")
         )
@@ -124,7 +126,7 @@ class RecurrentDropoutLSTM(_RecurrentDropout):
           Loss](https://arxiv.org/abs/1603.05118)
     """
 
-    cell_class = keras.layers.LSTMCell
+    cell_class: Any = keras.layers.LSTMCell
 
     def projected(self, sequences: Tensor) -> Tensor:
         x = super().projected(sequences)
@@ -183,7 +185,7 @@ class RecurrentDropoutGRU(_RecurrentDropout):
           Loss](https://arxiv.org/abs/1603.05118)
     """
 
-    cell_class = keras.layers.GRUCell
+    cell_class: Any = keras.layers.GRUCell
 
     def projected(self, sequences: Tensor) -> Tensor:
         x = super().projected(sequences)

@@ -67,8 +67,10 @@ class Zoneout(RecurrentNoise):
           Hidden Activations](https://arxiv.org/abs/1606.01305)
     """
 
-    zoneout_h = Live(_validation.probability, "The probability of keeping the state h.")
-    zoneout_c = Live(
+    zoneout_h: Live = Live(
+        _validation.probability, "The probability of keeping the state h."
+    )
+    zoneout_c: Live = Live(
         _validation.probability, "The probability of keeping other states."
     )
 
@@ -88,8 +90,8 @@ class Zoneout(RecurrentNoise):
             expected = "one recurrent cell with states of one axis; stack the layers"
             raise ValueError(invalid("cell", expected, cell))
         super().__init__(cell, return_sequences=return_sequences, seed=seed, **kwargs)
-        self.zoneout_h: Rate = zoneout_h
-        self.zoneout_c: Rate = zoneout_c
+        self.zoneout_h = zoneout_h
+        self.zoneout_c = zoneout_c
 
     @property
     def is_silent(self) -> bool:

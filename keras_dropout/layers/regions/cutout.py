@@ -65,7 +65,7 @@ class Cutout(NoiseLayer):
           Networks with Cutout](https://arxiv.org/abs/1708.04552)
     """
 
-    probability = Live(
+    probability: Live = Live(
         _validation.probability,
         "The probability that an image gets its holes.",
         # The images without holes are drawn, as what is dropped.
@@ -88,7 +88,7 @@ class Cutout(NoiseLayer):
         self.fill_value: float = _validation.finite(
             "fill_value", fill_value, self.compute_dtype
         )
-        self.probability: Rate = probability
+        self.probability = probability
         self.data_format = _validation.data_format(data_format)
 
     def check_inputs(self, inputs: Tensors) -> None:

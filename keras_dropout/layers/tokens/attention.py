@@ -6,7 +6,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import random
+from keras_dropout import _bases, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
@@ -14,7 +14,7 @@ from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.options import AttentionOptions, Rate
 
 
-class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
+class _NoisyAttention(BernoulliLayer, _bases.Attention):
     """Base of the attentions with noise of our own.
 
     They write `_compute_attention`, private in Keras but named by its documentation
@@ -24,8 +24,8 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
     """
 
     # Attention is called on queries, values and keys: in all of this Keras's own.
-    compute_output_shape = keras.layers.MultiHeadAttention.compute_output_shape
-    compute_output_spec = keras.layers.MultiHeadAttention.compute_output_spec
+    compute_output_shape: Any = keras.layers.MultiHeadAttention.compute_output_shape
+    compute_output_spec: Any = keras.layers.MultiHeadAttention.compute_output_spec
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from typing import Any, Literal, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout.layers._base import formulas, shapes
@@ -15,7 +15,7 @@ from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
-class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
+class EmbeddingDropout(BernoulliLayer, _bases.Embedding):
     r"""An `Embedding` that drops words, each wherever it occurs.
 
     In training, with $m_v \sim \mathrm{Bernoulli}(1 - p)$ for each word $v$ of the

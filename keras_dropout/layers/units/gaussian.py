@@ -54,7 +54,7 @@ class GaussianDropout(NoiseLayer):
           training](https://proceedings.mlr.press/v28/wang13a.html)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability_below_one,
         "The rate of the dropout whose variance is matched.",
         # Less than one number in 10^14 is further off than eight deviations.
@@ -69,7 +69,7 @@ class GaussianDropout(NoiseLayer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.rate: Rate = rate
+        self.rate = rate
         self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
 
     def perturb(self, x: Tensor) -> Tensor:
@@ -121,13 +121,13 @@ class GaussianNoise(NoiseLayer):
           Regularization](https://doi.org/10.1162/neco.1995.7.1.108)
     """
 
-    stddev = Live(_validation.strength, "The standard deviation of the noise.")
+    stddev: Live = Live(_validation.strength, "The standard deviation of the noise.")
 
     def __init__(
         self, stddev: Rate, seed: Seed = None, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.stddev: Rate = stddev
+        self.stddev = stddev
 
     def perturb(self, x: Tensor) -> Tensor:
         stddev = self.current("stddev")

@@ -74,7 +74,7 @@ class DropConnect(WeightNoise):
           DropConnect](https://proceedings.mlr.press/v28/wan13.html)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.drop_rate_below_one,
         "The probability of dropping a weight, a live float.",
     )
@@ -92,7 +92,7 @@ class DropConnect(WeightNoise):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
-        self.rate: Rate = rate
+        self.rate = rate
         self.drop_bias: bool = _validation.boolean("drop_bias", drop_bias)
         self.per: Literal["batch", "row"] = _validation.choice(
             "per", per, ("row", "batch")

@@ -70,7 +70,7 @@ class Mixout(WeightNoise):
           Large-scale Pretrained Language Models](https://arxiv.org/abs/1909.11299)
     """
 
-    rate = Live(_validation.drop_rate, "The probability of a swap, a live float.")
+    rate: Live = Live(_validation.drop_rate, "The probability of a swap, a live float.")
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Mixout(WeightNoise):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
-        self.rate: Rate = rate
+        self.rate = rate
         self.per: Literal["element", "input"] = _validation.choice(
             "per", per, ("element", "input")
         )

@@ -66,7 +66,7 @@ class WeightDrop(WeightNoise):
           Recurrent Neural Networks](https://arxiv.org/abs/1512.05287)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.drop_rate_below_one,
         "The probability of dropping a weight, a live float.",
     )
@@ -81,7 +81,7 @@ class WeightDrop(WeightNoise):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
-        self.rate: Rate = rate
+        self.rate = rate
         self.per: Literal["element", "input"] = _validation.choice(
             "per", per, ("element", "input")
         )

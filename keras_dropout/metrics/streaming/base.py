@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_dropout import _keras
+from keras_dropout import _bases, _keras
 
 
 def weigh(values: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
@@ -28,7 +28,7 @@ def weigh(values: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
     return ops.where(weights > 0, values, ops.zeros_like(values)), weights
 
 
-class StreamingMean(keras.metrics.Metric):
+class StreamingMean(_bases.Metric):
     """The weighted mean of a number for each value, over all batches.
 
     A subclass writes `values(y_true, y_pred)`. Unlike `keras.metrics.Mean`, batches

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dropout import _keras, _validation
+from keras_dropout import _bases, _keras, _validation
 from keras_dropout._registration import registered
 from keras_dropout.metrics import calibration
 from keras_dropout.metrics.streaming import labels
@@ -14,7 +14,7 @@ from keras_dropout.metrics.streaming.base import weigh
 
 
 @registered
-class ExpectedCalibrationError(keras.metrics.Metric):
+class ExpectedCalibrationError(_bases.Metric):
     r"""`expected_calibration_error` as a Keras metric, which streams over batches.
 
     $$\mathrm{ECE} = \sum_{b=1}^B \frac{n_b}{n} \left|\mathrm{acc}_b -
