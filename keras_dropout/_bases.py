@@ -6,7 +6,7 @@ by default, finds Keras's own classes here. One that does not, as in `pyright
 told that they are classes.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     class _Class:
         """A class of which no more is known."""
 
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
     _Layer = keras.layers.Layer
     _RNN = keras.layers.RNN
     _Attention = keras.layers.MultiHeadAttention
     _Embedding = keras.layers.Embedding
     _Model = keras.Model
+    _Operation = keras.Operation
     _Loss = keras.losses.Loss
     _Metric = keras.metrics.Metric
     _Callback = keras.callbacks.Callback
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
         and issubclass(_Attention, _Class)
         and issubclass(_Embedding, _Class)
         and issubclass(_Model, _Class)
+        and issubclass(_Operation, _Class)
         and issubclass(_Loss, _Class)
         and issubclass(_Metric, _Class)
         and issubclass(_Callback, _Class)
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
 
     class Model(_Model): ...
 
+    class Operation(_Operation): ...
+
     class Loss(_Loss): ...
 
     class Metric(_Metric): ...
@@ -62,6 +70,7 @@ else:
     Attention = keras.layers.MultiHeadAttention
     Embedding = keras.layers.Embedding
     Model = keras.Model
+    Operation = keras.Operation
     Loss = keras.losses.Loss
     Metric = keras.metrics.Metric
     Callback = keras.callbacks.Callback

@@ -22,6 +22,10 @@ DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 # The axes of a weight that come into a unit, or a function of the layer to them.
 Axes: TypeAlias = int | Sequence[int] | Callable[[Any], Any] | None
 
+# A model. What `keras.saving.load_model` gives has no narrower type than `object`.
+Model: TypeAlias = keras.Model | Any
+Models: TypeAlias = keras.Model | Sequence[keras.Model] | Any
+
 # What joins the samples of a prediction.
 Masks: TypeAlias = Literal["independent", "shared", "antithetic", "stratified"]
 # What an output is, to whoever knows it.
@@ -39,4 +43,4 @@ Pick: TypeAlias = (
 Picks: TypeAlias = Pick | Collection[Pick] | None
 
 # A model that comes back as it is, of its own class.
-ModelT = TypeVar("ModelT", bound=keras.Model)
+ModelT = TypeVar("ModelT")

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_dropout import _model, _validation
+from keras_dropout._typing import Model
 from keras_dropout._validation import invalid
 from keras_dropout.calibration.residuals import ResidualNoise
 from keras_dropout.layers import NoiseLayer
@@ -78,7 +79,7 @@ class RateTable(Sequence[Trial]):
 
 
 def tune_rates(
-    model: keras.Model,
+    model: Model,
     x: Any,
     y: Any,
     *,

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_dropout._table import Table
-from keras_dropout._typing import Picks
+from keras_dropout._typing import Model, Picks
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
 from keras_dropout.constraints.picked import picked
@@ -45,7 +45,7 @@ class MaxNormReport(Table[NormRow]):
 
 
 def max_norm_report(
-    model: keras.Model, layers: Picks = None, *, skip: Picks = None
+    model: Model, layers: Picks = None, *, skip: Picks = None
 ) -> MaxNormReport:
     """The incoming norms of a model, weight by weight, and who is at the limit.
 

@@ -126,7 +126,7 @@ class HeteroscedasticCrossentropy(_bases.Loss):
     def __init__(
         self,
         samples: int = 10,
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         name: str = "heteroscedastic_crossentropy",
         **kwargs: Any,
     ) -> None:

@@ -1,18 +1,18 @@
 """The sampler that a face is asked for: its arguments checked, once for all faces."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_dropout import _validation
+from keras_dropout._typing import Models
 from keras_dropout.random.seeding import new_seed
 from keras_dropout.sampling.sampler import Sampler
 from keras_dropout.sampling.settings import Settings
 
 
 def sampler_of(
-    model: keras.Model | Sequence[keras.Model],
+    model: Models,
     samples: int,
     seed: int | None,
     batch_size: int | None,

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
+from keras_dropout._typing import Data, Masks, Models, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.sampling import inputs
 from keras_dropout.sampling.asked import sampler_of
@@ -17,19 +18,19 @@ from keras_dropout.uncertainty.prediction import Prediction
 
 
 def mc_evaluate(
-    model: Any,
-    x: Any,
-    y: Any = None,
+    model: Models,
+    x: Data,
+    y: Data = None,
     *,
     samples: int = 50,
     seed: int | None = None,
-    outputs: Any = "auto",
-    sample_weight: Any = None,
+    outputs: Outputs = "auto",
+    sample_weight: Data = None,
     noise_variance: ArrayLike | None = None,
     by: By = "max_probability",
     batch_size: int | None = None,
-    masks: str = "independent",
-    layers: Any = None,
+    masks: Masks = "independent",
+    layers: Picks = None,
     max_rows: int | None = None,
     steps: int | None = None,
     part: int = 0,

@@ -9,7 +9,16 @@ from keras import ops
 
 from keras_dropout import _bases, _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Data, Masks, Outputs, Picks, Seed, Tensors
+from keras_dropout._typing import (
+    Config,
+    Data,
+    Masks,
+    Model,
+    Outputs,
+    Picks,
+    Seed,
+    Tensors,
+)
 from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.layers._base.state import NoiseState
@@ -87,7 +96,7 @@ class MonteCarlo(Lender, _bases.Model):
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Model,
         samples: int = 50,
         *,
         masks: Masks = "independent",

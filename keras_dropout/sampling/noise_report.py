@@ -7,7 +7,7 @@ import keras
 
 from keras_dropout import _model
 from keras_dropout._table import Table
-from keras_dropout._typing import Data
+from keras_dropout._typing import Data, Model
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.graph.placement import advice
@@ -71,7 +71,7 @@ class NoiseReport(Table[NoiseRow]):
         return "\n".join([super().__str__(), *([""] if notes else []), *notes])
 
 
-def noise_report(model: keras.Model, x: Data = None) -> NoiseReport:
+def noise_report(model: Model, x: Data = None) -> NoiseReport:
     """All noise in a model: what it is, how `mc_predict` samples it, and advice.
 
     Args:

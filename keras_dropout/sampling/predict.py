@@ -1,17 +1,14 @@
 """Monte Carlo prediction with any Keras model."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
-import keras
-
-from keras_dropout._typing import Data, Masks, Outputs, Picks
+from keras_dropout._typing import Data, Masks, Models, Outputs, Picks
 from keras_dropout.sampling.asked import sampler_of
 from keras_dropout.uncertainty.prediction import Prediction
 
 
 def mc_predict(
-    model: keras.Model | Sequence[keras.Model],
+    model: Models,
     x: Data,
     samples: int = 50,
     batch_size: int | None = None,

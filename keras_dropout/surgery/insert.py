@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_dropout._model import picker, picks
-from keras_dropout._typing import Picks
+from keras_dropout._typing import Model, Picks
 from keras_dropout._validation import choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import all_layers, rebuilt
@@ -15,7 +15,7 @@ from keras_dropout.surgery.matching import Matching
 
 
 def insert_dropout(
-    model: keras.Model,
+    model: Model,
     layer: keras.layers.Layer | Matching | Callable[[keras.layers.Layer], Any],
     where: Picks = None,
     *,

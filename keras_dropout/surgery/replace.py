@@ -1,10 +1,12 @@
 """Exchanging the noise of a built model."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 
 from keras_dropout._model import flatten_layers
+from keras_dropout._typing import Model
 from keras_dropout._validation import boolean, choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import rebuilt
@@ -13,8 +15,8 @@ from keras_dropout.surgery.twins import is_noise, ours, theirs
 
 
 def replace_dropout(
-    model: keras.Model,
-    by: Literal["keras_dropout", "keras"] = "keras_dropout",
+    model: Model,
+    by: Literal["keras_dropout", "keras"] | Callable[[Any], Any] = "keras_dropout",
     *,
     in_place: bool = False,
 ) -> keras.Model:

@@ -4,12 +4,13 @@ import keras
 
 from keras_dropout import _keras, layers
 from keras_dropout._model import flatten_layers
+from keras_dropout._typing import Model
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import rebuilt
 from keras_dropout.surgery.twins import TWINS
 
 
-def strip_dropout(model: keras.Model) -> keras.Model:
+def strip_dropout(model: Model) -> keras.Model:
     """Takes the noise out of a built model, for export.
 
     Noise layers are removed and wrappers opened, for example

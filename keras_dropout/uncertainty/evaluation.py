@@ -77,7 +77,7 @@ class Evaluation(Mapping[str, float]):
         self.columns = found
         self.kind: str = kind
         self.by: str = by
-        self.baseline: Evaluation | None = baseline
+        self.baseline: Evaluation | Any = baseline
         self.rows: int = len(np.unique(found["row"]))
         self.notes: tuple[str, ...] = tuple(notes)
         self._scores = dict(scoring.scores(found) if scores is None else scores)

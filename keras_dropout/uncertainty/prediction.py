@@ -13,6 +13,7 @@ from keras_dropout._typing import Kind, Masks
 from keras_dropout.uncertainty import classes, files, measures, of_moments, report
 from keras_dropout.uncertainty import rows as by_rows
 from keras_dropout.uncertainty import samples as of_samples
+from keras_dropout.uncertainty.measures import By
 from keras_dropout.uncertainty.of_classes import OfClasses
 
 
@@ -60,8 +61,8 @@ class Prediction(OfClasses):
     active: tuple[str, ...] = ()
     masks: str = "independent"
     seed: int | None = None
-    samples: np.ndarray | None = None
-    valid: np.ndarray | None = None
+    samples: np.ndarray | Any = None
+    valid: np.ndarray | Any = None
     calibration: tuple[str, ...] = ()
     exact: bool | None = None
     statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -275,7 +276,7 @@ class Prediction(OfClasses):
         """
         return measures.of_rows(self, "auto")
 
-    def rank(self, by: str = "auto") -> np.ndarray:
+    def rank(self, by: By = "auto") -> np.ndarray:
         """The places of all rows, the least certain first.
 
         Args:
@@ -295,7 +296,7 @@ class Prediction(OfClasses):
         """
         return np.argsort(-measures.of_rows(self, by), kind="stable")
 
-    def most_uncertain(self, k: int, by: str = "auto") -> np.ndarray:
+    def most_uncertain(self, k: int, by: By = "auto") -> np.ndarray:
         """The places of the `k` least certain rows, as `rank` has them."""
         k = _validation.integer("k", k, minimum=1)
         return self.rank(by)[:k]

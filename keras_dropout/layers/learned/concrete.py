@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Shape, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.learned import LOGIT, Learned
 from keras_dropout.layers._base.live import Live
@@ -96,7 +96,7 @@ class ConcreteDropout(NoiseWrapper):
         dropout_regularizer: float = 1e-5,
         temperature: float = 0.1,
         hard: bool = False,
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         _kernels.require_known(layer)

@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Shape, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 
@@ -79,9 +79,9 @@ class InformationDropout(NoiseWrapper):
         self,
         layer: keras.layers.Layer,
         *,
-        beta: float = 1.0,
+        beta: Rate = 1.0,
         max_alpha: float = 0.7,
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         _kernels.require_known(layer)

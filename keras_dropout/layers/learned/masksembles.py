@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Shape, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.layers._base.options import LayerOptions
@@ -81,7 +81,7 @@ class Masksembles(NoiseLayer):
         *,
         axis: int = -1,
         layout: Literal["block", "interleave"] = "block",
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, **kwargs)

@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Shape, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.penalties import Penalty
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _divergence, _kernels
@@ -87,9 +87,9 @@ class SparseVariationalDropout(NoiseWrapper):
         self,
         layer: keras.layers.Layer,
         *,
-        kl_weight: float = 1.0,
+        kl_weight: Rate = 1.0,
         threshold: float = 3.0,
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         _kernels.require_affine(layer)

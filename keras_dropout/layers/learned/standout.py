@@ -7,10 +7,10 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Tensor
+from keras_dropout._typing import Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 from keras_dropout.layers.weights import _affine
@@ -80,9 +80,9 @@ class Standout(NoiseWrapper):
         self,
         layer: keras.layers.Layer,
         *,
-        alpha: float = 1.0,
-        beta: float = 0.0,
-        seed: int | keras.random.SeedGenerator | None = None,
+        alpha: Rate = 1.0,
+        beta: Rate = 0.0,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         _kernels.require_affine(layer)

@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Tensor
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 from keras_dropout.layers.weights._weight_noise import raw
@@ -82,10 +82,10 @@ class TargetedDropout(NoiseWrapper):
         self,
         layer: keras.layers.Layer,
         *,
-        rate: float = 0.5,
-        target: float = 0.5,
+        rate: Rate = 0.5,
+        target: Rate = 0.5,
         mode: Literal["weight", "unit"] = "weight",
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         _kernels.require_affine(layer)

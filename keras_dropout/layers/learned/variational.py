@@ -3,17 +3,16 @@
 import math
 from typing import Literal, Unpack
 
-import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Shape, Tensor
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.learned import LOGIT, Learned, Link
 from keras_dropout.layers._base.live import Live, LiveEach
 from keras_dropout.layers._base.noise_layer import NoiseLayer
-from keras_dropout.layers._base.options import LayerOptions
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.penalties import Limit, Penalty
 from keras_dropout.layers.learned import _divergence
 
@@ -90,8 +89,8 @@ class VariationalDropout(NoiseLayer):
         *,
         granularity: Literal["layer", "unit"] = "layer",
         max_alpha: float = 1.0,
-        kl_weight: float = 1.0,
-        seed: int | keras.random.SeedGenerator | None = None,
+        kl_weight: Rate = 1.0,
+        seed: Seed = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, **kwargs)

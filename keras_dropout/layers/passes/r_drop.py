@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
-from keras_dropout._typing import Config, Shape, Tensor, Tensors
+from keras_dropout._typing import Config, Model, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.losses.agreement import SymmetricKL
@@ -70,7 +70,7 @@ class RDrop(_bases.Model):
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Model,
         alpha: float = 1.0,
         distance: Literal["kl", "mse"] = "kl",
         from_logits: bool = False,

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import _keras, _validation, random
+from keras_dropout import _bases, _keras, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout.layers._base import shapes
@@ -170,7 +170,7 @@ class PatchDropout(NoiseLayer):
 
 
 @registered
-class AttachedMask(keras.Operation):
+class AttachedMask(_bases.Operation):
     """Gives the Keras mask that is attached to a tensor."""
 
     def call(self, x: Tensor) -> Tensor:
