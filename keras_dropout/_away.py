@@ -7,6 +7,8 @@ a variable is empty, and what is assigned to it is lost. Other backends leave th
 where they are.
 """
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Iterable

@@ -6,6 +6,8 @@ by default, finds Keras's own classes here. One that does not, as in `pyright
 told that they are classes.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 import keras

@@ -1,5 +1,7 @@
 """Walking through the layers of a model, and picking some of them."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
 from typing import Any

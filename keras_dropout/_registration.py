@@ -1,5 +1,7 @@
 """Under which name Keras saves and finds the objects of this package."""
 
+from __future__ import annotations
+
 from typing import TypeVar
 
 import keras

@@ -1,5 +1,7 @@
 """Rows of dataclasses that print as a table."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, Generic, TypeVar
 

@@ -1,5 +1,7 @@
 """Checks of arguments: what must hold, what came, and the way out."""
 
+from __future__ import annotations
+
 import math
 import numbers
 import operator

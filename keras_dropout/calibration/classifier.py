@@ -1,5 +1,7 @@
 """Sets of classes that hold the true one as often as they promise."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Self
 
 import numpy as np

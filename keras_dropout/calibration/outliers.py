@@ -1,5 +1,7 @@
 """Rows that are unlike those that a model is known to deal with."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Rates chosen by what held-out data say of them."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence

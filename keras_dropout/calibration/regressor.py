@@ -1,5 +1,7 @@
 """Intervals that hold the true value as often as they promise."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Self
 
 import numpy as np

@@ -1,5 +1,7 @@
 """How much the data scatter about what a model predicts, where it does not tell."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, Self
 

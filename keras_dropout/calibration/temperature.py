@@ -1,5 +1,7 @@
 """One number that makes probabilities neither too sure nor too unsure."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, Self
 

@@ -1,5 +1,7 @@
 """Recording the rates of a model while it is trained."""
 
+from __future__ import annotations
+
 import numbers
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Assigning rates from a schedule while a model is trained."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Literal
 

@@ -1,5 +1,7 @@
 """Putting max-norm on layers and models, where it is saved with them."""
 
+from __future__ import annotations
+
 import warnings
 
 import keras

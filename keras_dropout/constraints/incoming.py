@@ -1,5 +1,7 @@
 """Which axes of a weight come into one unit: the one table, for every Keras layer."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping
 

@@ -1,5 +1,7 @@
 """The projection of weights onto a ball, and the constraint that applies it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """The layers of a model whose incoming weights are limited, or reported."""
 
+from __future__ import annotations
+
 import keras
 
 from keras_dropout._model import select

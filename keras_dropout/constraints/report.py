@@ -1,5 +1,7 @@
 """A table of the norms in a model, and of the units that are at their limit."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from typing import Any

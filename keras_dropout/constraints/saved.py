@@ -1,5 +1,7 @@
 """Whether a constraint is saved with a model: whether it is asked for its config."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from typing import Any
 

@@ -5,6 +5,8 @@ look alike. Tables of vectors, biases and single vectors do, where they are call
 as in the layers of KerasHub for positions, relative biases and class tokens.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,7 @@
 """Computes at once, also where a backend is recording what is computed."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 

@@ -5,6 +5,8 @@ nested models and wrappers, to a softmax, a sigmoid or another activation. What 
 model may end in is left open, as `None`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 

@@ -1,5 +1,7 @@
 """Which models are graphs of layers."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

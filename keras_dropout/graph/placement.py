@@ -4,6 +4,8 @@ Each rule knows one placement that is known to hurt, and says what to do instead
 model that is no graph of layers gets no advice of this kind.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from typing import Any
 

@@ -4,6 +4,8 @@ Building two `keras.Model`s from the same tensors would be public, but leaves ne
 on the layers of the user's model.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Calls the operations of a Keras graph once more, on new symbolic tensors."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -4,6 +4,8 @@ For a graph made of these alone nothing needs to be tried out: copies of its row
 be put one after the other. What is not known here is not wrong, only unknown.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The families of layers: one folder each, by what is dropped together."""
 
+from __future__ import annotations
+
 # The order in which code, gallery and pictures show them.
 FAMILIES = {
     "units": "Single units",

@@ -1,5 +1,7 @@
 """Losses for models that are called several times, or give several outputs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

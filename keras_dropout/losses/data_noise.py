@@ -1,5 +1,7 @@
 """Losses for models that predict how noisy their data are, beside the answer."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -172,7 +174,7 @@ class HeteroscedasticCrossentropy(_bases.Loss):
         return {**super().get_config(), "samples": self.samples, "seed": seed}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "HeteroscedasticCrossentropy":
+    def from_config(cls, config: dict[str, Any]) -> HeteroscedasticCrossentropy:
         config = dict(config)
         if isinstance(config.get("seed"), dict):
             config["seed"] = keras.saving.deserialize_keras_object(config["seed"])

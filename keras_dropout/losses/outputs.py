@@ -1,5 +1,7 @@
 """Targets and predictions brought into one form, by their shapes alone."""
 
+from __future__ import annotations
+
 from keras import ops
 
 from keras_dropout._typing import Tensor

@@ -1,5 +1,7 @@
 """How strong a penalty must be for a loss and its penalties to be one bound."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from keras_dropout import _validation

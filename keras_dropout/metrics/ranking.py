@@ -4,6 +4,8 @@ Only the order counts, so an uncertainty may have any unit. What is equal is ran
 no order: scores are what they are on average over all orders of it.
 """
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np

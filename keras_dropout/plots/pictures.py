@@ -4,6 +4,8 @@ Each function takes arrays or a `Prediction`, and an `ax` or `None` for a new on
 returns the `ax`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

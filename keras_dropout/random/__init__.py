@@ -8,6 +8,8 @@ business of one file a backend, and how a rate is met exactly that of
 the samples by a scheme; the layers do not notice.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
 from typing import Any

@@ -8,6 +8,8 @@ XLA compiles it into one loop over the elements, which is faster than JAX's own
 generator, and each device of a mesh computes the part that it holds.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax

@@ -5,6 +5,8 @@ a new state that escapes from it. So the state is read and advanced in the trace
 it: outside, once, and the key is one more input that both runs get.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable
 from typing import Any

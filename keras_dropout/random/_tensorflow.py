@@ -8,6 +8,8 @@ Threefry-2x32 with 13 rounds in plain integer operations, 32 bits a decision. A 
 and 2^32 numbers with Threefry.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 

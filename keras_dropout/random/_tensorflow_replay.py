@@ -1,5 +1,7 @@
 """Which parts of a forward pass on TensorFlow are within `tf.recompute_grad`."""
 
+from __future__ import annotations
+
 import collections
 import sys
 import weakref

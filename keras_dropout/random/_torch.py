@@ -17,6 +17,8 @@ halves exchanged. Only if the upper half ties with the threshold's does the lowe
 count, so the two correlate by less than 2^-16.
 """
 
+from __future__ import annotations
+
 import math
 
 import keras

@@ -5,6 +5,8 @@ drawn outside of them. The examples that `vmap` maps a layer over see one noise,
 it is told `randomness="different"`; then each example has noise of its own.
 """
 
+from __future__ import annotations
+
 import torch
 
 from keras_dropout._typing import Shape

@@ -1,5 +1,7 @@
 """Which parts of a forward pass on PyTorch are being checkpointed or run again."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,7 @@
 """The selection by a mask on PyTorch, forward and backward."""
 
+from __future__ import annotations
+
 import inspect
 
 import torch

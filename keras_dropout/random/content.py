@@ -1,5 +1,7 @@
 """Keys for noise outside of a model, whose state a compiled step may not keep."""
 
+from __future__ import annotations
+
 import keras
 
 from keras_dropout._typing import Tensor

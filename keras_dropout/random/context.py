@@ -4,6 +4,8 @@ It belongs to the calling thread alone, so another thread that runs the same mod
 meanwhile sees nothing of it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import threading

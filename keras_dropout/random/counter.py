@@ -5,6 +5,8 @@ faster, but what they draw at a place depends on how much is drawn with it. Here
 number for sample `t` at position `i` is a function of the key, `t` and `i` alone.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

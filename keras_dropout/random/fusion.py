@@ -6,6 +6,8 @@ byte an element. But on a CPU it makes slow loops of what comes out of a conditi
 is broadcast over all axes but a short last one, for which it draws only once anyway.
 """
 
+from __future__ import annotations
+
 from keras_dropout._typing import Shape
 
 _SHORT = 32

@@ -11,6 +11,8 @@ within, innermost first, is told by the backend: it looks at the functions that 
 being called, since no library has a public way to ask.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

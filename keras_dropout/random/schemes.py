@@ -11,6 +11,8 @@ Every number is uniform (or normal) by itself in every scheme, so the mean over
 samples is unbiased.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Making a whole model repeatable, and seeds that nobody chose."""
 
+from __future__ import annotations
+
 import random
 
 import keras

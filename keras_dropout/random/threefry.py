@@ -10,6 +10,8 @@ Published quality: Salmon et al., 2011, [Parallel random numbers: as easy as 1, 
 tests of BigCrush; the period is that of the counter, 2^64 pairs of words a key.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from keras_dropout._typing import Tensor

@@ -16,6 +16,8 @@ All is reckoned exactly in float32, since multiplying by a power of 2 rounds not
 The functions take the numbers and tensors of any backend.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from keras_dropout._typing import Tensor

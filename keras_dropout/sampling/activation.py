@@ -6,6 +6,8 @@ a function that asks for them. In all other threads the covered method does what
 always did, also when a compiled function is traced meanwhile.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import threading
@@ -29,7 +31,7 @@ _NOTHING = object()
 
 @contextlib.contextmanager
 def activated(
-    noises: "Sequence[Noise]", arrangement: Any = None, numbers: Any = None
+    noises: Sequence[Noise], arrangement: Any = None, numbers: Any = None
 ) -> Iterator[None]:
     """Within this context the given noises are on, in this thread.
 
@@ -49,7 +51,7 @@ def _any_foreign(noises):
 
 
 @contextlib.contextmanager
-def covered(noises: "Sequence[Noise]") -> Iterator[None]:
+def covered(noises: Sequence[Noise]) -> Iterator[None]:
     """Within this context the methods of noisy layers are covered, in all threads."""
     places = {}
     for noise in noises:
@@ -87,7 +89,7 @@ def own_attribute(instance: object, name: str) -> Any:
 
 
 @contextlib.contextmanager
-def replayed(noises: "Sequence[Noise]") -> Iterator[None]:
+def replayed(noises: Sequence[Noise]) -> Iterator[None]:
     """Within this context, noise that cannot be switched off repeats what it gave.
 
     Each layer of the user's own that is always noisy runs once. Called again on these

@@ -10,6 +10,8 @@ all that it passes over is what Keras wrote: a subclass that changes any of that
 its own method.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -1,5 +1,7 @@
 """The sampler that a face is asked for: its arguments checked, once for all faces."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -5,6 +5,8 @@ anew on each call: weights, rates and seeds. Nothing that the functions do to a
 variable is kept. They belong to us; the model's own `predict_function` is never made.
 """
 
+from __future__ import annotations
+
 import collections
 import functools
 from collections.abc import Callable, Iterable, Sequence

@@ -1,5 +1,7 @@
 """Calibrations within a model: they do to its answers what they do to predictions."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

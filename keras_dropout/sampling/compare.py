@@ -1,5 +1,7 @@
 """Whether two answers of a layer are the same, as far as anyone can see."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -7,6 +7,8 @@ draw without a generator gets one that is seeded like the others: Keras's own gl
 one cannot be used in what JAX compiles, and would be frozen there.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import inspect

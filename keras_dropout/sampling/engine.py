@@ -1,5 +1,7 @@
 """Samples one model: owns its plan and the functions compiled for it."""
 
+from __future__ import annotations
+
 import dataclasses
 import threading
 import weakref
@@ -32,7 +34,7 @@ _engines = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def engine(model: keras.Model, noises: Sequence[Noise], **options: Any) -> "Engine":
+def engine(model: keras.Model, noises: Sequence[Noise], **options: Any) -> Engine:
     """The engine for these noises of this model, built only once."""
     key = (
         noise.constants(noises),

@@ -1,5 +1,7 @@
 """Scores of a model's uncertainty on data, beside those of the model without noise."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import keras

@@ -4,6 +4,8 @@ Compiled functions have the attributes of layers in them. Comparing the attribut
 cheap, so nobody needs to say that they have changed.
 """
 
+from __future__ import annotations
+
 import numbers
 import weakref
 from collections.abc import Iterable

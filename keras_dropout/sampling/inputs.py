@@ -1,5 +1,7 @@
 """Batches from whatever a user predicts on: arrays, datasets, loaders, generators."""
 
+from __future__ import annotations
+
 import itertools
 import numbers
 import operator

@@ -5,6 +5,8 @@ here and in the backend's operations in `random.counter`, with equal words. So a
 gives equal noise whichever face of the sampler draws it.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

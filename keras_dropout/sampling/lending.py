@@ -1,5 +1,7 @@
 """Lends a model's weights to another around it, whose trainer must not take them."""
 
+from __future__ import annotations
+
 import contextlib
 
 import keras

@@ -4,6 +4,8 @@ It takes what `Sampler.batch` takes, and computes the same in the same order; su
 in single precision here, in double precision there.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """Inputs that a model could take, for models that nobody has given any."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -13,6 +13,8 @@ another. Both are tried out on a few rows:
 Where it does not hold, each call computes one sample, of the batch as it is.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 from typing import TYPE_CHECKING
@@ -66,7 +68,7 @@ class Learned:
     row_axes: tuple[int | None, ...]
 
 
-def meet(engine: "Engine", model: keras.Model, inputs: Tensors) -> Learned:
+def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     """What can be learned of a model from some rows of inputs, as NumPy arrays."""
     few = _take(inputs, slice(0, _FEW))
     fixed = fixed_rows(model)

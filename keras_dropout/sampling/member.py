@@ -1,5 +1,7 @@
 """One of the models that are sampled: which calls draw its samples."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterator
 from typing import Any

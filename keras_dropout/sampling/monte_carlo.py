@@ -1,5 +1,7 @@
 """A model that answers with its uncertainty."""
 
+from __future__ import annotations
+
 import pathlib
 from collections.abc import Sequence
 from typing import Any, Self, Unpack

@@ -1,5 +1,7 @@
 """The noises of a model: found, chosen, and refused where they cannot be sampled."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """A table of all noise in a model, of how it is sampled, and of advice."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a model's outputs are: told, read from how the model ends, or seen."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 

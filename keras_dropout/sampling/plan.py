@@ -5,6 +5,8 @@ every sample. Graphs of layers are walked node by node, nested models opened up 
 there is noise within. Models that are more than a graph run whole for every sample.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 import weakref

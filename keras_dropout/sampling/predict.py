@@ -1,5 +1,7 @@
 """Monte Carlo prediction with any Keras model."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 from keras_dropout._typing import Data, Masks, Models, Outputs, Picks

@@ -10,6 +10,8 @@ differ, it draws from somewhere that nobody can seed.
 Nothing stays of these runs: updates of variables are dropped.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import operator

@@ -1,5 +1,7 @@
 """A progress bar for work that takes long."""
 
+from __future__ import annotations
+
 import time
 from typing import Any, Literal
 

@@ -1,5 +1,7 @@
 """The one sampler behind all faces: batches x calls x samples, and their statistics."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal

@@ -4,6 +4,8 @@ They are not negative and sum to one. Whether one number is the probability of a
 cannot be seen, as many values lie between 0 and 1.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What a face of the sampler is asked for, checked once for all of them."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 

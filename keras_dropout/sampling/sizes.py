@@ -4,6 +4,8 @@ Sizes are found from the widest tensor that a part of the model makes for one ro
 small network is sampled in calls of thousands of rows and a wide one in calls of few.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

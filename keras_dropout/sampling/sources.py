@@ -1,5 +1,7 @@
 """What is noisy in a model: layers of ours, of Keras's, and of a user's own."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import weakref

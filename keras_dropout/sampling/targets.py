@@ -1,5 +1,7 @@
 """What is true of a batch, for each output of a model, as `Model.evaluate` takes it."""
 
+from __future__ import annotations
+
 import numbers
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Adds up the samples of one batch in double precision, and finishes them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

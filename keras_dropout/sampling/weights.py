@@ -10,6 +10,8 @@ copies, which are made one weight at a time and which nobody donates. Other back
 leave the values where they are.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 import weakref

@@ -1,5 +1,7 @@
 """What a schedule is."""
 
+from __future__ import annotations
+
 import math
 from typing import Self
 

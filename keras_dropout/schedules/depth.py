@@ -1,5 +1,7 @@
 """Rates that grow with the depth of a layer."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from keras_dropout import _validation

@@ -1,5 +1,7 @@
 """The schedules of the papers that propose to change the rate in training."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from keras import ops

@@ -1,5 +1,7 @@
 """Schedules that hold or lead from one rate to another."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """What stands in the place of one layer, and how it is called there."""
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
 from collections.abc import Iterator

@@ -5,6 +5,8 @@ others. It is passed by: the new object is set up as a functional or sequential 
 and takes over what else the old object holds.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any

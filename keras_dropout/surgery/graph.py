@@ -1,5 +1,7 @@
 """Graphs of layers with other layers in their places."""
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator

@@ -1,5 +1,7 @@
 """Layers that become others where they stand."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

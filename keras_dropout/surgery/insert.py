@@ -1,5 +1,7 @@
 """Putting noise into a built model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Literal
 

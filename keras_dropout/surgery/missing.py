@@ -4,6 +4,8 @@ Many layers say `if dropout > 0: self.dropout = Dropout(dropout)`. Which ones th
 is seen in a second layer of the same class and configuration, with another rate.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 

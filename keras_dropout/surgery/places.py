@@ -1,5 +1,7 @@
 """Finds where a model keeps its rates, and under which names one can ask for them."""
 
+from __future__ import annotations
+
 import dataclasses
 import fnmatch
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """Setting the rates of a model as it comes, where they stand."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
 

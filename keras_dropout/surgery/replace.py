@@ -1,5 +1,7 @@
 """Exchanging the noise of a built model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Literal
 

@@ -1,5 +1,7 @@
 """Taking the noise out of a built model."""
 
+from __future__ import annotations
+
 import keras
 
 from keras_dropout import _keras, layers

@@ -4,6 +4,8 @@ A Transformer block has a `dropout` of its own, from which it made its dropout l
 It often asks `if self.dropout:` before it uses them, and saves that number, not theirs.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

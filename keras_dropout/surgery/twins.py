@@ -1,5 +1,7 @@
 """Keras's noise layers and ours that do the same."""
 
+from __future__ import annotations
+
 import inspect
 
 import keras

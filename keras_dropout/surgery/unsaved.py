@@ -1,5 +1,7 @@
 """Which rates a saved model would not hold."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,6 +4,8 @@ A `Measure` says where the classes are. Of independent labels (`"binary"`) fract
 averaged, and the least certain one gives the margin.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

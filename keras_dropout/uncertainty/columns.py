@@ -4,6 +4,8 @@ A column has one number for each label or value that counts, whatever the shape 
 outputs. All scores are functions of these, so nothing else is kept of a batch.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from statistics import NormalDist

@@ -1,5 +1,7 @@
 """Scores of an uncertainty, beside those of the same model without its noise."""
 
+from __future__ import annotations
+
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -70,7 +72,7 @@ class Evaluation(Mapping[str, float]):
         found: Mapping[str, np.ndarray],
         kind: str,
         by: str,
-        baseline: "Evaluation | None" = None,
+        baseline: Evaluation | None = None,
         notes: Sequence[str] = (),
         scores: Mapping[str, Score] | None = None,
     ) -> None:

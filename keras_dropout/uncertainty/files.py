@@ -1,5 +1,7 @@
 """Predictions in files: arrays by name, and all else as text."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 import zipfile
@@ -33,7 +35,7 @@ _BROKEN = (
 )
 
 
-def save(prediction: "Prediction", path: str | pathlib.Path) -> None:
+def save(prediction: Prediction, path: str | pathlib.Path) -> None:
     """Writes a compressed `.npz` file."""
     settings = {name: getattr(prediction, name) for name in _TEXTS}
     extra = {_PREFIX + name: each for name, each in prediction.statistics.items()}

@@ -1,5 +1,7 @@
 """Measures of uncertainty by name, all larger where a prediction is less certain."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -52,7 +54,7 @@ OF_SAMPLES = (
 )
 
 
-def resolved(prediction: "Prediction", by: str, name: str = "by") -> str:
+def resolved(prediction: Prediction, by: str, name: str = "by") -> str:
     """The measure: `"auto"` is entropy for classes, and total variance for values."""
     _validation.choice(name, by, ("auto", *MEASURES))
     has_classes = prediction.kind in classes.KINDS
@@ -67,7 +69,7 @@ def resolved(prediction: "Prediction", by: str, name: str = "by") -> str:
     return by
 
 
-def measured(prediction: "Prediction", by: str, name: str = "by") -> np.ndarray:
+def measured(prediction: Prediction, by: str, name: str = "by") -> np.ndarray:
     """One number for each vector of classes, or for each value.
 
     What has a number for each class keeps it, on the last axis.
@@ -83,7 +85,7 @@ def measured(prediction: "Prediction", by: str, name: str = "by") -> np.ndarray:
     return measure
 
 
-def elementwise(prediction: "Prediction", by: str, shape: Shape) -> np.ndarray:
+def elementwise(prediction: Prediction, by: str, shape: Shape) -> np.ndarray:
     """As `measured`, one number for each label of this shape.
 
     Independent labels have one each where they are asked for by probability alone.
@@ -105,7 +107,7 @@ def elementwise(prediction: "Prediction", by: str, shape: Shape) -> np.ndarray:
     return np.broadcast_to(measure, shape)
 
 
-def of_rows(prediction: "Prediction", by: str, name: str = "by") -> np.ndarray:
+def of_rows(prediction: Prediction, by: str, name: str = "by") -> np.ndarray:
     """One number a row, the mean over what is real in it.
 
     Rows without a real step have NaN.

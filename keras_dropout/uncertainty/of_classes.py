@@ -1,5 +1,7 @@
 """What a prediction says of classes: entropies, votes and the winner."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from keras_dropout.uncertainty import classes

@@ -41,6 +41,8 @@ References:
       Quadrature](https://doi.org/10.1137/S0036142994277468)
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

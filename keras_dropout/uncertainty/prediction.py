@@ -1,5 +1,7 @@
 """What Monte Carlo prediction gives back."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping

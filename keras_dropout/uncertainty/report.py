@@ -1,5 +1,7 @@
 """What a prediction has, by its kind of output: as arrays, and as text."""
 
+from __future__ import annotations
+
 import html as escaping
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ _OF_CLASSES = (
 _OF_VOTES = ("variation_ratio", "disagreement")
 
 
-def arrays(prediction: "Prediction") -> dict[str, np.ndarray]:
+def arrays(prediction: Prediction) -> dict[str, np.ndarray]:
     """All arrays of a prediction, by name."""
     names = list(_ALWAYS)
     if "noise_variance" in prediction.statistics:
@@ -41,7 +43,7 @@ def arrays(prediction: "Prediction") -> dict[str, np.ndarray]:
     return {name: getattr(prediction, name) for name in names}
 
 
-def text(prediction: "Prediction") -> str:
+def text(prediction: Prediction) -> str:
     """A prediction in a few lines."""
     heading, noise, rows = _parts(prediction)
     if not rows:
@@ -53,7 +55,7 @@ def text(prediction: "Prediction") -> str:
     return "\n".join(lines)
 
 
-def html(prediction: "Prediction") -> str:
+def html(prediction: Prediction) -> str:
     """A prediction as a small table, for notebooks."""
     heading, noise, rows = _parts(prediction)
     caption = escaping.escape(heading if not rows else f"{heading}; noise: {noise}")

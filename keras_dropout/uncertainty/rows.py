@@ -1,5 +1,7 @@
 """What a prediction says of its rows: some of them, their ranking, their quantiles."""
 
+from __future__ import annotations
+
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from keras_dropout.uncertainty.prediction import Prediction
 
 
-def chosen(prediction: "Prediction", rows: Any) -> dict[str, Any]:
+def chosen(prediction: Prediction, rows: Any) -> dict[str, Any]:
     """The arrays for some rows, by the names of the fields."""
     places = np.atleast_1d(np.arange(len(prediction))[rows])
     if places.ndim > 1:
@@ -30,7 +32,7 @@ def chosen(prediction: "Prediction", rows: Any) -> dict[str, Any]:
     return {**fields, "statistics": extra}
 
 
-def quantile(prediction: "Prediction", q: Any) -> np.ndarray:
+def quantile(prediction: Prediction, q: Any) -> np.ndarray:
     """Quantiles of the samples; see `Prediction.quantile`."""
     for each in np.ravel(q).tolist():
         _validation.probability("q", each)
@@ -42,7 +44,7 @@ def quantile(prediction: "Prediction", q: Any) -> np.ndarray:
     return np.quantile(prediction.samples, q, axis=0).astype(prediction.mean.dtype)
 
 
-def interval(prediction: "Prediction", level: float) -> tuple[np.ndarray, np.ndarray]:
+def interval(prediction: Prediction, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Central interval of the samples; see `Prediction.interval`."""
     level = values.level("level", level)
     lower, upper = quantile(prediction, [(1 - level) / 2, (1 + level) / 2])
@@ -50,7 +52,7 @@ def interval(prediction: "Prediction", level: float) -> tuple[np.ndarray, np.nda
 
 
 def predictive_interval(
-    prediction: "Prediction", confidence_level: float, noise_variance: Any
+    prediction: Prediction, confidence_level: float, noise_variance: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval for new data; see `Prediction.predictive_interval`."""
     level = values.level("confidence_level", confidence_level)

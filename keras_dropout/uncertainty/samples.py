@@ -1,5 +1,7 @@
 """Makes the arrays of a `Prediction` from samples that are there all at once."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

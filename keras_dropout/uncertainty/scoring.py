@@ -12,6 +12,8 @@ References:
       Correlated Receiver Operating Characteristic Curves
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence

@@ -18,6 +18,8 @@ References:
       Preference Learning](https://arxiv.org/abs/1112.5745)
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping
 from typing import Any

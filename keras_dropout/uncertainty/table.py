@@ -1,5 +1,7 @@
 """An evaluation as a table: with noise, without, and the difference with its error."""
 
+from __future__ import annotations
+
 import html as escaping
 import math
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ _LEGEND = (
 )
 
 
-def text(evaluation: "Evaluation") -> str:
+def text(evaluation: Evaluation) -> str:
     """A table of plain characters."""
     heading, rows = _heading(evaluation), _rows(evaluation)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -31,7 +33,7 @@ def text(evaluation: "Evaluation") -> str:
     return "\n".join([*lines, *(f"  {note}" for note in _notes(evaluation))])
 
 
-def html(evaluation: "Evaluation") -> str:
+def html(evaluation: Evaluation) -> str:
     """A table for notebooks."""
     rows = [[escaping.escape(cell) for cell in row] for row in _rows(evaluation)]
     lines = [
@@ -45,7 +47,7 @@ def html(evaluation: "Evaluation") -> str:
     )
 
 
-def page(evaluation: "Evaluation", picture: bytes) -> str:
+def page(evaluation: Evaluation, picture: bytes) -> str:
     """A whole page with the table and a picture."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -55,7 +57,7 @@ def page(evaluation: "Evaluation", picture: bytes) -> str:
     )
 
 
-def better(evaluation: "Evaluation", name: str) -> int:
+def better(evaluation: Evaluation, name: str) -> int:
     """1 where the noise has the better number, -1 where the baseline has it, else 0."""
     baseline = evaluation.baseline
     if baseline is None or name not in baseline:

@@ -1,5 +1,7 @@
 """Layers that multiply by a Bernoulli mask: what differs is what the mask shares."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 from keras import ops

@@ -6,6 +6,8 @@ and dtypes, propagating masks) takes longer than the noise. TensorFlow and JAX t
 call once, so there it costs nothing.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

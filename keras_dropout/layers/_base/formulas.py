@@ -1,5 +1,7 @@
 """The formulas, as pure functions of an input and the noise that was drawn."""
 
+from __future__ import annotations
+
 from keras import ops
 
 from keras_dropout import random

@@ -1,5 +1,7 @@
 """What layers share that join two inputs into one output."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

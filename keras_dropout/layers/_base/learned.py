@@ -1,5 +1,7 @@
 """A live value that is learned: a function of a trainable weight of the layer."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any, Self
@@ -33,7 +35,7 @@ class Learned(Source):
 
     kind = "learned"
 
-    def __init__(self, initial: float, link: "Link") -> None:
+    def __init__(self, initial: float, link: Link) -> None:
         self.initial = initial
         self.link = link
 

@@ -1,5 +1,7 @@
 """Numbers of a layer that may change at any time, follow a schedule, or be learned."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Self, overload
 

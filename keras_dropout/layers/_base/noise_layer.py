@@ -1,5 +1,7 @@
 """When a layer is noisy, and the rate, seed and configuration that it keeps."""
 
+from __future__ import annotations
+
 from typing import Any, Self, Unpack
 
 import keras

@@ -1,5 +1,7 @@
 """Penalties and limits of one weight that a layer computes itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import keras

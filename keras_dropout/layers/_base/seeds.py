@@ -8,6 +8,8 @@ layers that got it. A layer joins the last copy, unless that was made for this l
 already: then it begins the next one.
 """
 
+from __future__ import annotations
+
 import threading
 import weakref
 from typing import Any

@@ -1,5 +1,7 @@
 """Shapes of masks: which axes they share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 

@@ -10,6 +10,8 @@ A layer asks none of them which one it is: each answers for the value now, the t
 of this step, the configuration, the saved state, and whether it is silent.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 

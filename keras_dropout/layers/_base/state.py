@@ -1,5 +1,7 @@
 """What a noise layer remembers: its live values, its step and its seed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

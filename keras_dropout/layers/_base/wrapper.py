@@ -1,5 +1,7 @@
 """Noise layers around a layer that is used as it is."""
 
+from __future__ import annotations
+
 import inspect
 from typing import Any, Self, Unpack
 

@@ -1,5 +1,7 @@
 """Dropout of whole channels, at any rank and along any axes."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

@@ -1,5 +1,7 @@
 """Alpha dropout of whole channels."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 from keras_dropout import _validation

@@ -1,5 +1,7 @@
 """Dropout of features, the same at every step of a sequence."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 from keras_dropout import _validation

@@ -1,5 +1,7 @@
 """Keras's spatial dropouts: whole channels of sequences, images and volumes."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 from keras_dropout import _validation

@@ -12,6 +12,8 @@ channels. Nothing is rejected, so it ends for every size. In logarithms: the cha
 cover may be smaller than any float.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 

@@ -1,5 +1,7 @@
 """How far Gaussian noise is from the log-uniform prior."""
 
+from __future__ import annotations
+
 from keras import ops
 
 from keras_dropout._typing import Tensor

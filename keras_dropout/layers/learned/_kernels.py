@@ -1,5 +1,7 @@
 """What the kernel of a layer multiplies: features, or channels of a convolution."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

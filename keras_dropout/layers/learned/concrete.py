@@ -1,5 +1,7 @@
 """Dropout whose rate is learned, by the Concrete relaxation of its masks."""
 
+from __future__ import annotations
+
 from typing import Any, Unpack
 
 import keras

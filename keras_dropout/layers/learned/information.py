@@ -1,5 +1,7 @@
 """Noise on the outputs of a layer that a second layer sizes, row by row."""
 
+from __future__ import annotations
+
 from typing import Any, Unpack
 
 import keras

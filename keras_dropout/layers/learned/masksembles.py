@@ -1,5 +1,7 @@
 """An ensemble within one network: a few fixed masks that never change."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Unpack
 
 import keras

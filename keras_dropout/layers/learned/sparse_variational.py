@@ -1,5 +1,7 @@
 """Gaussian noise for each weight, so strong where a weight is of no use."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, Unpack
 

@@ -1,5 +1,7 @@
 """Dropout whose rate for each unit is a function of the unit's own input."""
 
+from __future__ import annotations
+
 from typing import Any, Unpack
 
 import keras

@@ -1,5 +1,7 @@
 """Dropout of the weights that pruning would remove."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Unpack
 
 import keras

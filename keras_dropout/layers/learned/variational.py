@@ -1,5 +1,7 @@
 """Gaussian dropout whose strength is learned."""
 
+from __future__ import annotations
+
 import math
 from typing import Literal, Unpack
 

@@ -1,5 +1,7 @@
 """Several dropout masks before one head."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Self, Unpack
 
 import keras

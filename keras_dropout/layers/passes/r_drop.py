@@ -1,5 +1,7 @@
 """Training that makes two passes agree."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Self, Unpack
 
 import keras

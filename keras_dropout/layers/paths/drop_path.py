@@ -1,5 +1,7 @@
 """Dropping residual branches: DropPath and StochasticDepth."""
 
+from __future__ import annotations
+
 from typing import Literal, Unpack
 
 from keras import ops

@@ -1,5 +1,7 @@
 """LayerDrop: skipping a whole layer."""
 
+from __future__ import annotations
+
 from typing import Self, Unpack
 
 import keras

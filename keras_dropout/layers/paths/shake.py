@@ -1,5 +1,7 @@
 """Shake-Shake and ShakeDrop: one noise forward, another backward."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

@@ -1,5 +1,7 @@
 """What the pooling layers share: their windows."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack

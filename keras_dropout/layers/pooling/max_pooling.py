@@ -1,5 +1,7 @@
 """Max-pooling dropout: dropping units before the largest is taken."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

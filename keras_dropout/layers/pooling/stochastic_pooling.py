@@ -1,5 +1,7 @@
 """Stochastic pooling: drawing one unit of each window in proportion to its size."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

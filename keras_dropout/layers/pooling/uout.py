@@ -1,5 +1,7 @@
 """UOut: uniform noise in proportion to each unit."""
 
+from __future__ import annotations
+
 from typing import Unpack
 
 from keras import ops

@@ -1,5 +1,7 @@
 """Recurrent layers with noise within the step: the loop that the noise rides on."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Sequence
 from typing import Any, Self

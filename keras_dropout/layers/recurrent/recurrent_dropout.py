@@ -1,5 +1,7 @@
 """LSTM and GRU that drop what they would add to their memory."""
 
+from __future__ import annotations
+
 import inspect
 from typing import Any, Literal, Self, Unpack
 

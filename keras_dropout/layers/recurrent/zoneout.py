@@ -1,5 +1,7 @@
 """Recurrent units that keep their state at random."""
 
+from __future__ import annotations
+
 from typing import Any, Unpack
 
 import keras

@@ -1,5 +1,7 @@
 """The algebra of DropBlock: what blocks cover, and how many to seed."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Cutout: erasing squares of images."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Unpack
 

@@ -1,5 +1,7 @@
 """DropBlock: dropping contiguous regions of feature maps."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

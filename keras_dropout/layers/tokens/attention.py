@@ -1,5 +1,7 @@
 """DropHead and DropKey: noise inside Keras's multi-head attention."""
 
+from __future__ import annotations
+
 import functools
 from typing import Any, Unpack
 

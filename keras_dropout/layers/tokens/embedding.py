@@ -1,5 +1,7 @@
 """EmbeddingDropout: an embedding that drops whole words."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, Literal, Unpack
 

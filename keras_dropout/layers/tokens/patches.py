@@ -1,5 +1,7 @@
 """PatchDropout: leaving out a fixed number of tokens."""
 
+from __future__ import annotations
+
 import fractions
 from typing import Any, Unpack
 

@@ -1,5 +1,7 @@
 """TokenDropout: replacing words at random."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Unpack
 

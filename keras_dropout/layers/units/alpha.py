@@ -1,5 +1,7 @@
 """Dropout for self-normalising networks."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Unpack
 

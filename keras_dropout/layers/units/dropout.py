@@ -1,5 +1,7 @@
 """Standard dropout, and the same layer in its Monte Carlo dress."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

@@ -1,5 +1,7 @@
 """Gaussian noise, multiplied or added."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Unpack
 

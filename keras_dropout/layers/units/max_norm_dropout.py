@@ -1,5 +1,7 @@
 """A layer with max-norm on its weights and dropout after or before it."""
 
+from __future__ import annotations
+
 import inspect
 from typing import Any, Literal, Self, Unpack
 

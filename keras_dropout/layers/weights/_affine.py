@@ -1,5 +1,7 @@
 """Dense and convolution layers taken apart: a linear map, a bias, an activation."""
 
+from __future__ import annotations
+
 import math
 
 import keras

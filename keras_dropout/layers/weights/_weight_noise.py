@@ -1,5 +1,7 @@
 """Noise on the weights of a wrapped layer: the one helper, and the base it serves."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Unpack
 

@@ -1,5 +1,7 @@
 """Dropout of the weights of a layer."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 

@@ -1,5 +1,7 @@
 """Mixing the weights of a layer with those it was trained from."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 

@@ -1,5 +1,7 @@
 """Dropout of the recurrent weights."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal, Unpack
 

@@ -1,5 +1,7 @@
 """What all streaming metrics share: weights, masks and a mean over all values."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

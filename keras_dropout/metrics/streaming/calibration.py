@@ -1,5 +1,7 @@
 """The calibration error, batch by batch."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """The Brier score and the likelihood of classes, batch by batch."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from keras import ops

@@ -1,5 +1,7 @@
 """Scores of predicted distributions of values, batch by batch."""
 
+from __future__ import annotations
+
 import math
 import statistics
 from typing import Any, Literal
