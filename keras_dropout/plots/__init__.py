@@ -21,3 +21,7 @@ __all__ = [
     "risk_coverage",
     "uncertainty_histogram",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -19,7 +19,7 @@ from keras import ops
 
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import context, schemes
-from keras_dropout.random.context import sample_index as sample_index
+from keras_dropout.random.context import sample_index
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     raise ImportError(
@@ -158,3 +158,21 @@ def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     if scale is not None and not isinstance(scale, float):
         scale = ops.cast(scale, x.dtype)
     return _backend.select(keep, x, scale)
+
+
+__all__ = [
+    "keep_mask",
+    "keep_probability",
+    "next_key",
+    "normal",
+    "once",
+    "plain",
+    "relaxed_keep_mask",
+    "sample_index",
+    "select",
+    "uniform",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,3 +4,7 @@ from keras_dropout.uncertainty.evaluation import Evaluation, evaluate
 from keras_dropout.uncertainty.prediction import Prediction
 
 __all__ = ["Evaluation", "Prediction", "evaluate"]
+
+
+def __dir__() -> list[str]:
+    return __all__
