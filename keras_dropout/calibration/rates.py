@@ -19,7 +19,8 @@ from keras_dropout.sampling import mc_evaluate, mc_predict
 from keras_dropout.surgery import set_rates
 from keras_dropout.surgery.places import LIVE, find_places
 from keras_dropout.uncertainty import evaluate, scoring
-from keras_dropout.uncertainty.evaluation import Evaluation, without_noise
+from keras_dropout.uncertainty.evaluation import Evaluation
+from keras_dropout.uncertainty.judging import without_noise
 
 # At 1 nothing is left, and factors of 1 / (1 - rate) grow without bound before.
 _LARGEST = 0.95

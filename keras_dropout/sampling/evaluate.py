@@ -13,7 +13,7 @@ from keras_dropout.sampling import inputs
 from keras_dropout.sampling.asked import sampler_of
 from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.sampling.targets import by_output, labels, weights_by_output
-from keras_dropout.uncertainty import columns, evaluation
+from keras_dropout.uncertainty import columns, judging
 from keras_dropout.uncertainty.evaluation import Evaluation
 from keras_dropout.uncertainty.measures import By
 from keras_dropout.uncertainty.prediction import Prediction
@@ -151,11 +151,11 @@ class _Judge:
                 f"compared with `y`. Received: a model whose outputs have them on "
                 f"axes {learned.row_axes}"
             )
-        self.by = [evaluation.checked_by(kind, by) for kind in self.kinds]
+        self.by = [judging.checked_by(kind, by) for kind in self.kinds]
         if noise_variance is not None and "values" not in self.kinds:
-            evaluation.checked_noise(self.kinds[0], noise_variance)
+            judging.checked_noise(self.kinds[0], noise_variance)
         self.noise = [
-            evaluation.checked_noise(kind, noise_variance) if kind == "values" else None
+            judging.checked_noise(kind, noise_variance) if kind == "values" else None
             for kind in self.kinds
         ]
         self.found = [[] for _ in self.kinds]
@@ -181,7 +181,7 @@ class _Judge:
             )
             self._note(self.found[place], place, prediction, truth, rows, noise_samples)
             for number, each in enumerate(quiet):
-                single = evaluation.without_noise(
+                single = judging.without_noise(
                     each[place]["values"],
                     self.kinds[place],
                     self.axes[place],
@@ -196,7 +196,7 @@ class _Judge:
     ):
         by = self.by[place]
         if is_quiet:
-            by = evaluation.ranked_without_noise(by)
+            by = judging.ranked_without_noise(by)
         noise = self.noise[place]
         of = columns.of(prediction, *truth, by, noise, noise_samples)
         into.append((of, rows))
@@ -210,21 +210,21 @@ class _Judge:
 
     def _evaluation(self, place):
         kind, by = self.kinds[place], self.by[place]
-        ranked = evaluation.ranked_without_noise(by)
+        ranked = judging.ranked_without_noise(by)
         singles = [
-            evaluation.finished(columns.joined(parts), kind, ranked)
+            judging.finished(columns.joined(parts), kind, ranked)
             for parts in self.quiet[place]
         ]
-        notes = evaluation.notes_of(kind, self.noise[place])
+        notes = judging.notes_of(kind, self.noise[place])
         if len(singles) > 1:
             notes.append(
                 f"without noise: the mean of the scores of each of the {len(singles)} "
                 "models alone"
             )
-        return evaluation.finished(
+        return judging.finished(
             columns.joined(self.found[place]),
             kind,
             by,
-            evaluation.together(singles),
+            judging.together(singles),
             notes,
         )
