@@ -111,7 +111,9 @@ def test_has_nothing_to_say_of_what_is_documented(installed, tmp_path):
         name = page.stem.replace("-", "_")
         (tmp_path / f"page_{name}.py").write_text(snippets(page), "utf-8")
     for file in sorted((ROOT / "examples").glob("*.py")):
-        (tmp_path / file.name).write_text(file.read_text("utf-8"), "utf-8")
+        # Each has a docstring, which pyright does not look for.
+        text = file.read_text("utf-8").replace("__doc__", "str(__doc__)")
+        (tmp_path / file.name).write_text(text, "utf-8")
     for file in sorted((ROOT / "keras_dropout").rglob("*.py")):
         if text := examples(file):
             parts = file.relative_to(ROOT).with_suffix("").parts
@@ -124,7 +126,7 @@ def test_has_nothing_to_say_of_what_is_documented(installed, tmp_path):
         useLibraryCodeForTypes=False,
         reportMissingImports=False,
         reportMissingModuleSource=False,
-        reportPossiblyUnbound=False,
+        reportPossiblyUnboundVariable=False,
     )
 
     assert count > 80
