@@ -161,7 +161,7 @@ def _normalizes_next(node, takers):
     return False
 
 
-def has_weights_after(node, takers):
+def has_weights_after(node: Any, takers: Any) -> bool:
     """Whether a layer with weights comes behind a node.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_dropout import _validation
+from keras_dropout._typing import Shape
 from keras_dropout._validation import invalid
 from keras_dropout.random.schemes import SCHEMES
 from keras_dropout.uncertainty import pooling, statistics
@@ -59,7 +60,7 @@ def fields(
     }
 
 
-def numbers(name, array):
+def numbers(name: str, array: Any) -> np.ndarray:
     """`array` as an array of floats, refused where it is none."""
     array = np.asarray(array)
     if array.dtype.kind in "biu":
@@ -72,7 +73,7 @@ def numbers(name, array):
     return array
 
 
-def measure_of(kind, axis, samples):
+def measure_of(kind: str, axis: int, samples: Any) -> Measure:
     """Which statistics hold for samples of a kind, their classes on `axis`."""
     if kind in ("values", "gaussian"):
         return Measure("values")
@@ -112,7 +113,7 @@ def _block(block, masks, samples):
     return block
 
 
-def validity(valid, shape, measure):
+def validity(valid: Any, shape: Shape, measure: Measure) -> np.ndarray | None:
     """`valid` as an array of Booleans that fits a mean of this shape, or `None`."""
     if valid is None:
         return None

@@ -13,6 +13,7 @@ import keras_dropout as kd
 import keras_dropout.random
 import keras_dropout.sampling
 import keras_dropout.surgery
+import keras_dropout.trainers
 import keras_dropout.uncertainty
 
 pytestmark = pytest.mark.once
@@ -26,11 +27,13 @@ MODULES = [
     kd.layers,
     kd.losses,
     kd.metrics,
+    kd.moments,
     kd.plots,
     kd.random,
     kd.sampling,
     kd.schedules,
     kd.surgery,
+    kd.trainers,
     kd.uncertainty,
 ]
 PUBLIC = {

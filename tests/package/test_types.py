@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from tests.docs.test_pages import BLOCK, PAGES
+from tests.package.test_help import PUBLIC
 from tools import types
 
 pytestmark = [pytest.mark.once, pytest.mark.newest]
@@ -81,8 +82,9 @@ def said(installed, tmp_path_factory):
 def test_knows_the_type_of_all_that_is_public(installed):
     names, score = types.unknown(installed)
 
-    assert names == []
-    assert score >= 0.95
+    # What the public modules list, all of it; of what is behind, most.
+    assert [name for name in names if name in PUBLIC] == []
+    assert score >= types.ENOUGH
 
 
 def test_sees_each_mistake_where_it_is_made(said):
