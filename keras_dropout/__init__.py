@@ -63,3 +63,7 @@ __all__ = [
     "set_rates",
     "strip_dropout",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,8 +7,12 @@ a variable is empty, and what is assigned to it is lost. Other backends leave th
 where they are.
 """
 
+from __future__ import annotations
+
 import sys
 import time
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,12 +26,12 @@ GONE = (RuntimeError, ValueError)
 _TRAINS = ("fit", "evaluate", "predict")
 
 
-def is_possible():
+def is_possible() -> bool:
     """Whether values may be away here: on JAX, and not while a function is traced."""
     return keras.backend.backend() == "jax" and not _keras.in_stateless_scope()
 
 
-def read(variable):
+def read(variable: keras.Variable) -> np.ndarray:
     """The value of a variable as a NumPy array, wherever it is.
 
     Raises:
@@ -47,7 +51,7 @@ def read(variable):
     raise missing()
 
 
-def assign(variable, value):
+def assign(variable: keras.Variable, value: Any) -> None:
     """Assigns to a variable so that it holds, also within a callback of `fit`.
 
     Raises:
@@ -63,7 +67,7 @@ def assign(variable, value):
     variable.assign(value)
 
 
-def values(variables):
+def values(variables: Iterable[keras.Variable]) -> list[Any]:
     """The values of variables, those included that a trainer of this thread holds.
 
     Raises:
@@ -76,7 +80,7 @@ def values(variables):
     return found
 
 
-def now(variables, models=()):
+def now(variables: Iterable[keras.Variable], models: Iterable[Any] = ()) -> list[Any]:
     """The values that variables have, or that a trainer holds, at this moment.
 
     It looks at the trainers of this thread, and at those of `models`, whatever thread
@@ -95,12 +99,12 @@ def now(variables, models=()):
     return found
 
 
-def has_taken(model):
+def has_taken(model: keras.Model) -> bool:
     """Whether a trainer holds the values of a model's variables, which are empty."""
     return _keras.is_ahead(model) and not getattr(model, "works_on_copies", False)
 
 
-def missing():
+def missing() -> RuntimeError:
     """The error for values that another thread keeps."""
     return RuntimeError(
         "The weights of the model must be in place, but another thread trains it or "

@@ -1,16 +1,21 @@
 """Walking through the layers of a model, and picking some of them."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_dropout import _keras
+from keras_dropout._typing import Picks
 from keras_dropout._validation import invalid
 
 _HOLDERS = (list, tuple, set, frozenset, dict)
 
 
-def seed_generators(model):
+def seed_generators(model: keras.layers.Layer) -> list[keras.random.SeedGenerator]:
     """All seed generators of a model, each once, in the order of its layers."""
     found = {}
     for layer in flatten_layers(model):
@@ -19,7 +24,7 @@ def seed_generators(model):
     return list(found.values())
 
 
-def kept_generators(layer):
+def kept_generators(layer: keras.layers.Layer) -> list[keras.random.SeedGenerator]:
     """The seed generators that a layer keeps, in lists and dictionaries as well."""
     found, waiting, seen = [], [vars(layer).values()], set()
     while waiting:
@@ -32,7 +37,7 @@ def kept_generators(layer):
     return found
 
 
-def float_policy(layer):
+def float_policy(layer: keras.layers.Layer) -> keras.DTypePolicy:
     """The dtype policy of a layer, as it was before its weights were quantized."""
     policy = layer.dtype_policy
     if getattr(policy, "quantization_mode", None) is None:
@@ -40,12 +45,18 @@ def float_policy(layer):
     return keras.DTypePolicy(policy.name.split("_from_")[-1])
 
 
-def flatten_layers(model):
+def flatten_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
     """The model itself and all layers within it, wrapped and nested ones too."""
     return _keras.flatten_layers(model)
 
 
-def select(model, layers, fits, what, name="layers"):
+def select(
+    model: keras.layers.Layer,
+    layers: Picks,
+    fits: Callable[[Any], Any],
+    what: str,
+    name: str = "layers",
+) -> list[Any]:
     """The layers of a model, nested ones too, that are picked and for which `fits`.
 
     Args:
@@ -81,7 +92,7 @@ def select(model, layers, fits, what, name="layers"):
     return list(found.values())
 
 
-def picks(layers, name="layers"):
+def picks(layers: Any, name: str = "layers") -> list[Any]:
     """The single picks in one pick or a collection of them, as a list.
 
     Raises:
@@ -95,7 +106,7 @@ def picks(layers, name="layers"):
     return list(layers)
 
 
-def picker(pick, name="layers"):
+def picker(pick: Any, name: str = "layers") -> Callable[[Any], bool]:
     """The function from a layer to whether one pick picks it.
 
     Args:
@@ -120,6 +131,6 @@ def picker(pick, name="layers"):
     raise TypeError(invalid(name, expected, pick))
 
 
-def _is_function(pick):
+def _is_function(pick: Any) -> bool:
     is_layer = isinstance(pick, keras.layers.Layer)
     return callable(pick) and not is_layer and not inspect.isclass(pick)

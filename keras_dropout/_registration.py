@@ -1,11 +1,20 @@
 """Under which name Keras saves and finds the objects of this package."""
 
+from __future__ import annotations
+
+from typing import TypeVar
+
 import keras
 
-registered = keras.saving.register_keras_serializable(package="keras_dropout")
+_Class = TypeVar("_Class", bound=type)
 
 
-def custom_objects():
+def registered(cls: _Class) -> _Class:
+    """Registers a class under the name of this package, which Keras saves with it."""
+    return keras.saving.register_keras_serializable(package="keras_dropout")(cls)
+
+
+def custom_objects() -> dict[str, type]:
     """All registered classes by name, for those who pass `custom_objects`.
 
     Keras's own formats do not need it once `keras_dropout` is imported. Whole-model

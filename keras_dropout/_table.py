@@ -1,9 +1,14 @@
 """Rows of dataclasses that print as a table."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any, Generic, TypeVar
+
+_Row = TypeVar("_Row")
 
 
-class Table(tuple):
+class Table(tuple[_Row, ...], Generic[_Row]):
     """A tuple of records of one dataclass. Printed, it is a table.
 
     A field with `metadata={"shown": False}` is no column.
@@ -11,9 +16,9 @@ class Table(tuple):
 
     __slots__ = ()
     # The dataclass of the rows.
-    row = None
+    row: Any = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         fields = dataclasses.fields(self.row)
         names = [each.name for each in fields if each.metadata.get("shown", True)]
         cells = [[_cell(getattr(row, name)) for name in names] for row in self]
@@ -24,7 +29,8 @@ class Table(tuple):
         padded = ([c.ljust(w) for c, w in zip(x, widths, strict=True)] for x in lines)
         return "\n".join("  ".join(line).rstrip() for line in padded)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _cell(value):

@@ -1,14 +1,20 @@
 """Checks of arguments: what must hold, what came, and the way out."""
 
+from __future__ import annotations
+
 import math
 import numbers
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dropout._typing import DataFormat, Seed, Shape
 
-def invalid(name, expected, received):
+
+def invalid(name: str, expected: str, received: Any) -> str:
     """The text of an error about one argument, in Keras's own words."""
     return (
         f"Invalid value received for argument `{name}`. Expected {expected}. "
@@ -20,12 +26,12 @@ def invalid(name, expected, received):
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 
 
-def _largest(dtype):
+def _largest(dtype: str) -> float:
     """The largest number that noise may have in a layer of this compute dtype."""
     return _LARGEST.get(dtype, float(np.finfo("float32").max))
 
 
-def real(name, value, expected):
+def real(name: str, value: Any, expected: str) -> float:
     """`value` as a float; `TypeError` where it is not a real number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         if hasattr(value, "shape"):
@@ -40,13 +46,13 @@ def real(name, value, expected):
         raise ValueError(invalid(name, expected, value)) from None
 
 
-def single(value):
+def single(value: float) -> float:
     """`value` as float32 has it: noise is drawn in that."""
     with np.errstate(over="ignore"):
         return float(np.float32(value))
 
 
-def probability(name, value, dtype="float32"):
+def probability(name: str, value: Any, dtype: str = "float32") -> float:
     """`value` as a float in [0, 1]."""
     expected = "a float value between 0 and 1"
     value = real(name, value, expected)
@@ -55,7 +61,7 @@ def probability(name, value, dtype="float32"):
     return value
 
 
-def probability_below_one(name, value, dtype="float32"):
+def probability_below_one(name: str, value: Any, dtype: str = "float32") -> float:
     """`value` as a float in [0, 1), for noise that has infinite variance at 1."""
     value = probability(name, value, dtype)
     if single(value) == 1:
@@ -67,7 +73,7 @@ def probability_below_one(name, value, dtype="float32"):
     return value
 
 
-def drop_rate(name, value, dtype="float32"):
+def drop_rate(name: str, value: Any, dtype: str = "float32") -> float:
     """`value` as a float in [0, 1], for masks whose kept units are scaled.
 
     The factor 1 / (1 - rate) must be a number in the layer's dtype. At 1 nothing is
@@ -85,12 +91,12 @@ def drop_rate(name, value, dtype="float32"):
     return value
 
 
-def drop_rate_below_one(name, value, dtype="float32"):
+def drop_rate_below_one(name: str, value: Any, dtype: str = "float32") -> float:
     """As `drop_rate`, but below 1."""
     return drop_rate(name, probability_below_one(name, value, dtype), dtype)
 
 
-def strength(name, value, dtype="float32"):
+def strength(name: str, value: Any, dtype: str = "float32") -> float:
     """`value` as a float of at least 0 by which noise is multiplied.
 
     Normal numbers reach 10 standard deviations at the very most, so a tenth of the
@@ -107,7 +113,7 @@ def strength(name, value, dtype="float32"):
     return value
 
 
-def non_negative(name, value):
+def non_negative(name: str, value: Any) -> float:
     """`value` as a float that is not negative, and finite in float32."""
     expected = "a finite float that is not negative"
     value = real(name, value, expected)
@@ -116,12 +122,12 @@ def non_negative(name, value):
     return value
 
 
-def weight(name, value, dtype="float32"):
+def weight(name: str, value: Any, dtype: str = "float32") -> float:
     """`value` as a float that is not negative, the strength of a penalty."""
     return non_negative(name, value)
 
 
-def positive(name, value):
+def positive(name: str, value: Any) -> float:
     """`value` as a float above zero, and finite, both also in float32."""
     expected = "a finite float above 0"
     value = real(name, value, expected)
@@ -130,7 +136,7 @@ def positive(name, value):
     return value
 
 
-def finite(name, value, dtype="float32"):
+def finite(name: str, value: Any, dtype: str = "float32") -> float:
     """`value` as a float that is a number in the layer's dtype."""
     limit = _largest(dtype)
     expected = f"a float of at most {limit:.4g}, the largest {dtype}, in magnitude"
@@ -140,7 +146,7 @@ def finite(name, value, dtype="float32"):
     return value
 
 
-def integer(name, value, *, minimum):
+def integer(name: str, value: Any, *, minimum: int) -> int:
     """`value` as an int of at least `minimum`."""
     expected = f"an integer of at least {minimum}"
     try:
@@ -154,7 +160,7 @@ def integer(name, value, *, minimum):
     return whole
 
 
-def integers(name, value, *, count, minimum=1):
+def integers(name: str, value: Any, *, count: int, minimum: int = 1) -> tuple[int, ...]:
     """A tuple of `count` integers, all the same if only one is given."""
     if isinstance(value, (tuple, list)):
         if len(value) != count:
@@ -164,7 +170,7 @@ def integers(name, value, *, count, minimum=1):
     return (integer(name, value, minimum=minimum),) * count
 
 
-def interval(name, value):
+def interval(name: str, value: Any) -> tuple[float, float]:
     """A pair of finite floats in order, the ends of an interval."""
     expected = "a pair (low, high) of finite floats with low <= high"
     if not isinstance(value, (tuple, list)) or len(value) != 2:
@@ -175,7 +181,7 @@ def interval(name, value):
     return low, high
 
 
-def axes(name, value):
+def axes(name: str, value: Any) -> tuple[int, ...]:
     """A tuple of distinct integers from one integer or several."""
     given = value if isinstance(value, (tuple, list)) else (value,)
     # No backend has tensors of a higher rank.
@@ -185,14 +191,14 @@ def axes(name, value):
     return checked
 
 
-def boolean(name, value):
+def boolean(name: str, value: Any) -> bool:
     """`value` if it is a bool."""
     if not isinstance(value, bool):
         raise TypeError(invalid(name, "True or False", value))
     return value
 
 
-def choice(name, value, choices):
+def choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """`value` if it is one of `choices`."""
     # Arrays are left out first: `in` would ask for the truth of a comparison.
     if not isinstance(value, (str, numbers.Integral)) or value not in choices:
@@ -201,14 +207,14 @@ def choice(name, value, choices):
     return value
 
 
-def data_format(value):
+def data_format(value: Any) -> DataFormat:
     """`"channels_last"`, `"channels_first"`, or Keras's own default for None."""
     if value is None:
         return keras.config.image_data_format()
     return choice("data_format", value, ("channels_last", "channels_first"))
 
 
-def noise_shape(value):
+def noise_shape(value: Any) -> Shape | None:
     """A tuple of positive integers and `None`, or `None` for the input's shape."""
     if value is None:
         return None
@@ -232,7 +238,7 @@ def noise_shape(value):
     return value
 
 
-def seed(value):
+def seed(value: Any) -> Seed:
     """An int in [0, 2^31), `None`, or a `keras.random.SeedGenerator`."""
     if value is None or isinstance(value, keras.random.SeedGenerator):
         return value

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.once
 PACKAGE = pathlib.Path(kd.__file__).parent
 # Lower numbers may not import higher ones.
 LEVELS = {
+    "_typing": 0,
+    "_bases": 0,
     "_validation": 0,
     "_registration": 0,
     "_keras": 0,

@@ -8,3 +8,7 @@ from keras_dropout.acquisition.batch import batch_bald
 from keras_dropout.acquisition.ranking import select
 
 __all__ = ["batch_bald", "select"]
+
+
+def __dir__() -> list[str]:
+    return __all__

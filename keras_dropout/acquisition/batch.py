@@ -1,5 +1,7 @@
 """A batch of rows by what their labels tell together."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np

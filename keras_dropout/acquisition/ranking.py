@@ -1,5 +1,7 @@
 """Rows one by one, by an uncertainty of each."""
 
+from __future__ import annotations
+
 import random
 from typing import Literal
 

@@ -24,3 +24,7 @@ __all__ = [
     "conformal_quantile",
     "tune_rates",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

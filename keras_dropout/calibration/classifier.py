@@ -1,5 +1,7 @@
 """Sets of classes that hold the true one as often as they promise."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -77,7 +79,7 @@ class ConformalClassifier(Calibration):
           Conformal Prediction](https://arxiv.org/abs/2009.14193)
     """
 
-    kinds = CLASSES
+    kinds: tuple[str, ...] = CLASSES
 
     def __init__(
         self,
@@ -91,13 +93,13 @@ class ConformalClassifier(Calibration):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        self.confidence_level = level("confidence_level", confidence_level)
-        self.method = _validation.choice("method", method, METHODS)
-        self.penalty = _validation.non_negative("penalty", penalty)
-        self.free_ranks = _validation.integer("free_ranks", free_ranks, minimum=0)
-        self.randomized = _validation.boolean("randomized", randomized)
-        self.allow_empty = _validation.boolean("allow_empty", allow_empty)
-        self.seed = (
+        self.confidence_level: float = level("confidence_level", confidence_level)
+        self.method: Method = _validation.choice("method", method, METHODS)
+        self.penalty: float = _validation.non_negative("penalty", penalty)
+        self.free_ranks: int = _validation.integer("free_ranks", free_ranks, minimum=0)
+        self.randomized: bool = _validation.boolean("randomized", randomized)
+        self.allow_empty: bool = _validation.boolean("allow_empty", allow_empty)
+        self.seed: int | None = (
             None if seed is None else _validation.integer("seed", seed, minimum=0)
         )
 

@@ -1,5 +1,7 @@
 """Rows that are unlike those that a model is known to deal with."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np
@@ -57,12 +59,12 @@ class OutlierDetector(Calibration):
           p-values](https://arxiv.org/abs/2104.08279)
     """
 
-    kinds = (*CLASSES, *VALUES)
+    kinds: tuple[str, ...] = (*CLASSES, *VALUES)
     needs_masks = True
 
     def __init__(self, confidence_level: float = 0.95, score: By | None = None) -> None:
         super().__init__()
-        self.confidence_level = level("confidence_level", confidence_level)
+        self.confidence_level: float = level("confidence_level", confidence_level)
         if score is not None:
             _validation.choice("score", score, ("auto", *measures.MEASURES))
         self.score = score

@@ -1,5 +1,7 @@
 """The quantile of scores that makes a promise hold."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

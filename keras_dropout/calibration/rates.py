@@ -1,5 +1,7 @@
 """Rates chosen by what held-out data say of them."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
@@ -9,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_dropout import _model, _validation
+from keras_dropout._typing import Model
 from keras_dropout._validation import invalid
 from keras_dropout.calibration.residuals import ResidualNoise
 from keras_dropout.layers import NoiseLayer
@@ -16,7 +19,8 @@ from keras_dropout.sampling import mc_evaluate, mc_predict
 from keras_dropout.surgery import set_rates
 from keras_dropout.surgery.places import LIVE, find_places
 from keras_dropout.uncertainty import evaluate, scoring
-from keras_dropout.uncertainty.evaluation import Evaluation, without_noise
+from keras_dropout.uncertainty.evaluation import Evaluation
+from keras_dropout.uncertainty.judging import without_noise
 
 # At 1 nothing is left, and factors of 1 / (1 - rate) grow without bound before.
 _LARGEST = 0.95
@@ -53,8 +57,9 @@ class RateTable(Sequence[Trial]):
     """
 
     def __init__(self, trials: Sequence[Trial], best: Trial) -> None:
-        self._trials, self.best = tuple(trials), best
-        self.baseline = self._trials[0]
+        self._trials = tuple(trials)
+        self.best: Trial = best
+        self.baseline: Trial = self._trials[0]
 
     def __getitem__(self, place: Any) -> Any:
         return self._trials[place]
@@ -77,7 +82,7 @@ class RateTable(Sequence[Trial]):
 
 
 def tune_rates(
-    model: keras.Model,
+    model: Model,
     x: Any,
     y: Any,
     *,

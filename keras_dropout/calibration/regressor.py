@@ -1,5 +1,7 @@
 """Intervals that hold the true value as often as they promise."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -65,14 +67,14 @@ class ConformalRegressor(Calibration):
           Regression](https://arxiv.org/abs/1905.03222)
     """
 
-    kinds = VALUES
+    kinds: tuple[str, ...] = VALUES
 
     def __init__(
         self, confidence_level: float = 0.9, method: Method = "absolute"
     ) -> None:
         super().__init__()
-        self.confidence_level = level("confidence_level", confidence_level)
-        self.method = _validation.choice("method", method, METHODS)
+        self.confidence_level: float = level("confidence_level", confidence_level)
+        self.method: Method = _validation.choice("method", method, METHODS)
 
     @property
     def quantile(self) -> np.ndarray:
@@ -179,7 +181,7 @@ def real_values(prediction: Prediction, y: ArrayLike) -> np.ndarray:
     return np.where(counts, y, np.nan)
 
 
-def require_shape(fitted: np.ndarray, shape: tuple, what: str) -> None:
+def require_shape(fitted: np.ndarray, shape: tuple[int, ...], what: str) -> None:
     """Refuses outputs of another shape than those fitted on."""
     if fitted.shape != tuple(shape):
         raise ValueError(

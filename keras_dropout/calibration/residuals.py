@@ -1,5 +1,7 @@
 """How much the data scatter about what a model predicts, where it does not tell."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, Self
 
@@ -41,8 +43,8 @@ class ResidualNoise(Calibration):
           Uber](https://arxiv.org/abs/1709.01907)
     """
 
-    kinds = ("values",)
-    kind_after = "gaussian"
+    kinds: tuple[str, ...] = ("values",)
+    kind_after: str | None = "gaussian"
 
     @property
     def variance(self) -> np.ndarray:

@@ -1,5 +1,7 @@
 """One number that makes probabilities neither too sure nor too unsure."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any, Self
 
@@ -52,7 +54,7 @@ class TemperatureScaling(Calibration):
           Ensembles](https://arxiv.org/abs/2007.08792), for pooling first
     """
 
-    kinds = CLASSES
+    kinds: tuple[str, ...] = CLASSES
 
     @property
     def temperature(self) -> float:

@@ -4,3 +4,7 @@ from keras_dropout.callbacks.rate_logger import RateLogger
 from keras_dropout.callbacks.rate_scheduler import RateScheduler
 
 __all__ = ["RateLogger", "RateScheduler"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,15 +1,20 @@
 """Recording the rates of a model while it is trained."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dropout import _bases
 from keras_dropout._model import picks, select
+from keras_dropout._typing import Picks
 from keras_dropout.layers._base.live import live_names
 
 
-class RateLogger(keras.callbacks.Callback):
+class RateLogger(_bases.Callback):
     """Puts the rates of a model into the logs of each epoch.
 
     They appear as `rate/<layer>` (or by the name of the number, `stddev/<layer>`) in
@@ -42,13 +47,13 @@ class RateLogger(keras.callbacks.Callback):
         [0.125, 0.25, 0.375]
     """
 
-    def __init__(self, layers=None):
+    def __init__(self, layers: Picks = None) -> None:
         super().__init__()
         picks(layers)
         self.layers = layers
         self._watched = {}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         found = select(self.model, self.layers, rates, "a rate")
         self._watched = {}
         for layer in found:
@@ -56,7 +61,7 @@ class RateLogger(keras.callbacks.Callback):
             name = f"{layer.name}_{same}" if same else layer.name
             self._watched[name] = layer
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Callers of their own may give none.
         logs = {} if logs is None else logs
         for name, layer in self._watched.items():
@@ -64,7 +69,7 @@ class RateLogger(keras.callbacks.Callback):
                 logs[f"{attribute}/{name}"] = value
 
 
-def rates(layer):
+def rates(layer: keras.layers.Layer) -> dict[str, float]:
     """The live numbers of a layer, and its rate, whatever keeps it, by name.
 
     Of a number that is learned for each unit it is the mean.

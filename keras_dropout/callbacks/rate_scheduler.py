@@ -1,16 +1,22 @@
 """Assigning rates from a schedule while a model is trained."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
-from keras_dropout import _keras, _validation
+from keras_dropout import _bases, _keras, _validation
 from keras_dropout._model import picks, select
+from keras_dropout._typing import Picks
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.live import live_names
 from keras_dropout.schedules import Schedule
 
 
-class RateScheduler(keras.callbacks.Callback):
+class RateScheduler(_bases.Callback):
     """Sets the rates of layers in a model, in each step or each epoch of `fit`.
 
     A schedule that is given to a layer itself needs no callback. This one is for
@@ -51,7 +57,13 @@ class RateScheduler(keras.callbacks.Callback):
           Underfitting](https://arxiv.org/abs/2303.01500)
     """
 
-    def __init__(self, schedule, layers=None, unit="step", attribute="rate"):
+    def __init__(
+        self,
+        schedule: Schedule | Callable[[int], Any],
+        layers: Picks = None,
+        unit: Literal["step", "epoch"] = "step",
+        attribute: str = "rate",
+    ) -> None:
         super().__init__()
         if not callable(schedule):
             expected = "a schedule, or a function from the step to a float"
@@ -59,14 +71,16 @@ class RateScheduler(keras.callbacks.Callback):
         self.schedule = schedule
         picks(layers)
         self.layers = layers
-        self.unit = _validation.choice("unit", unit, ("step", "epoch"))
+        self.unit: Literal["step", "epoch"] = _validation.choice(
+            "unit", unit, ("step", "epoch")
+        )
         self.attribute = attribute
         self._targets = []
         self._begun = 0
         self._steps = 0
         self._assigned = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._steps = 0
         self._targets = select(
             self.model,
@@ -78,7 +92,7 @@ class RateScheduler(keras.callbacks.Callback):
         for layer in self._targets:
             self._check(layer)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._assigned = None
         if self.unit == "epoch":
             self._assign(epoch)
@@ -86,11 +100,15 @@ class RateScheduler(keras.callbacks.Callback):
         # own count may be ahead of it.
         self._begun = self._steps = max(self._steps, steps_taken(self.model))
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.unit == "step":
             self._assign(self._begun + batch)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._steps = self._begun + batch + 1
 
     def _assign(self, step):
@@ -118,7 +136,7 @@ class RateScheduler(keras.callbacks.Callback):
                 source.check(extreme)
 
 
-def steps_taken(model):
+def steps_taken(model: keras.Model) -> int:
     """The batches that the optimizer of a model has counted, also in former runs."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:

@@ -12,3 +12,7 @@ __all__ = [
     "max_norm_report",
     "register_incoming_axes",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,18 +1,23 @@
 """Putting max-norm on layers and models, where it is saved with them."""
 
+from __future__ import annotations
+
 import warnings
 
 import keras
 
 from keras_dropout import _validation
 from keras_dropout._model import flatten_layers
-from keras_dropout.constraints.incoming import handed_down, incoming
+from keras_dropout._typing import ModelT, Picks
+from keras_dropout.constraints.incoming import Incoming, handed_down, incoming
 from keras_dropout.constraints.max_norm import MaxNorm
 from keras_dropout.constraints.picked import picked
 from keras_dropout.constraints.saved import saved
 
 
-def apply_max_norm(model, max_value=3.0, layers=None, *, skip=None):
+def apply_max_norm(
+    model: ModelT, max_value: float = 3.0, layers: Picks = None, *, skip: Picks = None
+) -> ModelT:
     r"""Limits the incoming weights of each unit of a model, trained or not.
 
     From now on, after each update, $\lVert w_j \rVert_2 \le c$ for the weights $w_j$
@@ -88,7 +93,7 @@ def apply_max_norm(model, max_value=3.0, layers=None, *, skip=None):
     return model
 
 
-def constrain(layer, max_value):
+def constrain(layer: keras.layers.Layer, max_value: float) -> None:
     """Puts max-norm on a layer and all layers within it, whether built or not.
 
     It is written where the layers themselves keep a constraint, so it is saved with
@@ -101,7 +106,7 @@ def constrain(layer, max_value):
             put(weight, max_value)
 
 
-def put(weight, max_value):
+def put(weight: Incoming, max_value: float) -> None:
     """Puts max-norm on one weight."""
     constraint = MaxNorm(max_value, weight.axes)
     if weight.variable is not None:
@@ -111,13 +116,13 @@ def put(weight, max_value):
         _replace(weight.layer, weight.attribute, constraint)
 
 
-def hand_down(layer, max_value):
+def hand_down(layer: keras.layers.Layer, max_value: float) -> None:
     """Puts max-norm where a layer keeps one constraint for all its projections."""
     attribute, axes = handed_down(layer)
     _replace(layer, attribute, MaxNorm(max_value, axes))
 
 
-def limits(layer):
+def limits(layer: keras.layers.Layer) -> set[float]:
     """The limits that hold in a layer and in all layers within it, as a set."""
     found = set()
     for each in flatten_layers(layer):

@@ -1,10 +1,14 @@
 """Which axes of a weight come into one unit: the one table, for every Keras layer."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 
 from keras_dropout import _keras, _validation
+from keras_dropout._typing import Axes
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.unknown import by_shape
 
@@ -99,10 +103,10 @@ class Incoming:
 
     layer: keras.Layer
     name: str
-    axes: tuple
+    axes: tuple[int, ...]
 
     @property
-    def variable(self):
+    def variable(self) -> keras.Variable | None:
         """The weight, or None as long as the layer is not built."""
         variable = getattr(self.layer, self.name, None)
         if variable is None and not self.layer.built:
@@ -116,7 +120,7 @@ class Incoming:
         return variable
 
     @property
-    def attribute(self):
+    def attribute(self) -> str | None:
         """The attribute by which the layer keeps and saves a constraint on it."""
         stem = self.name.removesuffix("_kernel")
         # The last is for depthwise convolutions, whose weight is just "kernel".
@@ -126,7 +130,7 @@ class Incoming:
         return None
 
 
-def incoming(layer):
+def incoming(layer: keras.layers.Layer) -> list[Incoming]:
     """The weights with incoming axes that a layer owns itself, not in sublayers.
 
     Quantized layers have none: integers neither train nor have the scale of a norm.
@@ -150,12 +154,14 @@ def _resolved(axes, layer):
     return axes(layer) if callable(axes) else axes
 
 
-def handed_down(layer):
+def handed_down(layer: keras.layers.Layer) -> tuple[str, Axes] | None:
     """The attribute that keeps one constraint for all sublayers, and their axes."""
     return _row(_handed_down, layer) or None
 
 
-def register_incoming_axes(layer_class, axes):
+def register_incoming_axes(
+    layer_class: type[keras.layers.Layer], axes: Mapping[str, Axes]
+) -> None:
     """Tells which axes of the weights of a layer class come into a unit.
 
     A class of your own may say it by itself instead, in an attribute or property

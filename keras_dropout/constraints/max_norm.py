@@ -1,12 +1,16 @@
 """The projection of weights onto a ball, and the constraint that applies it."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Tensor
 from keras_dropout._validation import invalid
 
 # The largest relative error of rounding a number to each dtype.
@@ -18,14 +22,14 @@ _ROUNDOFF = {
 }
 
 
-def incoming_norms(weights, axes):
+def incoming_norms(weights: Tensor, axes: Sequence[int]) -> Tensor:
     """L2 norms over `axes`, kept as axes of size 1, in float32 or better."""
     if keras.backend.standardize_dtype(weights.dtype) != "float64":
         weights = ops.cast(weights, "float32")
     return ops.sqrt(ops.sum(ops.square(weights), axis=axes, keepdims=True))
 
 
-def rounding(dtype, count):
+def rounding(dtype: str, count: int) -> float:
     """By how much rounding may move a norm of `count` weights, relative to it.
 
     Weights that were scaled down onto the limit must count as inside, else the
@@ -38,7 +42,7 @@ def rounding(dtype, count):
     return _ROUNDOFF[dtype] + (4 + 2 * math.sqrt(count)) * summed
 
 
-def project(weights, max_value, axes):
+def project(weights: Tensor, max_value: float, axes: Sequence[int]) -> Tensor:
     """`weights`, with every norm over `axes` brought down to `max_value`.
 
     What is inside the ball, or on it to rounding, comes back bit for bit.
@@ -52,7 +56,7 @@ def project(weights, max_value, axes):
 
 
 @registered
-class MaxNorm(keras.constraints.Constraint):
+class MaxNorm(_bases.Constraint):
     r"""Bounds the L2 norm of the weights that come into each unit.
 
     After each update, for each unit, with $c$ = `max_value`,
@@ -98,20 +102,20 @@ class MaxNorm(keras.constraints.Constraint):
           Max-Norm](https://doi.org/10.1007/11503415_37)
     """
 
-    def __init__(self, max_value=3.0, axis=0):
-        self.max_value = _validation.positive("max_value", max_value)
+    def __init__(self, max_value: float = 3.0, axis: int | Sequence[int] = 0) -> None:
+        self.max_value: float = _validation.positive("max_value", max_value)
         if isinstance(axis, dict):
             self.axis = {
                 name: _validation.axes("axis", each) for name, each in axis.items()
             }
         else:
-            self.axis = _validation.axes("axis", axis)
+            self.axis: tuple[int, ...] = _validation.axes("axis", axis)
 
-    def __call__(self, w):
+    def __call__(self, w: Tensor) -> Tensor:
         axes = self.axes_of(w)
         return project(ops.convert_to_tensor(w), self.max_value, axes)
 
-    def axes_of(self, w):
+    def axes_of(self, w: Tensor) -> tuple[int, ...]:
         """The incoming axes of the weight `w`, counted from 0."""
         axes = self.axis
         if isinstance(axes, dict):
@@ -128,6 +132,6 @@ class MaxNorm(keras.constraints.Constraint):
             raise ValueError(invalid("axis", expected, axes))
         return tuple(sorted({axis % rank for axis in axes}))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments that rebuild the constraint."""
         return {"max_value": self.max_value, "axis": self.axis}

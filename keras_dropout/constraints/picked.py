@@ -1,9 +1,14 @@
 """The layers of a model whose incoming weights are limited, or reported."""
 
+from __future__ import annotations
+
+import keras
+
 from keras_dropout._model import select
+from keras_dropout._typing import Picks
 
 
-def picked(model, layers, skip):
+def picked(model: keras.Model, layers: Picks, skip: Picks) -> list[keras.layers.Layer]:
     """The layers with weights that `layers` picks and `skip` does not.
 
     Layers that were never built have none: spare ones are passed over.

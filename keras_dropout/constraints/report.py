@@ -1,12 +1,16 @@
 """A table of the norms in a model, and of the units that are at their limit."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_dropout._table import Table
+from keras_dropout._typing import Model, Picks
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.constraints.max_norm import MaxNorm, incoming_norms, rounding
 from keras_dropout.constraints.picked import picked
@@ -27,22 +31,24 @@ class NormRow:
     """
 
     weight: str
-    shape: tuple
-    axes: tuple
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
     units: int
     largest: float
     limit: float | None
     at_limit: int
 
 
-class MaxNormReport(Table):
+class MaxNormReport(Table[NormRow]):
     """The rows of a report, one a weight. Printed, it is a table."""
 
     __slots__ = ()
-    row = NormRow
+    row: Any = NormRow
 
 
-def max_norm_report(model, layers=None, *, skip=None):
+def max_norm_report(
+    model: Model, layers: Picks = None, *, skip: Picks = None
+) -> MaxNormReport:
     """The incoming norms of a model, weight by weight, and who is at the limit.
 
     It tells which limit would bite before max-norm is applied, and whether it does

@@ -1,7 +1,14 @@
 """Whether a constraint is saved with a model: whether it is asked for its config."""
 
+from __future__ import annotations
 
-def saved(model, constraints):
+from collections.abc import Collection
+from typing import Any
+
+import keras
+
+
+def saved(model: keras.Model, constraints: Collection[Any]) -> set[int]:
     """The ids of those constraints that the configuration of `model` carries."""
     asked = set()
 

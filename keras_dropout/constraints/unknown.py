@@ -5,13 +5,21 @@ look alike. Tables of vectors, biases and single vectors do, where they are call
 as in the layers of KerasHub for positions, relative biases and class tokens.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
 
 from keras_dropout import _keras
 from keras_dropout._model import flatten_layers
 
 
-def by_shape(layer, rows):
+def by_shape(
+    layer: keras.layers.Layer, rows: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
     """The incoming axes of weights that `rows` does not name, by their attributes.
 
     Raises:

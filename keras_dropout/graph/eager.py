@@ -1,13 +1,18 @@
 """Computes at once, also where a backend is recording what is computed."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
+from keras_dropout._typing import Tensor
+
 
 @contextlib.contextmanager
-def eagerly():
+def eagerly() -> Iterator[None]:
     """Within this context operations on arrays give numbers.
 
     A `MonteCarlo` model may be called while `predict` is compiled, or on symbolic
@@ -32,7 +37,7 @@ def eagerly():
             yield
 
 
-def numbers(tensor):
+def numbers(tensor: Tensor) -> np.ndarray | None:
     """The values of a tensor as an array, or None where it only stands for values."""
     try:
         return np.asarray(keras.ops.convert_to_numpy(tensor))

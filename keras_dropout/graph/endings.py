@@ -5,6 +5,8 @@ nested models and wrappers, to a softmax, a sigmoid or another activation. What 
 model may end in is left open, as `None`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 
@@ -68,7 +70,7 @@ _SAME = ("Cast", "Identity", "StopGradient")
 _SHAPES = ("Reshape", "Squeeze", "ExpandDims")
 
 
-def endings(model):
+def endings(model: keras.Model) -> list[Ending | None] | None:
     """An `Ending` or `None` for each output of a model; `None` if there is no graph."""
     graph = graph_of(model)
     if graph is None:

@@ -1,11 +1,15 @@
 """Which models are graphs of layers."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_dropout._keras import Functional, functional_of
 
 
-def graph_of(model):
+def graph_of(model: keras.layers.Layer) -> Any:
     """The functional model that `model` is or holds, unless it does something else."""
     if not isinstance(model, keras.Model) or not _calls_its_graph(model):
         return None

@@ -4,6 +4,11 @@ Each rule knows one placement that is known to hurt, and says what to do instead
 model that is no graph of layers gets no advice of this kind.
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
 import keras
 
 from keras_dropout import _keras
@@ -50,7 +55,7 @@ INERT = (
 )
 
 
-def advice(model, noisy):
+def advice(model: keras.Model, noisy: Collection[Any]) -> dict[int, str]:
     """Advice for each noisy layer of a graph, a dictionary by the id of the layer.
 
     Args:
@@ -156,7 +161,7 @@ def _normalizes_next(node, takers):
     return False
 
 
-def has_weights_after(node, takers):
+def has_weights_after(node: Any, takers: Any) -> bool:
     """Whether a layer with weights comes behind a node.
 
     Args:

@@ -4,12 +4,16 @@ Building two `keras.Model`s from the same tensors would be public, but leaves ne
 on the layers of the user's model.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
 from keras_dropout._keras import nodes_of, standard_inputs, takes_training
+from keras_dropout._typing import Tensor
 from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.rowwise import is_rowwise
 
@@ -28,21 +32,21 @@ class Step:
 class Reader:
     """Turns a graph, and those nested in it, into one list of steps."""
 
-    def __init__(self, is_noisy):
+    def __init__(self, is_noisy: Callable[[Any], bool]) -> None:
         self.is_noisy = is_noisy
-        self.steps = []
-        self.shapes = {}
+        self.steps: list[Step] = []
+        self.shapes: dict[int, Any] = {}
         # By the slot of its result: what a step makes for itself that is wider.
-        self.inner = {}
+        self.inner: dict[int, Any] = {}
 
-    def new_slots(self, tensors):
+    def new_slots(self, tensors: Sequence[Tensor]) -> tuple[int, ...]:
         """Slots for what will stand where these symbolic tensors stand."""
         first = len(self.shapes)
         shapes = dict(enumerate((tensor.shape for tensor in tensors), first))
         self.shapes.update(shapes)
         return tuple(shapes)
 
-    def read(self, graph, entered):
+    def read(self, graph: Any, entered: Sequence[int]) -> list[int]:
         """Reads the nodes of `graph`, its inputs given; returns its outputs' slots."""
         known = dict(zip(map(id, graph.inputs), entered, strict=True))
         for node in nodes_of(graph):

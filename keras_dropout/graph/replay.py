@@ -1,11 +1,16 @@
 """Calls the operations of a Keras graph once more, on new symbolic tensors."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_dropout._keras import history_of, nodes_of
 
 
-def replay(graph, call):
+def replay(graph: Any, call: Callable[..., Any]) -> tuple[Any, Any]:
     """The inputs and outputs of a graph like `graph`, made of the calls of `call`.
 
     Args:

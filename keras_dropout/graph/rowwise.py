@@ -4,9 +4,15 @@ For a graph made of these alone nothing needs to be tried out: copies of its row
 be put one after the other. What is not known here is not wrong, only unknown.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_dropout import _keras, _model
+from keras_dropout._typing import Tensor
 from keras_dropout.graph.models import graph_of
 
 # Layers that run code of the user's own, or of another library.
@@ -22,7 +28,7 @@ _FUNCTIONS = ("activation", "recurrent_activation")
 _AXES = ("axis", "axes")
 
 
-def is_rowwise(operation, inputs):
+def is_rowwise(operation: Any, inputs: Sequence[Tensor]) -> bool:
     """Whether each row of the outputs depends on the same row of the inputs alone.
 
     Args:

@@ -119,3 +119,7 @@ __all__ = [
     "WeightDrop",
     "Zoneout",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

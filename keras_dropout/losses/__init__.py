@@ -12,3 +12,7 @@ __all__ = [
     "kl_weights",
     "symmetric_kl",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

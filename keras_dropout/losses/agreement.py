@@ -1,13 +1,19 @@
 """Losses for models that are called several times, or give several outputs."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Tensor
 
 
-def symmetric_kl(logits1, logits2):
+def symmetric_kl(logits1: Tensor, logits2: Tensor) -> Tensor:
     r"""The symmetrised Kullback-Leibler divergence of two predictions, in nats.
 
     $$\tfrac{1}{2} \mathrm{KL}(P \,\|\, Q) + \tfrac{1}{2} \mathrm{KL}(Q \,\|\, P)
@@ -34,7 +40,7 @@ def symmetric_kl(logits1, logits2):
 
 
 @registered
-class SymmetricKL(keras.losses.Loss):
+class SymmetricKL(_bases.Loss):
     """`symmetric_kl` as a Keras loss: the mean over the rows, in float32.
 
     Args:
@@ -49,11 +55,13 @@ class SymmetricKL(keras.losses.Loss):
         0.43944
     """
 
-    def __init__(self, from_logits=False, name="symmetric_kl", **kwargs):
+    def __init__(
+        self, from_logits: bool = False, name: str = "symmetric_kl", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, **kwargs)
-        self.from_logits = _validation.boolean("from_logits", from_logits)
+        self.from_logits: bool = _validation.boolean("from_logits", from_logits)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The divergence of each row."""
         if y_pred.shape[-1] == 1:
             raise ValueError(
@@ -66,12 +74,12 @@ class SymmetricKL(keras.losses.Loss):
             y_true, y_pred = (ops.log(ops.maximum(p, tiny)) for p in (y_true, y_pred))
         return symmetric_kl(y_true, y_pred)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "from_logits": self.from_logits}
 
 
 @registered
-class MultiSampleLoss(keras.losses.Loss):
+class MultiSampleLoss(_bases.Loss):
     r"""The mean of a loss over the samples of `MultiSampleDropout`.
 
     $$L(y, \hat y) = \frac{1}{M} \sum_{m=1}^M \ell(y, \hat y_m)$$
@@ -95,15 +103,20 @@ class MultiSampleLoss(keras.losses.Loss):
           Generalization](https://arxiv.org/abs/1905.09788)
     """
 
-    def __init__(self, loss, name="multi_sample_loss", **kwargs):
+    def __init__(
+        self,
+        loss: str | keras.losses.Loss | Callable[..., Any],
+        name: str = "multi_sample_loss",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
-        self.loss = keras.losses.get(loss)
+        self.loss: Any = keras.losses.get(loss)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The mean loss of each row."""
         one = self.loss.call if isinstance(self.loss, keras.losses.Loss) else self.loss
         samples = ops.unstack(y_pred, axis=1)
         return sum(one(y_true, sample) for sample in samples) / len(samples)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "loss": keras.losses.serialize(self.loss)}

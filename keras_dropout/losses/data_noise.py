@@ -1,19 +1,22 @@
 """Losses for models that predict how noisy their data are, beside the answer."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _bases, _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Seed
 from keras_dropout.losses.outputs import gaussian, halves, one_hot
 from keras_dropout.random import content
 
 
 @registered
-class GaussianNLL(keras.losses.Loss):
+class GaussianNLL(_bases.Loss):
     r"""Negative log-likelihood of values, for outputs that are means and log variances.
 
     $$L = \frac1D \sum_{d=1}^D \left\lfloor e^{\beta s_d} \right\rfloor
@@ -59,7 +62,7 @@ class GaussianNLL(keras.losses.Loss):
         self, beta: float = 0.0, name: str = "gaussian_nll", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.beta = _validation.probability("beta", beta)
+        self.beta: float = _validation.probability("beta", beta)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The mean over the outputs, of each row."""
@@ -74,7 +77,7 @@ class GaussianNLL(keras.losses.Loss):
 
 
 @registered
-class HeteroscedasticCrossentropy(keras.losses.Loss):
+class HeteroscedasticCrossentropy(_bases.Loss):
     r"""Cross-entropy of logits with predicted noise, integrated by sampling.
 
     $$L = -\sum_c y_c \log \frac1T \sum_{t=1}^T
@@ -125,15 +128,15 @@ class HeteroscedasticCrossentropy(keras.losses.Loss):
     def __init__(
         self,
         samples: int = 10,
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: Seed = None,
         name: str = "heteroscedastic_crossentropy",
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.samples = _validation.integer("samples", samples, minimum=1)
-        self.seed = _validation.seed(seed)
+        self.samples: int = _validation.integer("samples", samples, minimum=1)
+        self.seed: Seed = _validation.seed(seed)
         shared = isinstance(self.seed, keras.random.SeedGenerator)
-        self.seed_generator = (
+        self.seed_generator: keras.random.SeedGenerator = (
             self.seed if shared else keras.random.SeedGenerator(self.seed)
         )
 
@@ -171,7 +174,7 @@ class HeteroscedasticCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "samples": self.samples, "seed": seed}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "HeteroscedasticCrossentropy":
+    def from_config(cls, config: dict[str, Any]) -> HeteroscedasticCrossentropy:
         config = dict(config)
         if isinstance(config.get("seed"), dict):
             config["seed"] = keras.saving.deserialize_keras_object(config["seed"])

@@ -1,9 +1,13 @@
 """Targets and predictions brought into one form, by their shapes alone."""
 
+from __future__ import annotations
+
 from keras import ops
 
+from keras_dropout._typing import Tensor
 
-def halves(y_pred):
+
+def halves(y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Predictions in float32, cut in two on the last axis."""
     y_pred = ops.convert_to_tensor(y_pred)
     if not len(y_pred.shape) or y_pred.shape[-1] % 2:
@@ -15,7 +19,7 @@ def halves(y_pred):
     return ops.split(ops.cast(y_pred, "float32"), 2, axis=-1)
 
 
-def gaussian(y_true, y_pred):
+def gaussian(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Values, means and log variances of one shape, in float32."""
     mean, s = halves(y_pred)
     y = ops.cast(y_true, "float32")
@@ -30,7 +34,7 @@ def gaussian(y_true, y_pred):
     return y, mean, s
 
 
-def one_hot(y_true, y_pred):
+def one_hot(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Labels as float32 `(..., classes)`, from integers or from what is so already.
 
     Integers of no class give NaN: a loss or score of them would be a wrong number.
@@ -45,7 +49,7 @@ def one_hot(y_true, y_pred):
     return ops.where(known, hot, float("nan"))
 
 
-def label_shape(y_true, y_pred):
+def label_shape(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """One label a row: `y_pred` without its last axis, which labels may have as 1."""
     given, rank = tuple(y_true.shape), len(y_pred.shape)
     if len(given) == rank and given[-1] == 1:

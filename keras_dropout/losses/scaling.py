@@ -1,17 +1,12 @@
 """How strong a penalty must be for a loss and its penalties to be one bound."""
 
-from typing import Literal, TypedDict
+from __future__ import annotations
+
+from typing import Literal
 
 from keras_dropout import _validation
 
 Loss = Literal["nll", "mse", "double_nll"]
-
-
-class KLWeights(TypedDict):
-    """Strengths of the two penalties of a learned dropout."""
-
-    weight_regularizer: float
-    dropout_regularizer: float
 
 
 def kl_weights(
@@ -21,7 +16,7 @@ def kl_weights(
     precision: float = 1.0,
     outputs: int = 1,
     length_scale: float = 1e-2,
-) -> KLWeights:
+) -> dict[Literal["weight_regularizer", "dropout_regularizer"], float]:
     r"""The strengths of the penalties of a learned dropout that fit a loss.
 
     Variational inference minimises the mean negative log-likelihood of an example plus

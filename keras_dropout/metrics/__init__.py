@@ -38,3 +38,7 @@ __all__ = [
     "negative_log_likelihood",
     "separation",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

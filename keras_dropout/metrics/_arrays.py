@@ -1,5 +1,7 @@
 """Arrays of numbers as the metrics take them: checked, aligned and averaged."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

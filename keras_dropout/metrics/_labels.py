@@ -4,6 +4,8 @@ The last axis of predictions holds the classes. Where it has size 1, or where th
 no other axis, each number is the probability that a binary label is 1.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """How far confidence is from accuracy."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np

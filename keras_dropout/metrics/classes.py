@@ -1,5 +1,7 @@
 """Scores of class probabilities that reward honesty: the Brier score and likelihood."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -4,20 +4,14 @@ Only the order counts, so an uncertainty may have any unit. What is equal is ran
 no order: scores are what they are on average over all orders of it.
 """
 
-from typing import TypedDict
+from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_dropout.metrics import _arrays
-
-
-class Separation(TypedDict):
-    """What `separation` gives, each a float in `[0, 1]`."""
-
-    auroc: float
-    average_precision: float
-    fpr_at_95_recall: float
 
 
 def area_under_risk_coverage(errors: ArrayLike, uncertainty: ArrayLike) -> float:
@@ -66,7 +60,9 @@ def area_under_risk_coverage(errors: ArrayLike, uncertainty: ArrayLike) -> float
     return float(risks.mean())
 
 
-def separation(inside: ArrayLike, outside: ArrayLike) -> Separation:
+def separation(
+    inside: ArrayLike, outside: ArrayLike
+) -> dict[Literal["auroc", "average_precision", "fpr_at_95_recall"], float]:
     r"""How well an uncertainty tells rows from outside from rows from inside.
 
     *Outside* is what is to be found: data of another kind, or the rows that the model

@@ -1,5 +1,7 @@
 """Scores of predicted distributions and intervals of values, in the values' unit."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -20,3 +20,7 @@ from keras_dropout.moments.rules import rule
 from keras_dropout.moments.state import Moments
 
 __all__ = ["Moments", "elementwise", "propagate_moments", "rule"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,7 +1,10 @@
 """Activations, as functions and as layers of their own."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import activations, ops
@@ -45,7 +48,7 @@ def elementwise(x: Moments, function: Callable) -> Moments:
     return x.becomes(mean, variance, independent=x.independent)
 
 
-def activate(x, function, owner):
+def activate(x: Moments, function: Any, owner: Any) -> Moments:
     """The moments after an activation function.
 
     Args:
@@ -69,7 +72,7 @@ def activate(x, function, owner):
     return known(x)
 
 
-def leaky(x, slope):
+def leaky(x: Moments, slope: Any) -> Moments:
     """A number that is scaled by `slope` where it is negative."""
     if x.factor is not None and _is_not_negative(slope):
         # A factor that is never negative comes through as it is.
@@ -107,7 +110,7 @@ for _name in _ELEMENTWISE:
 
 
 @rule(activations.softmax)
-def softmax(x, axis=-1):
+def softmax(x: Moments, axis: int = -1) -> Any:
     """The softmax along one axis, by pairs of classes."""
     if axis not in (-1, x.rank - 1):
         moved = _moved(dataclasses.replace(x, covariance=None), axis, -1)

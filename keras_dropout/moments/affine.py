@@ -7,22 +7,36 @@ The mean always holds. The variance holds where the numbers that are summed up a
 independent, and is an approximation elsewhere.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.layers.weights._affine import aligned
 from keras_dropout.moments import rules
 from keras_dropout.moments.activations import activate
 from keras_dropout.moments.rules import operation, rule
+from keras_dropout.moments.state import Moments
 
 L = keras.layers
 # Up to so many outputs their covariance is told, for the softmax.
 _MOST_OUTPUTS = 128
 
 
-def affine(layer, x, linear, kernel, contracted, independent=(), noise=None):
+def affine(
+    layer: Any,
+    x: Moments,
+    linear: Callable[..., Any],
+    kernel: Tensor,
+    contracted: Iterable[int],
+    independent: Iterable[int] = (),
+    noise: Any = None,
+) -> Moments:
     """The moments after a linear map and a bias, before the activation.
 
     Args:
@@ -50,7 +64,7 @@ def affine(layer, x, linear, kernel, contracted, independent=(), noise=None):
     )
 
 
-def kernel_of(layer, name="kernel"):
+def kernel_of(layer: Any, name: str = "kernel") -> Tensor:
     """The kernel of a layer as floats, with what LoRA adds."""
     if getattr(layer, "quantization_mode", None) is not None:
         raise rules.unknown(layer, "its weights are quantized")
@@ -58,7 +72,7 @@ def kernel_of(layer, name="kernel"):
 
 
 @rule(L.Dense)
-def dense(layer, x):
+def dense(layer: Any, x: Moments) -> Moments:
     """A matrix product over the last axis, each place along the others by itself."""
     x, kernel, last = x.floats(), kernel_of(layer), x.rank - 1
     y = affine(layer, x, ops.matmul, kernel, {last}, x.independent - {last})
@@ -115,7 +129,7 @@ def _positions(layer, rank):
     return set(range(start, start + rank - 2)), 1 if first else rank - 1
 
 
-def convolve(layer, values, kernel):
+def convolve(layer: Any, values: Tensor, kernel: Tensor) -> Tensor:
     """The linear map of a convolution."""
     if layer.padding != "causal":
         return ops.conv(
@@ -139,7 +153,7 @@ def convolve(layer, values, kernel):
     )
 
 
-def summed_axes(layer, x):
+def summed_axes(layer: Any, x: Moments) -> set[int]:
     """The axes that a convolution sums over: channels, and those of wide kernels."""
     positions, channels = _positions(layer, x.rank)
     return {channels} | (positions if max(layer.kernel_size) > 1 else set())

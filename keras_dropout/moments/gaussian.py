@@ -20,10 +20,16 @@ References:
       Approximation](https://arxiv.org/abs/2006.07584)
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
+
+from keras_dropout._typing import Tensor
 
 # Below it a variance is taken for none, so that what is divided by stays finite.
 _TINY = 1e-30
@@ -31,22 +37,22 @@ _TINY = 1e-30
 _NODES = 32
 
 
-def below(a):
+def below(a: Tensor) -> Tensor:
     """The probability that a standard normal number is below `a`."""
     return 0.5 * (1.0 + ops.erf(a / math.sqrt(2.0)))
 
 
-def density(a):
+def density(a: Tensor) -> Tensor:
     """The density of a standard normal number at `a`."""
     return ops.exp(-0.5 * ops.square(a)) / math.sqrt(2.0 * math.pi)
 
 
-def relu(mean, variance):
+def relu(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the positive part."""
     return leaky_relu(mean, variance, 0.0)
 
 
-def leaky_relu(mean, variance, slope):
+def leaky_relu(mean: Tensor, variance: Tensor, slope: Any) -> tuple[Tensor, Tensor]:
     """Mean and variance of a number that is scaled by `slope` where it is negative."""
     stddev = ops.sqrt(ops.maximum(variance, _TINY))
     a = mean / stddev
@@ -64,13 +70,18 @@ def leaky_relu(mean, variance, slope):
     return positive, ops.where(certain, ops.zeros_like(spread), spread)
 
 
-def exponential(mean, variance):
+def exponential(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the exponential: those of a log-normal number."""
     first = ops.exp(mean + 0.5 * variance)
     return first, ops.square(first) * ops.expm1(variance)
 
 
-def quadrature(function, mean, variance, nodes=_NODES):
+def quadrature(
+    function: Callable[[Tensor], Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    nodes: Any = _NODES,
+) -> tuple[Tensor, Tensor]:
     """Mean and variance of a function that works number by number, by Gauss-Hermite.
 
     Args:
@@ -91,7 +102,9 @@ def quadrature(function, mean, variance, nodes=_NODES):
     return middle + first, ops.maximum(second - ops.square(first), 0.0)
 
 
-def larger(mean, variance, other_mean, other_variance):
+def larger(
+    mean: Tensor, variance: Tensor, other_mean: Tensor, other_variance: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean and variance of the larger of two independent numbers, as Clark has them."""
     theta = ops.sqrt(ops.maximum(variance + other_variance, _TINY))
     # Seen from the larger mean, so that squares do not cancel.
@@ -105,7 +118,9 @@ def larger(mean, variance, other_mean, other_variance):
     return base + first, ops.maximum(second - ops.square(first), 0.0)
 
 
-def softmax(mean, variance, covariance=None):
+def softmax(
+    mean: Tensor, variance: Tensor, covariance: Any = None
+) -> tuple[Tensor, Tensor]:
     r"""Mean and variance of a softmax along the last axis, by pairs of classes.
 
     The mean is that of the pairwise mean field,

@@ -1,6 +1,10 @@
 """From the moments of a model's outputs to predictions of their kinds."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,6 +14,7 @@ from keras_dropout.graph.eager import eagerly
 from keras_dropout.graph.endings import endings
 from keras_dropout.moments.activations import softmax
 from keras_dropout.moments.gaussian import exponential
+from keras_dropout.moments.state import Moments
 from keras_dropout.sampling import outputs
 from keras_dropout.uncertainty.prediction import Prediction
 
@@ -31,7 +36,7 @@ class Head:
     place: int
     log_variance: int | None = None
 
-    def arrays(self, moments):
+    def arrays(self, moments: Sequence[Moments]) -> tuple[bool, dict[str, Any]]:
         """Whether the moments of this head are exact, and its arrays by name."""
         given = moments[self.place]
         if self.kind == "logits":
@@ -51,7 +56,9 @@ class Head:
             found["valid"] = given.mask
         return exact, {"mean": mean, "variance": variance, **found}
 
-    def prediction(self, arrays, exact, active):
+    def prediction(
+        self, arrays: Any, exact: bool, active: tuple[str, ...]
+    ) -> Prediction:
         """The `Prediction` of this head."""
         kind = "probabilities" if self.kind == "logits" else self.kind
         axis = -1 if self.class_axis is None else self.class_axis
@@ -61,7 +68,7 @@ class Head:
         return dataclasses.replace(made, kind=self.kind)
 
 
-def of(model, graph, told):
+def of(model: keras.Model, graph: Any, told: Any) -> tuple[list[Head], Any]:
     """The heads of a model, and the structure that they are in.
 
     Args:

@@ -4,11 +4,16 @@ Sums and products of moments are exact where no noise has reached two of the inp
 Elsewhere the inputs are taken for independent.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.moments import gaussian, rules
 from keras_dropout.moments.rules import operation, rule
 from keras_dropout.moments.shaping import scaled
@@ -22,7 +27,13 @@ from keras_dropout.moments.state import (
 L = keras.layers
 
 
-def joined(parts, mean, variance, exact=True, is_gaussian=False):
+def joined(
+    parts: Sequence[Moments],
+    mean: Tensor,
+    variance: Tensor,
+    exact: bool = True,
+    is_gaussian: bool = False,
+) -> Moments:
     """The moments of what is made of several, number by number."""
     apart = independent_of_each_other(parts)
     noisy = [part for part in parts if not part.is_certain]
@@ -42,7 +53,7 @@ def joined(parts, mean, variance, exact=True, is_gaussian=False):
     )
 
 
-def added(parts, weights=None):
+def added(parts: Sequence[Moments], weights: Any = None) -> Moments:
     """A weighted sum of `Moments`, of independent ones as far as known."""
     parts = [part.floats() for part in parts]
     weights = weights or [1.0] * len(parts)
@@ -54,7 +65,7 @@ def added(parts, weights=None):
     return joined(parts, mean, variance, is_gaussian=True)
 
 
-def multiplied(parts):
+def multiplied(parts: Sequence[Moments]) -> Moments:
     """The product of `Moments`, of independent ones as far as known."""
 
     def both(a, b):
@@ -67,7 +78,7 @@ def multiplied(parts):
     return functools.reduce(both, [part.floats() for part in parts])
 
 
-def extreme(parts, sign):
+def extreme(parts: Sequence[Moments], sign: int) -> Moments:
     """The largest of several, or with `sign` -1 the smallest."""
     parts = [part.floats() for part in parts]
     mean, variance = sign * parts[0].mean, parts[0].spread
@@ -76,7 +87,7 @@ def extreme(parts, sign):
     return joined(parts, sign * mean, variance, exact=False)
 
 
-def concatenated(parts, axis):
+def concatenated(parts: Sequence[Moments], axis: int) -> Moments:
     """Moments side by side along an axis."""
     parts = [part.floats() for part in parts]
     mean = ops.concatenate([part.mean for part in parts], axis=axis)

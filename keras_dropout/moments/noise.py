@@ -9,12 +9,16 @@ $$\mathrm{E}[f x] = \mathrm{E}[f]\,\mathrm{E}[x], \qquad
 for dropout of rate $p$ so $(v + p\,m^2) / (1 - p)$.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_dropout import layers, random
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.moments import rules
 from keras_dropout.moments.rules import rule
@@ -27,19 +31,27 @@ from keras_dropout.moments.state import (
 L = keras.layers
 
 
-def own_axes(x, shape):
+def own_axes(x: Moments, shape: Shape) -> frozenset[int]:
     """The axes along which both a noise of this shape and `x` are independent."""
     own = set(range(1, x.rank))
     own = {axis for axis in own if shape[axis] == x.shape[axis]}
     return frozenset(own if x.is_certain else own & x.independent)
 
 
-def source():
+def source() -> frozenset[object]:
     """A set with one new noise."""
     return frozenset({object()})
 
 
-def multiplied(x, mean, variance, shape, *, positive=True, gaussian=False):
+def multiplied(
+    x: Moments,
+    mean: Tensor,
+    variance: Tensor,
+    shape: Shape,
+    *,
+    positive: bool = True,
+    gaussian: bool = False,
+) -> Moments:
     """`x` times a random factor that is independent of it.
 
     Args:
@@ -72,7 +84,7 @@ def multiplied(x, mean, variance, shape, *, positive=True, gaussian=False):
     return dataclasses.replace(y, factor=relative)
 
 
-def dropped(x, rate, shape, *, is_scaled=True):
+def dropped(x: Moments, rate: Any, shape: Shape, *, is_scaled: bool = True) -> Moments:
     """Dropout of `x`: the mean is kept if what is left is scaled."""
     keep = random.keep_probability(random.plain(rate))
     scale = formulas.inverse(keep) if is_scaled else 1.0
@@ -101,7 +113,7 @@ def _keras_spatial(layer, x):
     return dropped(x, layer.rate, shapes.shared_over(x.shape, axes))
 
 
-def alpha_dropped(x, rate, shape):
+def alpha_dropped(x: Moments, rate: Any, shape: Shape) -> Moments:
     """Alpha dropout: SELU's saturation where dropped, then the affine map."""
     x, keep = x.floats(), random.keep_probability(random.plain(rate))
     slope = formulas.alpha_slope(keep)
@@ -152,7 +164,7 @@ def _keras_gaussian_noise(layer, x):
     return noisier(x, layer.stddev**2)
 
 
-def noisier(x, variance):
+def noisier(x: Moments, variance: Tensor) -> Moments:
     """`x` and independent normal noise of this variance."""
     x = x.floats()
     return Moments(
@@ -238,7 +250,7 @@ def _embedding(layer, x):
     return dataclasses.replace(y, factor=None)
 
 
-def require_certain(layer, x):
+def require_certain(layer: keras.layers.Layer, x: Moments) -> None:
     """Refuses inputs with noise."""
     if not x.is_certain:
         why = "its noise depends on inputs that have noise themselves"

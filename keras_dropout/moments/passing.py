@@ -1,6 +1,10 @@
 """A model with what is compiled to pass moments through it."""
 
+from __future__ import annotations
+
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,17 +12,19 @@ from keras import ops
 
 from keras_dropout import _model
 from keras_dropout._keras import standard_inputs
+from keras_dropout._typing import Data
 from keras_dropout.graph.models import graph_of
 from keras_dropout.moments import heads, walk
 from keras_dropout.moments.state import Moments
 from keras_dropout.sampling import backends, noise
 from keras_dropout.sampling.fingerprint import Fingerprint
+from keras_dropout.sampling.sources import Noise
 
 # The latest pass of each model.
 _passes = weakref.WeakKeyDictionary()
 
 
-def pass_of(model, told, batch):
+def pass_of(model: keras.Model, told: Any, batch: Any) -> Pass:
     """The pass of a model as it stands, made only once.
 
     Args:
@@ -54,7 +60,9 @@ class Pass:
         key: What tells this pass from others of the model.
     """
 
-    def __init__(self, model, noises, told, key):
+    def __init__(
+        self, model: keras.Model, noises: Sequence[Noise], told: Any, key: Any
+    ) -> None:
         graph = graph_of(model)
         if graph is None:
             raise ValueError(
@@ -62,7 +70,8 @@ class Pass:
                 "graph tells what is computed. Sample others with `mc_predict`. "
                 f"Received: {model.name!r}, a {type(model).__name__}"
             )
-        self.key, self._noises = key, noises
+        self.key: Any = key
+        self._noises = noises
         self._model = weakref.ref(model)
         # Keeps the layers alive, and so their ids unique.
         self._layers = _model.flatten_layers(model)[1:]
@@ -71,11 +80,11 @@ class Pass:
         self._exact = None
         self._compiled = backends.compiled(self._arrays, model.variables, ())
 
-    def is_outdated(self, model):
+    def is_outdated(self, model: keras.Model) -> bool:
         """Whether attributes of layers have changed since it was made."""
         return self._fingerprint.differs(model)
 
-    def batch(self, x):
+    def batch(self, x: Data) -> Any:
         """A dictionary of arrays for each output: `mean`, `variance`, and others."""
         arrays = self._compiled(np.zeros((0, 2), "int64"), x)
         return keras.tree.map_structure(ops.convert_to_numpy, arrays)
@@ -89,7 +98,7 @@ class Pass:
         self._exact = [exact for exact, _ in told]
         return [arrays for _, arrays in told]
 
-    def predictions(self, batches):
+    def predictions(self, batches: Any) -> Any:
         """The predictions of all batches, in the structure of the model's outputs."""
         active = tuple(each.name for each in self._noises if not each.is_silent)
         made = []

@@ -1,8 +1,13 @@
 """Pooling: means over windows, and the largest of them."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers.pooling._windows import windows
 from keras_dropout.moments import gaussian, rules
@@ -102,7 +107,7 @@ def _globally_largest(layer, x):
     return x.becomes(mean, variance, independent=kept)
 
 
-def largest(mean, variance, real):
+def largest(mean: Tensor, variance: Tensor, real: Any) -> tuple[Tensor, Tensor]:
     """Moments of the largest along the last axis, pair by pair as Clark has it.
 
     Args:

@@ -1,25 +1,29 @@
 """One pass of mean and variance through a model."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras
 
+from keras_dropout._typing import Data, Model, Outputs
 from keras_dropout._validation import integer, invalid
 from keras_dropout.moments.passing import pass_of
 from keras_dropout.sampling import inputs
 from keras_dropout.sampling import outputs as kinds
 from keras_dropout.sampling.weights import held
+from keras_dropout.uncertainty.prediction import Prediction
 
 _BATCH = 256
 
 
 def propagate_moments(
-    model: keras.Model,
-    x: Any,
+    model: Model,
+    x: Data,
     batch_size: int | None = None,
     *,
-    outputs: Any = "auto",
-) -> Any:
+    outputs: Outputs = "auto",
+) -> Prediction | Any:
     r"""Carries mean and variance of the noise through a model, in one pass.
 
     Each layer turns the mean and the variance of its inputs into those of its outputs,

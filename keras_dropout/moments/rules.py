@@ -1,7 +1,10 @@
 """How moments pass each kind of layer: the table of rules, open to others."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -61,7 +64,7 @@ def rule(*targets: type | Callable) -> Callable:
     return register
 
 
-def operation(*names):
+def operation(*names: str) -> Callable[..., Any]:
     """Registers a rule of operations of `keras.ops`, by the names of their classes."""
 
     def register(function):
@@ -72,7 +75,7 @@ def operation(*names):
     return register
 
 
-def of_operation(operation):
+def of_operation(operation: Any) -> Callable[..., Any] | None:
     """The rule of a layer or another operation, or `None`."""
     if not isinstance(operation, keras.layers.Layer):
         return _rules.get(operation_name(operation))
@@ -91,7 +94,7 @@ def of_operation(operation):
     return None
 
 
-def of_function(function):
+def of_function(function: Any) -> Callable[..., Any] | None:
     """The rule of an activation function, or `None`."""
     try:
         return _rules.get(function)
@@ -100,7 +103,7 @@ def of_function(function):
         return None
 
 
-def unknown(operation, why):
+def unknown(operation: Any, why: str) -> ValueError:
     """The error for what cannot be passed, with the ways out."""
     if isinstance(operation, keras.layers.Layer):
         name = f"layer {operation.name!r}, a {type(operation).__name__}"

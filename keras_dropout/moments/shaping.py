@@ -1,18 +1,25 @@
 """Layers that only move numbers, and normalisation, which shifts and scales them."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.moments import rules
 from keras_dropout.moments.rules import operation, rule
-from keras_dropout.moments.state import all_axes
+from keras_dropout.moments.state import Moments, all_axes
 
 L = keras.layers
 
 
-def moved(x, move, independent):
+def moved(
+    x: Moments, move: Callable[[Tensor], Tensor], independent: Iterable[int]
+) -> Moments:
     """The moments after numbers have changed their places only.
 
     Args:
@@ -87,7 +94,7 @@ def _upsampled(layer, x):
     return moved(x, layer.call, x.independent - set(_moved(layer, x)))
 
 
-def scaled(x, scale, offset=0.0):
+def scaled(x: Moments, scale: Any, offset: Any = 0.0) -> Moments:
     """Numbers times a constant, and a constant added.
 
     Args:

@@ -1,9 +1,14 @@
 """What is known of a random tensor: its mean, its variance, and what is independent."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras import ops
+
+from keras_dropout._typing import Shape, Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,38 +36,38 @@ class Moments:
     mean: Any
     variance: Any = None
     exact: bool = True
-    independent: frozenset = frozenset()
+    independent: frozenset[int] = frozenset()
     gaussian: bool = False
-    sources: frozenset = frozenset()
+    sources: frozenset[object] = frozenset()
     factor: Any = None
     covariance: Any = None
     mask: Any = None
 
     @property
-    def is_certain(self):
+    def is_certain(self) -> bool:
         """Whether no noise has reached it."""
         return self.variance is None
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         """The shape of the tensor."""
         return tuple(self.mean.shape)
 
     @property
-    def rank(self):
+    def rank(self) -> int:
         """The number of its axes."""
         return len(self.mean.shape)
 
     @property
-    def spread(self):
+    def spread(self) -> Tensor:
         """The variance as a tensor, of zeros where it is certain."""
         return ops.zeros_like(self.mean) if self.is_certain else self.variance
 
-    def floats(self):
+    def floats(self) -> Moments:
         """The same, its mean in float32, in which moments are computed."""
         return dataclasses.replace(self, mean=ops.cast(self.mean, "float32"))
 
-    def independent_along(self, axes):
+    def independent_along(self, axes: Iterable[int]) -> bool:
         """Whether the numbers of a row are independent along all of these axes."""
         if self.is_certain:
             return True
@@ -70,7 +75,7 @@ class Moments:
         needed = {axis % self.rank for axis in axes if sizes[axis] != 1}
         return needed <= self.independent
 
-    def becomes(self, mean: Any, variance: Any, **changes: Any) -> "Moments":
+    def becomes(self, mean: Any, variance: Any, **changes: Any) -> Moments:
         """What a deterministic step makes of it, which knows of no other noise.
 
         Args:
@@ -89,17 +94,17 @@ class Moments:
         )
 
 
-def all_axes(x):
+def all_axes(x: Moments) -> frozenset[int]:
     """All axes but that of the rows."""
     return frozenset(range(1, x.rank))
 
 
-def independent_of_each_other(several):
+def independent_of_each_other(several: Sequence[Moments]) -> bool:
     """Whether no noise has reached two of these moments."""
     sources = [source for each in several for source in each.sources]
     return len(set(sources)) == len(sources)
 
 
-def joined_sources(several):
+def joined_sources(several: Sequence[Moments]) -> frozenset[object]:
     """The noises that have reached any of these moments."""
     return frozenset().union(*(each.sources for each in several))

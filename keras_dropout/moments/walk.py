@@ -1,9 +1,13 @@
 """Passes moments through a graph of layers, node by node."""
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
 import dataclasses
 import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 
@@ -12,13 +16,14 @@ from keras_dropout._keras import mask_of, nodes_of, takes_training
 from keras_dropout.graph.models import graph_of
 from keras_dropout.moments import rules
 from keras_dropout.moments.state import Moments
+from keras_dropout.sampling.sources import Noise
 
 # The ids of the layers that hold noise, while a model is walked.
 _noisy = contextvars.ContextVar("noisy")
 
 
 @contextlib.contextmanager
-def knowing(noises):
+def knowing(noises: Sequence[Noise]) -> Iterator[None]:
     """Within this context the layers of these noises are noisy, and no others."""
     token = _noisy.set({id(noise.layer) for noise in noises})
     try:
@@ -27,7 +32,7 @@ def knowing(noises):
         _noisy.reset(token)
 
 
-def walk(graph, inputs):
+def walk(graph: Any, inputs: Any) -> list[Moments]:
     """The moments of the outputs of a graph, as a list.
 
     Args:
@@ -46,7 +51,7 @@ def walk(graph, inputs):
     return [known[id(tensor)] for tensor in graph.outputs]
 
 
-def through(operation, *args, **kwargs):
+def through(operation: Any, *args: Any, **kwargs: Any) -> Any:
     """What a layer or another operation makes of its arguments, with `Moments`.
 
     It is called as it is where no noise has reached its inputs and it has none itself.
@@ -104,7 +109,7 @@ def _mask(x):
     return x.mask if isinstance(x, Moments) else None
 
 
-def has_noise(operation):
+def has_noise(operation: Any) -> bool:
     """Whether a layer is noisy, or holds one that is."""
     if not isinstance(operation, keras.layers.Layer):
         return False

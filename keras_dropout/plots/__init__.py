@@ -26,3 +26,7 @@ __all__ = [
     "roc",
     "uncertainty_histogram",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

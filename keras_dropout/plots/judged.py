@@ -1,5 +1,7 @@
 """Pictures of what an uncertainty is worth, beside the same model without noise."""
 
+from __future__ import annotations
+
 import io
 from typing import Any
 

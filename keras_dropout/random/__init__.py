@@ -8,13 +8,18 @@ business of one file a backend, and how a rate is met exactly that of
 the samples by a scheme; the layers do not notice.
 """
 
+from __future__ import annotations
+
 import importlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import context, schemes
-from keras_dropout.random.context import sample_index as sample_index
+from keras_dropout.random.context import sample_index
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
     raise ImportError(
@@ -24,7 +29,7 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
 _backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
 
 
-def next_key(generator):
+def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     """Returns the next key of `generator` and advances it.
 
     A key is the pair (seed, counter) of the generator's state, with the replica
@@ -35,7 +40,7 @@ def next_key(generator):
     return _backend.once(generator, lambda: _backend.next_key(generator))
 
 
-def once(owner, draw):
+def once(owner: object, draw: Callable[[], Any]) -> Any:
     """What `draw()` gives, or what it gave where a forward pass is run again.
 
     Args:
@@ -45,12 +50,12 @@ def once(owner, draw):
     return _backend.once(owner, draw)
 
 
-def plain(number):
+def plain(number: Tensor) -> Tensor:
     """A scalar as a Python float where that is faster and known, else as it is."""
     return _backend.plain(number)
 
 
-def keep_probability(rate):
+def keep_probability(rate: Tensor) -> Tensor:
     """The probability with which masks of this `rate` keep a unit: `1 - rate`.
 
     Args:
@@ -62,7 +67,9 @@ def keep_probability(rate):
     return 1.0 - ops.cast(rate, "float32")
 
 
-def keep_mask(shape, rate, key, *, per_row=True):
+def keep_mask(
+    shape: Shape, rate: Tensor, key: Tensor, *, per_row: bool = True
+) -> Tensor:
     """Draws a Boolean mask that is true, that is *kept*, with probability 1 - rate.
 
     Args:
@@ -80,7 +87,9 @@ def keep_mask(shape, rate, key, *, per_row=True):
     return schemes.keep_mask(arrangement, _backend, shape, rate, key, per_row)
 
 
-def relaxed_keep_mask(shape, rate, key, temperature, *, per_row=True):
+def relaxed_keep_mask(
+    shape: Shape, rate: Tensor, key: Tensor, temperature: float, *, per_row: bool = True
+) -> Tensor:
     r"""Draws a float32 mask between 0 and 1 that is differentiable in the rate.
 
     It is the Concrete relaxation of a keep mask: with $u$ uniform on (0, 1)
@@ -112,7 +121,7 @@ def relaxed_keep_mask(shape, rate, key, temperature, *, per_row=True):
     return ops.where(rate >= 1, ops.zeros_like(kept), kept)
 
 
-def uniform(shape, key, *, per_row=True):
+def uniform(shape: Shape, key: Tensor, *, per_row: bool = True) -> Tensor:
     """Draws float32 numbers uniform on [0, 1)."""
     arrangement = context.arrangement()
     if arrangement is None:
@@ -120,7 +129,14 @@ def uniform(shape, key, *, per_row=True):
     return schemes.uniform(arrangement, _backend, shape, key, per_row)
 
 
-def normal(shape, key, *, mean=None, stddev=1.0, per_row=True):
+def normal(
+    shape: Shape,
+    key: Tensor,
+    *,
+    mean: Tensor = None,
+    stddev: Tensor = 1.0,
+    per_row: bool = True,
+) -> Tensor:
     """Draws float32 normal numbers; the mean is 0 unless it is given."""
     arrangement = context.arrangement()
     if arrangement is None:
@@ -129,7 +145,7 @@ def normal(shape, key, *, mean=None, stddev=1.0, per_row=True):
     return numbers if mean is None else mean + numbers
 
 
-def select(keep, x, scale=None):
+def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     """`scale * x` where kept and 0 elsewhere, in the backend's fastest way.
 
     A selection, not a product: NaN or infinity that is not kept does not come
@@ -142,3 +158,21 @@ def select(keep, x, scale=None):
     if scale is not None and not isinstance(scale, float):
         scale = ops.cast(scale, x.dtype)
     return _backend.select(keep, x, scale)
+
+
+__all__ = [
+    "keep_mask",
+    "keep_probability",
+    "next_key",
+    "normal",
+    "once",
+    "plain",
+    "relaxed_keep_mask",
+    "sample_index",
+    "select",
+    "uniform",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

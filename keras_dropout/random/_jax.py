@@ -8,53 +8,59 @@ XLA compiles it into one loop over the elements, which is faster than JAX's own
 generator, and each device of a mesh computes the part that it holds.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax
 import jax.numpy as jnp
+import keras
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import thresholds
 from keras_dropout.random._jax_replay import once as once
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
 
-def next_key(generator):
+def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     """The next state: programs are written for the whole batch, not for a replica."""
     return generator.next()
 
 
-def plain(rate):
+def plain(rate: Tensor) -> Tensor:
     """A rate as it is: the number may not be there while a function is traced."""
     return rate
 
 
-def keep_mask(shape, rate, key):
+def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
     """True where 32 random bits reach the threshold of the rate."""
     return _keep_mask(tuple(shape), jnp.asarray(rate, jnp.float32), key)
 
 
-def dither(key):
+def dither(key: Tensor) -> Tensor:
     """A number on [0, 1) that belongs to the key."""
     word = thresholds.dither(key.astype(jnp.uint32))
     return (word >> 8).astype(jnp.float32) * 2.0**-24
 
 
-def uniform(shape, key):
+def uniform(shape: Shape, key: Tensor) -> Tensor:
     """Float32 uniforms on [0, 1), multiples of 2^-24."""
     return _uniform(tuple(shape), key)
 
 
-def normal(shape, key, mean=None, stddev=1.0):
+def normal(
+    shape: Shape, key: Tensor, mean: Tensor = None, stddev: Tensor = 1.0
+) -> Tensor:
     """Float32 normals, the quantiles of 2^23 equally likely steps."""
     numbers = stddev * _normal(tuple(shape), key)
     return numbers if mean is None else mean + numbers
 
 
-def select(keep, x, scale=None):
+def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     """`scale * x` where kept and 0 elsewhere."""
     x = x if scale is None else x * scale
     if not jnp.issubdtype(x.dtype, jnp.floating):

@@ -5,7 +5,11 @@ a new state that escapes from it. So the state is read and advanced in the trace
 it: outside, once, and the key is one more input that both runs get.
 """
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 try:
     from jax._src.core import trace_ctx
@@ -18,7 +22,7 @@ except ImportError:
 _DERIVATIVES = ("JVPTrace", "LinearizeTrace")
 
 
-def once(owner, draw):
+def once(owner: object, draw: Callable[[], Any]) -> Any:
     """What `draw()` gives, traced around all that is checkpointed at this place."""
     with _around():
         return draw()

@@ -8,11 +8,15 @@ Threefry-2x32 with 13 rounds in plain integer operations, 32 bits a decision. A 
 and 2^32 numbers with Threefry.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 
+import keras
 import tensorflow as tf
 
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import thresholds
 from keras_dropout.random._tensorflow_replay import once as once
 from keras_dropout.random.fusion import is_cheap_to_fuse
@@ -26,7 +30,7 @@ _PHILOX = 1
 _FEW = 8192
 
 
-def next_key(generator):
+def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     """The next state, with the id of a strategy's replica mixed into the seed."""
     words = generator.next()
     context = tf.distribute.get_replica_context()
@@ -37,12 +41,12 @@ def next_key(generator):
     return tf.bitwise.bitwise_xor(words, tf.stack([mixed, tf.zeros_like(mixed)]))
 
 
-def plain(rate):
+def plain(rate: Tensor) -> Tensor:
     """A rate as it is: the number may not be there while a function is traced."""
     return rate
 
 
-def keep_mask(shape, rate, key):
+def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     rate = tf.convert_to_tensor(rate, tf.float32)
     if _in_xla():
@@ -62,14 +66,14 @@ def keep_mask(shape, rate, key):
     )
 
 
-def dither(key):
+def dither(key: Tensor) -> Tensor:
     """A number on [0, 1) that belongs to the key."""
     word = thresholds.dither(tf.cast(key, tf.int64)) & 0xFFFFFFFF
     upper = tf.bitwise.right_shift(word, tf.constant(8, tf.int64))
     return tf.cast(upper, tf.float32) * 2.0**-24
 
 
-def uniform(shape, key):
+def uniform(shape: Shape, key: Tensor) -> Tensor:
     """Float32 uniforms on [0, 1)."""
     shape = tf.convert_to_tensor(shape, tf.int32)
     if _in_xla():
@@ -79,7 +83,9 @@ def uniform(shape, key):
     )
 
 
-def normal(shape, key, mean=None, stddev=1.0):
+def normal(
+    shape: Shape, key: Tensor, mean: Tensor = None, stddev: Tensor = 1.0
+) -> Tensor:
     """Float32 normals; under XLA the quantiles of 2^23 equally likely steps."""
     shape = tf.convert_to_tensor(shape, tf.int32)
     if _in_xla():
@@ -94,7 +100,7 @@ def normal(shape, key, mean=None, stddev=1.0):
     return numbers if mean is None else mean + numbers
 
 
-def select(keep, x, scale=None):
+def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     """`scale * x` where kept and 0 elsewhere; the scale is taken for a constant."""
     if not x.dtype.is_floating:
         x = x if scale is None else x * scale

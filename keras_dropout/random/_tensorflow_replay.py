@@ -1,8 +1,12 @@
 """Which parts of a forward pass on TensorFlow are within `tf.recompute_grad`."""
 
+from __future__ import annotations
+
 import collections
 import sys
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -17,7 +21,7 @@ _graphs = weakref.WeakSet()
 _eager = collections.OrderedDict()
 
 
-def once(owner, draw):
+def once(owner: object, draw: Callable[[], Any]) -> Any:
     """What `draw()` gives, or what it gave where a forward pass is run again."""
     return replay.once(_parts(), owner, draw)
 

@@ -17,12 +17,16 @@ halves exchanged. Only if the upper half ties with the threshold's does the lowe
 count, so the two correlate by less than 2^-16.
 """
 
+from __future__ import annotations
+
 import math
 
+import keras
 import numpy as np
 import torch
 
 from keras_dropout._keras import in_stateless_scope
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import thresholds
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
@@ -33,7 +37,7 @@ from keras_dropout.random.threefry import threefry
 _FEW = 4096
 
 
-def next_key(generator):
+def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     """The next state. The rank is mixed in later, when a generator is seeded."""
     # As the generator's own `next`, which makes NumPy arrays, at which
     # `torch.compile` would break the graph.
@@ -50,7 +54,7 @@ def next_key(generator):
     return words
 
 
-def plain(rate):
+def plain(rate: Tensor) -> Tensor:
     """A rate as a Python float where that costs nothing, to reckon with it faster."""
     if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
         return rate
@@ -58,7 +62,7 @@ def plain(rate):
     return rate.item() if known else rate
 
 
-def keep_mask(shape, rate, key):
+def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     if isinstance(rate, torch.Tensor):
         rate = plain(rate.detach())
@@ -75,14 +79,14 @@ def keep_mask(shape, rate, key):
     return drawn(shape, lambda shape: _cpu_reach(shape, rate, key))
 
 
-def dither(key):
+def dither(key: Tensor) -> Tensor:
     """A number on [0, 1) that belongs to the key."""
     known = key.is_cpu and not torch.compiler.is_compiling()
     word = thresholds.dither(key.tolist() if known else key.long()) & 0xFFFFFFFF
     return (word >> 8) * 2.0**-24
 
 
-def uniform(shape, key):
+def uniform(shape: Shape, key: Tensor) -> Tensor:
     """Float32 uniforms on [0, 1)."""
     if torch.compiler.is_compiling():
         words, _ = _compiled_words(math.prod(shape), key)
@@ -90,7 +94,9 @@ def uniform(shape, key):
     return drawn(shape, lambda shape: _uniform(shape, key))
 
 
-def normal(shape, key, mean=None, stddev=1.0):
+def normal(
+    shape: Shape, key: Tensor, mean: Tensor = None, stddev: Tensor = 1.0
+) -> Tensor:
     """Float32 normals."""
     stddev = plain(stddev)
     if torch.compiler.is_compiling():

@@ -5,7 +5,11 @@ drawn outside of them. The examples that `vmap` maps a layer over see one noise,
 it is told `randomness="different"`; then each example has noise of its own.
 """
 
+from __future__ import annotations
+
 import torch
+
+from keras_dropout._typing import Shape
 
 try:
     from torch._functorch import pyfunctorch
@@ -18,7 +22,7 @@ except (ImportError, AttributeError):
         return None
 
 
-def is_mapped():
+def is_mapped() -> bool:
     """Whether the call is within a transform."""
     return not torch.compiler.is_compiling() and _top() is not None
 
@@ -31,7 +35,7 @@ def outside(draw):
         return draw()
 
 
-def drawn(shape, draw):
+def drawn(shape: Shape, draw):
     """`draw(shape)`, for each mapped example anew if that is asked for."""
     if not is_mapped():
         return draw(shape)

@@ -1,6 +1,10 @@
 """Which parts of a forward pass on PyTorch are being checkpointed or run again."""
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.utils.checkpoint
@@ -22,7 +26,7 @@ _hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", _some_h
 _task = getattr(torch._C, "_current_graph_task_id", lambda: 0)
 
 
-def once(owner, draw):
+def once(owner: object, draw: Callable[[], Any]) -> Any:
     """What `draw()` gives, or what it gave where a forward pass is run again."""
     return replay.once(_parts(), owner, lambda: outside(draw))
 

@@ -1,15 +1,19 @@
 """The selection by a mask on PyTorch, forward and backward."""
 
+from __future__ import annotations
+
 import inspect
 
 import torch
+
+from keras_dropout._typing import Tensor, Tensors
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 # Below this many elements the call costs more than the loop.
 _FEW = 4096
 
 
-def select(keep, x, scale=None):
+def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     """`scale * x` where kept and 0 elsewhere."""
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
         x, scale = x * scale, None
@@ -44,11 +48,11 @@ class _Select(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(x, ones, scale):
+    def forward(x: Tensor, ones, scale: Tensor):
         return _selected(x, ones, scale)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx, inputs: Tensors, output) -> None:
         _, ones, ctx.scale = inputs
         ctx.save_for_backward(ones)
 
@@ -60,7 +64,7 @@ class _Select(torch.autograd.Function):
         return select(gradient, ones, ctx.scale), None, None
 
     @staticmethod
-    def vmap(info, in_dims, x, ones, scale):
+    def vmap(info, in_dims, x: Tensor, ones, scale: Tensor):
         if in_dims[0] is None:
             x = x.expand(info.batch_size, *x.shape)
         else:

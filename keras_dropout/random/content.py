@@ -1,9 +1,13 @@
 """Keys for noise outside of a model, whose state a compiled step may not keep."""
 
+from __future__ import annotations
+
 import keras
 
+from keras_dropout._typing import Tensor
 
-def mix(key, tensor):
+
+def mix(key: Tensor, tensor: Tensor) -> Tensor:
     """The key with the bits of a tensor mixed into it, where it might stand still.
 
     JAX's compiled training keeps the state of the model's variables only. The seed

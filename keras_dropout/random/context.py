@@ -4,12 +4,17 @@ It belongs to the calling thread alone, so another thread that runs the same mod
 meanwhile sees nothing of it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.random.schemes import Arrangement
 
 _thread = threading.local()
@@ -25,7 +30,9 @@ class _Context:
 
 
 @contextlib.contextmanager
-def sampling(layers, arrangement=None, numbers=None):
+def sampling(
+    layers: Iterable[Any], arrangement: Any = None, numbers: Any = None
+) -> Iterator[None]:
     """Switches the noise of `layers` on for the calling thread.
 
     Args:
@@ -43,24 +50,24 @@ def sampling(layers, arrangement=None, numbers=None):
         _thread.context = previous
 
 
-def is_active():
+def is_active() -> bool:
     """Whether the calling thread is drawing Monte Carlo samples."""
     return getattr(_thread, "context", None) is not None
 
 
-def is_on(layer):
+def is_on(layer: object) -> bool:
     """Whether the noise of `layer` is switched on for the calling thread."""
     context = getattr(_thread, "context", None)
     return context is not None and id(layer) in context.layers
 
 
-def arrangement():
+def arrangement() -> Any:
     """The arrangement of the samples that the calling thread draws, or None."""
     context = getattr(_thread, "context", None)
     return None if context is None else context.arrangement
 
 
-def sample_index(rows):
+def sample_index(rows: Any) -> Tensor:
     """The sample that each row of a tensor belongs to, or None outside of sampling.
 
     Args:
@@ -78,33 +85,33 @@ def sample_index(rows):
     return first + ops.cast(ops.arange(rows) // (rows // now.samples), "int32")
 
 
-def number(instance, name):
+def number(instance: object, name: str) -> Any:
     """A number that an instance holds, or what the samples are to take for it."""
     numbers = _thread.context.numbers
     place = (id(instance), name)
     return numbers[place] if place in numbers else getattr(instance, name)
 
 
-def scratch():
+def scratch() -> dict[Any, Any]:
     """A dictionary that lives as long as the calling thread's context."""
     return _thread.context.scratch
 
 
-def note(layer):
+def note(layer: object) -> None:
     """Notes that `layer` was noisy in this context. A layer may note itself often."""
     context = getattr(_thread, "context", None)
     if context is not None:
         context.noted[id(layer)] = layer
 
 
-def noted():
+def noted() -> list[Any]:
     """The layers that were noisy so far in the calling thread's context, in order."""
     context = getattr(_thread, "context", None)
     return [] if context is None else list(context.noted.values())
 
 
 @contextlib.contextmanager
-def silence():
+def silence() -> Iterator[None]:
     """Switches all noise of our layers off for the calling thread."""
     previous = getattr(_thread, "is_silenced", False)
     _thread.is_silenced = True
@@ -114,6 +121,6 @@ def silence():
         _thread.is_silenced = previous
 
 
-def is_silenced():
+def is_silenced() -> bool:
     """Whether the calling thread has switched all noise of our layers off."""
     return getattr(_thread, "is_silenced", False)

@@ -5,10 +5,15 @@ faster, but what they draw at a place depends on how much is drawn with it. Here
 number for sample `t` at position `i` is a function of the key, `t` and `i` alone.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random.threefry import threefry as threefry_of_words
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -19,7 +24,7 @@ _MASK = 0xFFFFFFFF
 _WORD = "uint32" if keras.backend.backend() == "jax" else "int64"
 
 
-def uniform(shape, key, first):
+def uniform(shape: Shape, key: Tensor, first: Any) -> Tensor:
     """Float32 uniforms on [0, 1), on a grid of 2^-24.
 
     Args:
@@ -44,7 +49,7 @@ def uniform(shape, key, first):
     return ops.reshape(ops.cast(top, "float32") * 2.0**-24, (samples, *rest))
 
 
-def hashed(key, first, second):
+def hashed(key: Tensor, first: Tensor, second: Tensor) -> list[Tensor]:
     """Two 30-bit integers for each pair of `first` and `second`, under a key."""
     words = threefry(
         _and(ops.cast(key[0], _WORD)),
@@ -55,7 +60,7 @@ def hashed(key, first, second):
     return [ops.cast(ops.right_shift(word, _word(2)), "int32") for word in words]
 
 
-def hashed_words(key, first, second):
+def hashed_words(key: Any, first: Any, second: np.ndarray) -> list[np.ndarray]:
     """What `hashed` gives, in NumPy: `key` and `first` integers, `second` an array."""
 
     def rotate(words, bits):
@@ -70,7 +75,9 @@ def hashed_words(key, first, second):
     return [(word >> np.uint32(2)).astype(np.int64) for word in words]
 
 
-def threefry(key0, key1, x0, x1):
+def threefry(
+    key0: Tensor, key1: Tensor, x0: Tensor, x1: Tensor
+) -> tuple[Tensor, Tensor]:
     """Encrypts the counter (x0, x1) with the key: two random 32-bit words."""
     parity = ops.bitwise_xor(ops.bitwise_xor(key0, key1), _word(_PARITY))
     keys = (key0, key1, parity)

@@ -6,10 +6,14 @@ byte an element. But on a CPU it makes slow loops of what comes out of a conditi
 is broadcast over all axes but a short last one, for which it draws only once anyway.
 """
 
+from __future__ import annotations
+
+from keras_dropout._typing import Shape
+
 _SHORT = 32
 
 
-def is_cheap_to_fuse(shape):
+def is_cheap_to_fuse(shape: Shape) -> bool:
     """Whether this is the shape of a mask that is shared, and short on its last axis.
 
     By measurement: up to 1.7 times faster with 16 channels, 3 times slower with 128.

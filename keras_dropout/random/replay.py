@@ -11,20 +11,25 @@ within, innermost first, is told by the backend: it looks at the functions that 
 being called, since no library has a public way to ask.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 
 class Log:
     """What was drawn in a part of the forward pass, by owner and in order."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._drawn = {}
         self._run = None
         self._read = {}
 
-    def write(self, owner, value):
+    def write(self, owner: object, value: Any) -> None:
         """Adds a value of the first run."""
         self._drawn.setdefault(owner, []).append(value)
 
-    def read(self, owner, run):
+    def read(self, owner: object, run: Any) -> Any:
         """The next value of an owner in some later run, of which there may be more."""
         if self._run != run:
             self._run, self._read = run, {}
@@ -40,7 +45,7 @@ class Log:
         return drawn[place]
 
 
-def once(parts, owner, draw):
+def once(parts: Any, owner: object, draw: Callable[[], Any]) -> Any:
     """What `draw()` gives, or what it gave if this is a later run.
 
     Args:

@@ -11,12 +11,16 @@ Every number is uniform (or normal) by itself in every scheme, so the mean over
 samples is unbiased.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import counter
 
 SCHEMES = ("independent", "shared", "antithetic", "stratified")
@@ -36,11 +40,11 @@ class Places:
             `None` to note the shapes instead.
     """
 
-    def __init__(self, axes=None):
+    def __init__(self, axes: Sequence[int | None] | None = None) -> None:
         self.axes = axes
-        self.shapes = []
+        self.shapes: list[Shape] = []
 
-    def axis(self, shape):
+    def axis(self, shape: Shape) -> int | None:
         """The axis of the next draw that counts rows, or None."""
         self.shapes.append(tuple(shape))
         place = len(self.shapes) - 1
@@ -68,12 +72,19 @@ class Arrangement:
     first: Any = 0
     places: Places = dataclasses.field(default_factory=Places)
 
-    def row_axis(self, shape, per_row):
+    def row_axis(self, shape: Shape, per_row: bool) -> int | None:
         """The axis of this draw that counts rows, or None."""
         return self.places.axis(shape) if per_row else None
 
 
-def keep_mask(arrangement, backend, shape, rate, key, per_row):
+def keep_mask(
+    arrangement: Arrangement,
+    backend: Any,
+    shape: Shape,
+    rate: Tensor,
+    key: Tensor,
+    per_row: bool,
+) -> Tensor:
     """Keep masks for all samples, joined by the scheme.
 
     A joined mask compares uniforms, of 24 bits. What a rate is finer the key decides,
@@ -94,13 +105,17 @@ def keep_mask(arrangement, backend, shape, rate, key, per_row):
     return numbers >= (whole + above) * 2.0**-24
 
 
-def uniform(arrangement, backend, shape, key, per_row):
+def uniform(
+    arrangement: Arrangement, backend: Any, shape: Shape, key: Tensor, per_row: bool
+) -> Tensor:
     """Uniforms for all samples, joined by the scheme."""
     axis = arrangement.row_axis(shape, per_row)
     return _uniform(arrangement, backend, shape, key, axis)
 
 
-def normal(arrangement, backend, shape, key, per_row):
+def normal(
+    arrangement: Arrangement, backend: Any, shape: Shape, key: Tensor, per_row: bool
+) -> Tensor:
     """Standard normals for all samples, joined by the scheme."""
     axis = arrangement.row_axis(shape, per_row)
 
@@ -115,7 +130,7 @@ def normal(arrangement, backend, shape, key, per_row):
     return np.float32(np.sqrt(2.0)) * ops.erfinv(2.0 * inside(numbers) - 1.0)
 
 
-def inside(numbers):
+def inside(numbers: Tensor) -> Tensor:
     """Uniforms on (0, 1) of those on [0, 1): the middles of 2^23 equal cells.
 
     Logarithms and quantiles are finite at both ends, which are mirror images.

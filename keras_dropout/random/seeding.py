@@ -1,13 +1,16 @@
 """Making a whole model repeatable, and seeds that nobody chose."""
 
+from __future__ import annotations
+
 import random
 
+import keras
 import numpy as np
 
 from keras_dropout import _away, _keras, _model, _validation
 
 
-def reseed(model, seed):
+def reseed(model: keras.layers.Layer, seed: int) -> None:
     """Sets the seed of every noise in a model, so that what it draws repeats.
 
     Each seed generator of the model, of our layers and of Keras's, starts anew from
@@ -42,7 +45,7 @@ def reseed(model, seed):
         _keras.set_initial_seed(generator, int(words[0] >> 1))
 
 
-def new_seed():
+def new_seed() -> int:
     """A seed in `[0, 2**31)` that `keras.utils.set_random_seed` makes repeatable.
 
     It comes from Python's own generator, as the seeds of Keras's seed generators do.

@@ -10,13 +10,25 @@ Published quality: Salmon et al., 2011, [Parallel random numbers: as easy as 1, 
 tests of BigCrush; the period is that of the counter, 2^64 pairs of words a key.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keras_dropout._typing import Tensor
+
 ROUNDS = 13
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-def threefry(key, x0, x1, rotate, rounds=ROUNDS):
+def threefry(
+    key: Tensor,
+    x0: Tensor,
+    x1: Tensor,
+    rotate: Callable[[Tensor, int], Tensor],
+    rounds: int = ROUNDS,
+) -> tuple[Tensor, Tensor]:
     """Two random 32-bit words for each counter.
 
     Args:

@@ -16,6 +16,12 @@ All is reckoned exactly in float32, since multiplying by a power of 2 rounds not
 The functions take the numbers and tensors of any backend.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keras_dropout._typing import Tensor
+
 # 2^32 times the fractions of irrational numbers, of 2 less the golden ratio and of the
 # root of 2. The multiples of such a number, modulo 2^32, fill their range evenly. Both
 # are below 2^31, since JAX takes no larger ones.
@@ -23,7 +29,9 @@ _COUNTER = 0x61C8864F
 _SEED = 0x6A09E667
 
 
-def parts(rate, floor, upper, lower):
+def parts(
+    rate: Tensor, floor: Callable[[Tensor], Tensor], upper: int, lower: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The threshold of a rate, of `upper + lower` bits, in two parts, and what is left.
 
     Returns:
@@ -37,6 +45,6 @@ def parts(rate, floor, upper, lower):
     return high, low, levels - low
 
 
-def dither(key):
+def dither(key: Tensor) -> Tensor:
     """A word of the key alone, in the lowest 32 bits of an integer that may wrap."""
     return key[0] * _SEED + key[1] * _COUNTER

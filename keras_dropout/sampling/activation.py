@@ -6,15 +6,22 @@ a function that asks for them. In all other threads the covered method does what
 always did, also when a compiled function is traced meanwhile.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from keras_dropout import _keras, _model
 from keras_dropout.random import context
 from keras_dropout.sampling import draws
+
+if TYPE_CHECKING:
+    from keras_dropout.sampling.sources import Noise
 
 _lock = threading.Lock()
 # By instance and name of the method: what covers it, as (owner, function, users).
@@ -23,7 +30,9 @@ _NOTHING = object()
 
 
 @contextlib.contextmanager
-def activated(noises, arrangement=None, numbers=None):
+def activated(
+    noises: Sequence[Noise], arrangement: Any = None, numbers: Any = None
+) -> Iterator[None]:
     """Within this context the given noises are on, in this thread.
 
     Args:
@@ -42,7 +51,7 @@ def _any_foreign(noises):
 
 
 @contextlib.contextmanager
-def covered(noises):
+def covered(noises: Sequence[Noise]) -> Iterator[None]:
     """Within this context the methods of noisy layers are covered, in all threads."""
     places = {}
     for noise in noises:
@@ -65,12 +74,14 @@ def covered(noises):
             _uncover(*place)
 
 
-def at_inference(layer, own, *args, **kwargs):
+def at_inference(
+    layer: keras.layers.Layer, own: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
     """The layer's own `call`, told that it is not training."""
     return own(*args, **{**kwargs, "training": False})
 
 
-def own_attribute(instance, name):
+def own_attribute(instance: object, name: str) -> Any:
     """What a user put on an instance under this name, or None."""
     kept = vars(instance).get(name)
     before = getattr(kept, "before", kept)
@@ -78,7 +89,7 @@ def own_attribute(instance, name):
 
 
 @contextlib.contextmanager
-def replayed(noises):
+def replayed(noises: Sequence[Noise]) -> Iterator[None]:
     """Within this context, noise that cannot be switched off repeats what it gave.
 
     Each layer of the user's own that is always noisy runs once. Called again on these

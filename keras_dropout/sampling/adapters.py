@@ -10,7 +10,11 @@ all that it passes over is what Keras wrote: a subclass that changes any of that
 its own method.
 """
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,17 +27,21 @@ from keras_dropout.random import context
 from keras_dropout.sampling.activation import own_attribute
 
 
-def strength(layer):
+def strength(layer: keras.layers.Layer) -> list[str]:
     """The names of the attributes that say how strong the noise of a layer is."""
     return [name for name in ("rate", "stddev", "dropout") if hasattr(layer, name)]
 
 
-def with_training(layer, own, *args, **kwargs):
+def with_training(
+    layer: keras.layers.Layer, own: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
     """The layer's own `call`, told that it is training."""
     return own(*args, **{**kwargs, "training": True})
 
 
-def as_it_is(layer, own, *args, **kwargs):
+def as_it_is(
+    layer: keras.layers.Layer, own: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
     """The layer's own `call`."""
     return own(*args, **kwargs)
 
@@ -107,7 +115,7 @@ def _attention(
     return (outputs, weights) if return_attention_scores else outputs
 
 
-CALLS = {
+CALLS: dict[type, Callable[..., Any]] = {
     keras.layers.Dropout: _dropout,
     keras.layers.SpatialDropout1D: _spatial_dropout,
     keras.layers.SpatialDropout2D: _spatial_dropout,
@@ -131,7 +139,7 @@ _FREE = {
 }
 
 
-def stands_in(layer):
+def stands_in(layer: keras.layers.Layer) -> Callable[..., Any] | None:
     """The function that stands in for the `call` of a layer, or None.
 
     There is one if the layer is Keras's, or of a subclass that changes nothing of what
@@ -145,7 +153,7 @@ def stands_in(layer):
     return CALLS[known] if is_unchanged(layer, known, names) else None
 
 
-def is_unchanged(layer, known, names):
+def is_unchanged(layer: keras.layers.Layer, known: type, names: Iterable[str]) -> bool:
     """Whether a layer has these methods as the class `known` has them."""
     return all(
         getattr(type(layer), name) is getattr(known, name)
@@ -155,7 +163,7 @@ def is_unchanged(layer, known, names):
     )
 
 
-def is_silent(layer):
+def is_silent(layer: keras.layers.Layer) -> bool:
     """Whether the noise of a layer that a function stands in for has strength 0."""
     return all(_is_zero(layer, name) for name in strength(layer))
 
@@ -170,7 +178,7 @@ def _is_zero(layer, name):
     return drops_nothing(value)
 
 
-def drops_nothing(rate):
+def drops_nothing(rate: float) -> bool:
     """Whether masks of this rate keep all."""
     return float(random.keep_probability(float(np.float32(rate)))) == 1.0
 
@@ -207,7 +215,7 @@ def _reset_recurrent_dropout_mask(cell, own):
     context.scratch().pop((id(cell), "recurrent_dropout"), None)
 
 
-CELL_METHODS = {
+CELL_METHODS: dict[str, Callable[..., Any]] = {
     "get_dropout_mask": _get_dropout_mask,
     "get_recurrent_dropout_mask": _get_recurrent_dropout_mask,
     "reset_dropout_mask": _reset_dropout_mask,
@@ -217,6 +225,6 @@ CELL_METHODS = {
 _CELL = keras.layers.LSTMCell
 
 
-def stands_in_cell(cell):
+def stands_in_cell(cell: keras.layers.Layer) -> bool:
     """Whether these functions may stand in for the methods of a recurrent cell."""
     return is_unchanged(cell, _CELL, {*CELL_METHODS, _keras.CREATE_MASK})

@@ -1,14 +1,26 @@
 """The sampler that a face is asked for: its arguments checked, once for all faces."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_dropout import _validation
+from keras_dropout._typing import Models
 from keras_dropout.random.seeding import new_seed
 from keras_dropout.sampling.sampler import Sampler
 from keras_dropout.sampling.settings import Settings
 
 
-def sampler_of(model, samples, seed, batch_size, steps, **options):
+def sampler_of(
+    model: Models,
+    samples: int,
+    seed: int | None,
+    batch_size: int | None,
+    steps: int | None,
+    **options: Any,
+) -> Sampler:
     """A `Sampler` for one model or a list of models; arguments as in `mc_predict`."""
     models = list(model) if isinstance(model, (list, tuple)) else [model]
     single = len(models) == 1

@@ -5,8 +5,12 @@ anew on each call: weights, rates and seeds. Nothing that the functions do to a
 variable is kept. They belong to us; the model's own `predict_function` is never made.
 """
 
+from __future__ import annotations
+
 import collections
 import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 
@@ -14,7 +18,11 @@ import keras
 _KEPT = 32
 
 
-def compiled(function, variables, generators):
+def compiled(
+    function: Callable[..., Any],
+    variables: Iterable[keras.Variable],
+    generators: Sequence[keras.random.SeedGenerator],
+) -> Callable[..., Any]:
     """`function(*arrays)` compiled, as one that takes seeds first.
 
     Args:
@@ -27,7 +35,13 @@ def compiled(function, variables, generators):
     return make[keras.backend.backend()](function, variables, generators)
 
 
-def probed(function, variables, seeds, generators, *arguments):
+def probed(
+    function: Callable[..., Any],
+    variables: Iterable[keras.Variable],
+    seeds: Any,
+    generators: Sequence[keras.random.SeedGenerator],
+    *arguments: Any,
+) -> Any:
     """`function(*arguments)` for what it learns: on JAX in thought, without values.
 
     Args:
@@ -48,7 +62,9 @@ def probed(function, variables, seeds, generators, *arguments):
     return jax.eval_shape(step, values, seeds.astype("uint32"), *arguments)
 
 
-def run_once(function, variables, *arguments):
+def run_once(
+    function: Callable[..., Any], variables: Iterable[keras.Variable], *arguments: Any
+) -> Any:
     """`function(*arguments)` as NumPy arrays, with little time for compiling it."""
     if keras.backend.backend() == "jax":
         import jax
@@ -142,16 +158,16 @@ def _torch(function, variables, generators):
 class _Latest(collections.OrderedDict):
     """A dictionary that forgets what was not used for long."""
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any):
         self.move_to_end(key)
         return super().__getitem__(key)
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
         if len(self) > _KEPT:
             self.popitem(last=False)
 
-    def is_full_with(self, key):
+    def is_full_with(self, key: Any) -> bool:
         """Notes a key. Whether there were too many, so that all are forgotten."""
         if key not in self and len(self) == _KEPT:
             self.clear()

@@ -1,13 +1,19 @@
 """Calibrations within a model: they do to its answers what they do to predictions."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_dropout._validation import invalid
+from keras_dropout.sampling.outputs import Head
+from keras_dropout.sampling.settings import Settings
 from keras_dropout.uncertainty.fitted import Calibration
 
 
-def checked(calibration):
+def checked(calibration: Any) -> tuple[Calibration, ...]:
     """A tuple of fitted calibrations."""
     given = () if calibration is None else calibration
     given = given if isinstance(given, (list, tuple)) else (given,)
@@ -20,7 +26,9 @@ def checked(calibration):
     return tuple(given)
 
 
-def apply(calibration, answer, head, settings):
+def apply(
+    calibration: Any, answer: dict[str, Any], head: Head, settings: Settings
+) -> None:
     """Changes the answer of one output as each calibration says, in their order."""
     shape, axis = answer["mean"].shape, head.measure.axis
     if head.kind in ("values", "gaussian") and len(shape) > 1:
@@ -36,7 +44,9 @@ def apply(calibration, answer, head, settings):
         each.answer(answer, head.measure, ops)
 
 
-def require_fitting(calibration, kind, settings, outputs=None):
+def require_fitting(
+    calibration: Any, kind: str, settings: Settings, outputs: Any = None
+) -> None:
     """Refuses calibrations that were fitted on something else, or in another order.
 
     Args:
@@ -61,7 +71,7 @@ def require_fitting(calibration, kind, settings, outputs=None):
         before = before if each.mark is None else [*before, each.mark]
 
 
-def require_one(heads):
+def require_one(heads: Any) -> None:
     """Refuses several outputs, as calibrations belong to one."""
     if len(heads) != 1:
         raise ValueError(
@@ -71,12 +81,12 @@ def require_one(heads):
         )
 
 
-def serialized(calibration):
+def serialized(calibration: Any) -> list[Any]:
     """The calibrations for a configuration."""
     return [keras.saving.serialize_keras_object(each) for each in calibration]
 
 
-def deserialized(configs, custom_objects=None):
+def deserialized(configs: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The calibrations of a configuration."""
     return [
         keras.saving.deserialize_keras_object(each, custom_objects=custom_objects)

@@ -1,11 +1,17 @@
 """Whether two answers of a layer are the same, as far as anyone can see."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout._typing import Data
 
-def differ(one, two):
+
+def differ(one: Any, two: Any) -> bool:
     """Whether two answers differ by more than rounding; unknown while traced."""
     one, two = keras.tree.flatten(one), keras.tree.flatten(two)
     if len(one) != len(two):
@@ -24,7 +30,7 @@ def differ(one, two):
     return False
 
 
-def is_traced(x):
+def is_traced(x: Data) -> bool:
     """Whether tensors stand for numbers that are not there yet."""
     try:
         keras.tree.map_structure(ops.convert_to_numpy, x)

@@ -7,14 +7,19 @@ draw without a generator gets one that is seeded like the others: Keras's own gl
 one cannot be used in what JAX compiles, and would be frozen there.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import inspect
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
 from keras_dropout import _keras
+from keras_dropout._typing import Shape
 
 _lock = threading.Lock()
 _thread = threading.local()
@@ -25,13 +30,13 @@ _NAME = "keras_dropout_stand_in"
 
 
 @functools.cache
-def stand_in():
+def stand_in() -> keras.random.SeedGenerator:
     """The generator of draws without one. Its state is that of a stateless scope."""
     return keras.random.SeedGenerator(0, name=_NAME)
 
 
 @contextlib.contextmanager
-def supplied(watcher=None):
+def supplied(watcher: Any = None) -> Iterator[None]:
     """Within this context, draws without a generator take that of `stand_in()`.
 
     Args:
@@ -50,10 +55,10 @@ def supplied(watcher=None):
 
 
 class _Nobody:
-    def seed(self, generator, asked):
+    def seed(self, generator: Any, asked: Any) -> None:
         pass
 
-    def draw(self, shape):
+    def draw(self, shape: Shape) -> None:
         pass
 
 

@@ -1,23 +1,29 @@
 """Samples one model: owns its plan and the functions compiled for it."""
 
+from __future__ import annotations
+
 import dataclasses
 import threading
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_dropout import _model
+from keras_dropout._typing import Tensors
 from keras_dropout.graph.endings import endings
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import backends, noise, outputs, seen
 from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
-from keras_dropout.sampling.meeting import fixed_rows, meet
+from keras_dropout.sampling.meeting import Learned, fixed_rows, meet
 from keras_dropout.sampling.plan import Plan, has_own_predict_step
 from keras_dropout.sampling.settings import DENSITY
+from keras_dropout.sampling.sources import Noise
 from keras_dropout.uncertainty import statistics
 
 # Compiled for one model, the latest of them: old choices of layers and outputs go.
@@ -28,7 +34,7 @@ _engines = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def engine(model, noises, **options):
+def engine(model: keras.Model, noises: Sequence[Noise], **options: Any) -> Engine:
     """The engine for these noises of this model, built only once."""
     key = (
         noise.constants(noises),
@@ -58,9 +64,9 @@ class Drawn:
         active: The names of the layers that were noisy.
     """
 
-    heads: list
+    heads: list[Any]
     structure: object
-    active: tuple
+    active: tuple[str, ...]
 
 
 class Engine:
@@ -74,20 +80,27 @@ class Engine:
         keep: Whether the samples themselves are wanted, as in `Settings`.
     """
 
-    def __init__(self, model, noises, masks, told, keep):
+    def __init__(
+        self,
+        model: keras.Model,
+        noises: Sequence[Noise],
+        masks: str,
+        told: Any,
+        keep: Any,
+    ) -> None:
         self._model = weakref.ref(model)
         # Keeps the layers alive, and so their ids unique.
         self._layers = _model.flatten_layers(model)[1:]
-        self.noises = list(noises)
+        self.noises: list[Noise] = list(noises)
         self._numbers = noise.numbers(noises)
         self._masks, self._told, self._keep = masks, told, keep
         self._fingerprint = Fingerprint(model, self._numbers)
-        self.plan = Plan(model, noises)
-        self.seeded = noise.generators(model, noises)
-        self.generators = len(self.seeded)
-        self.apart = noise.apart(self.seeded, noises)
+        self.plan: Plan = Plan(model, noises)
+        self.seeded: list[keras.random.SeedGenerator] = noise.generators(model, noises)
+        self.generators: int = len(self.seeded)
+        self.apart: np.ndarray = noise.apart(self.seeded, noises)
         # A reference to each variable also keeps its id unique.
-        self.variables = model.variables
+        self.variables: list[keras.Variable] = model.variables
         state = self.variables, self.seeded
         self._prefix = backends.compiled(self.plan.prefix, *state)
         self._chunk = backends.compiled(self._summarised, *state)
@@ -101,16 +114,16 @@ class Engine:
             self.is_open = self._endings is None or None in self._endings
         self._meeting = threading.Lock()
 
-    def is_outdated(self, model):
+    def is_outdated(self, model: keras.Model) -> bool:
         """Whether attributes of layers have changed since the engine was built."""
         return self._fingerprint.differs(model)
 
     @property
-    def learned(self):
+    def learned(self) -> Learned | None:
         """What `learn` found out, or `None` before it was called."""
         return self._learned
 
-    def learn(self, inputs):
+    def learn(self, inputs: Tensors) -> Any:
         """What holds for the model, tried out on some rows when it is first met."""
         with self._meeting:
             if self.is_open and self.look(inputs):
@@ -121,7 +134,7 @@ class Engine:
                 self._fingerprint.settle(self._model())
         return self._learned
 
-    def look(self, inputs):
+    def look(self, inputs: Tensors) -> bool:
         """Sees in outputs without noise what cannot be read. Returns whether it did.
 
         As long as there are too few rows to tell, it is open, and further ones may.
@@ -143,7 +156,7 @@ class Engine:
         saw = list(map(seen.probabilities, results))
         read = before or [None] * len(saw)
         self._endings = [a or b for a, b in zip(read, saw, strict=True)]
-        self.is_open = None in self._endings
+        self.is_open: bool = None in self._endings
         if self._endings == before:
             return False
         # What was compiled took the outputs for plain values.
@@ -152,11 +165,11 @@ class Engine:
         self._whole = backends.compiled(self._without_noise, *state)
         return True
 
-    def prefix(self, inputs):
+    def prefix(self, inputs: Tensors) -> Any:
         """What is computed once for these inputs."""
         return self._prefix(np.zeros((self.generators, 2), np.int64), inputs)
 
-    def quiet(self, inputs):
+    def quiet(self, inputs: Tensors) -> Any:
         """What the model gives without noise, as `Model.predict` has it.
 
         Returns:
@@ -176,7 +189,7 @@ class Engine:
         ]
         return [{n: x for n, x in head.items() if x is not None} for head in told]
 
-    def chunk(self, prepared, seeds, kept, first):
+    def chunk(self, prepared: Any, seeds: Any, kept: Any, first: Any) -> list[Any]:
         """Summaries of some samples, as a flat list with one for each head.
 
         Args:
@@ -193,14 +206,18 @@ class Engine:
         drawn = self.draw(features, masks, arrangement, numbers)
         return self.summaries(drawn, arrangement, kept)
 
-    def arrangement(self, features, samples, first, places=None):
+    def arrangement(
+        self, features: Any, samples: int, first: Any, places: Any = None
+    ) -> Arrangement:
         """How the rows of these samples are arranged."""
         if places is None:
             places = Places(self._learned.axes if self._learned else None)
         rows = self.plan.rows(features)
         return Arrangement(samples, rows, self._masks, first, places)
 
-    def draw(self, features, masks, arrangement, numbers=None):
+    def draw(
+        self, features: Any, masks: Any, arrangement: Any, numbers: Any = None
+    ) -> Drawn:
         """Runs the suffix, in whatever scope holds the seeds.
 
         Args:
@@ -223,7 +240,9 @@ class Engine:
             active=tuple(each.name for each in self.noises if id(each.layer) in noted),
         )
 
-    def summaries(self, drawn, arrangement, kept):
+    def summaries(
+        self, drawn: Any, arrangement: Any, kept: Any
+    ) -> list[dict[str, Any]]:
         """The summary of each head, a dictionary of arrays."""
         return [self._summary(head, arrangement, kept) for head in drawn.heads]
 

@@ -1,35 +1,38 @@
 """Scores of a model's uncertainty on data, beside those of the model without noise."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import keras
 from numpy.typing import ArrayLike
 
+from keras_dropout._typing import Data, Masks, Models, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.sampling import inputs
 from keras_dropout.sampling.asked import sampler_of
 from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.sampling.targets import by_output, labels, weights_by_output
-from keras_dropout.uncertainty import columns, evaluation
+from keras_dropout.uncertainty import columns, judging
 from keras_dropout.uncertainty.evaluation import Evaluation
 from keras_dropout.uncertainty.measures import By
 from keras_dropout.uncertainty.prediction import Prediction
 
 
 def mc_evaluate(
-    model: Any,
-    x: Any,
-    y: Any = None,
+    model: Models,
+    x: Data,
+    y: Data = None,
     *,
     samples: int = 50,
     seed: int | None = None,
-    outputs: Any = "auto",
-    sample_weight: Any = None,
+    outputs: Outputs = "auto",
+    sample_weight: Data = None,
     noise_variance: ArrayLike | None = None,
     by: By = "max_probability",
     batch_size: int | None = None,
-    masks: str = "independent",
-    layers: Any = None,
+    masks: Masks = "independent",
+    layers: Picks = None,
     max_rows: int | None = None,
     steps: int | None = None,
     part: int = 0,
@@ -137,7 +140,7 @@ def _data(x, y, sample_weight):
 class _Judge:
     """Collects the columns of all batches, for each output and each model."""
 
-    def __init__(self, sampler, by, noise_variance):
+    def __init__(self, sampler, by, noise_variance) -> None:
         learned = sampler.members[0].engine.learned
         self.kinds, self.axes = learned.kinds, learned.class_axes
         self.structure = learned.structure
@@ -148,17 +151,17 @@ class _Judge:
                 f"compared with `y`. Received: a model whose outputs have them on "
                 f"axes {learned.row_axes}"
             )
-        self.by = [evaluation.checked_by(kind, by) for kind in self.kinds]
+        self.by = [judging.checked_by(kind, by) for kind in self.kinds]
         if noise_variance is not None and "values" not in self.kinds:
-            evaluation.checked_noise(self.kinds[0], noise_variance)
+            judging.checked_noise(self.kinds[0], noise_variance)
         self.noise = [
-            evaluation.checked_noise(kind, noise_variance) if kind == "values" else None
+            judging.checked_noise(kind, noise_variance) if kind == "values" else None
             for kind in self.kinds
         ]
         self.found = [[] for _ in self.kinds]
         self.quiet = [[[] for _ in sampler.models] for _ in self.kinds]
 
-    def add(self, heads, quiet, rows, targets):
+    def add(self, heads: Any, quiet, rows: Any, targets: Any) -> None:
         """Scores the rows of a batch."""
         y, weight = targets
         if y is None:
@@ -178,7 +181,7 @@ class _Judge:
             )
             self._note(self.found[place], place, prediction, truth, rows, noise_samples)
             for number, each in enumerate(quiet):
-                single = evaluation.without_noise(
+                single = judging.without_noise(
                     each[place]["values"],
                     self.kinds[place],
                     self.axes[place],
@@ -193,7 +196,7 @@ class _Judge:
     ):
         by = self.by[place]
         if is_quiet:
-            by = evaluation.ranked_without_noise(by)
+            by = judging.ranked_without_noise(by)
         noise = self.noise[place]
         of = columns.of(prediction, *truth, by, noise, noise_samples)
         into.append((of, rows))
@@ -207,21 +210,21 @@ class _Judge:
 
     def _evaluation(self, place):
         kind, by = self.kinds[place], self.by[place]
-        ranked = evaluation.ranked_without_noise(by)
+        ranked = judging.ranked_without_noise(by)
         singles = [
-            evaluation.finished(columns.joined(parts), kind, ranked)
+            judging.finished(columns.joined(parts), kind, ranked)
             for parts in self.quiet[place]
         ]
-        notes = evaluation.notes_of(kind, self.noise[place])
+        notes = judging.notes_of(kind, self.noise[place])
         if len(singles) > 1:
             notes.append(
                 f"without noise: the mean of the scores of each of the {len(singles)} "
                 "models alone"
             )
-        return evaluation.finished(
+        return judging.finished(
             columns.joined(self.found[place]),
             kind,
             by,
-            evaluation.together(singles),
+            judging.together(singles),
             notes,
         )

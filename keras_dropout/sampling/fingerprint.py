@@ -4,8 +4,14 @@ Compiled functions have the attributes of layers in them. Comparing the attribut
 cheap, so nobody needs to say that they have changed.
 """
 
+from __future__ import annotations
+
 import numbers
 import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import keras
 
 from keras_dropout import _model
 
@@ -23,15 +29,15 @@ class Fingerprint:
             in each call, so that they do not count.
     """
 
-    def __init__(self, model, apart=()):
+    def __init__(self, model: keras.Model, apart: Iterable[Any] = ()) -> None:
         self._apart = {(id(instance), name) for instance, name in apart}
         self._taken = self._take(model)
 
-    def differs(self, model):
+    def differs(self, model: keras.Model) -> bool:
         """Whether an attribute is not what it was."""
         return self._take(model) != self._taken
 
-    def settle(self, model):
+    def settle(self, model: keras.Model) -> None:
         """Leaves out from now on what has changed so far, such as counts of calls."""
         now = self._take(model)
         self._apart |= {

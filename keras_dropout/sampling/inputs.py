@@ -1,16 +1,27 @@
 """Batches from whatever a user predicts on: arrays, datasets, loaders, generators."""
 
+from __future__ import annotations
+
 import itertools
 import numbers
 import operator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dropout._typing import Data
 from keras_dropout._validation import invalid
 
 
-def batches(x, batch_size, steps, may_fill, targets=None):
+def batches(
+    x: Data,
+    batch_size: int | None,
+    steps: int | None,
+    may_fill: Callable[[Any], bool],
+    targets: Any = None,
+) -> Iterator[tuple[Any, Any, Any]]:
     """Yields `(batch, rows, targets)`, the batch a structure of arrays of one size.
 
     Arrays come in batches of `batch_size`, all other sources in their own. Where
@@ -43,7 +54,7 @@ def batches(x, batch_size, steps, may_fill, targets=None):
         )
 
 
-def count(x, batch_size, steps):
+def count(x: Data, batch_size: int | None, steps: int | None) -> int | None:
     """How many batches will come, or None if nobody knows."""
     if not is_source(x):
         found = -(-_rows(x) // batch_size)
@@ -59,7 +70,7 @@ def count(x, batch_size, steps):
     return min(found, steps)
 
 
-def is_source(x):
+def is_source(x: Data) -> bool:
     """Whether `x` gives batches by itself, rather than being arrays."""
     if isinstance(x, keras.utils.PyDataset):
         return True
@@ -103,7 +114,7 @@ def _cut(structure, rows):
     return None if structure is None else _map(operator.getitem, structure, rows)
 
 
-def arrays(x):
+def arrays(x: Data) -> Any:
     """`x` as a structure of arrays, or what slices to arrays, with at least one row."""
     x = keras.tree.map_structure(
         lambda each: _Sparse(each) if _is_sparse(each) else _array(each), x
@@ -115,15 +126,15 @@ def arrays(x):
 class _Sparse:
     """A matrix of SciPy, of which only the rows that are asked for become dense."""
 
-    def __init__(self, matrix):
+    def __init__(self, matrix) -> None:
         # Others cannot be sliced.
         self._matrix = matrix.tocsr()
         self.shape, self.dtype = matrix.shape, matrix.dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any):
         return _array(self._matrix[rows])
 
 

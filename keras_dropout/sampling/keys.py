@@ -5,6 +5,10 @@ here and in the backend's operations in `random.counter`, with equal words. So a
 gives equal noise whichever face of the sampler draws it.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from keras_dropout.random import counter
@@ -13,14 +17,14 @@ from keras_dropout.random import counter
 _PLACES = 1 << 16
 
 
-def derived(seed, part):
+def derived(seed: int, part: int) -> int:
     """The seed for one part of the data; part 0 has the seed itself."""
     if not part:
         return seed
     return int(np.random.SeedSequence([seed, part]).generate_state(1)[0] >> 1)
 
 
-def seeds(key, call, generators, member=0):
+def seeds(key: Any, call: int, generators: int, member: int = 0) -> np.ndarray:
     """Seeds for all generators in one call, an integer array (generators, 2)."""
     places = np.arange(generators) + _PLACES * member
     return np.stack(counter.hashed_words(key, call, places), axis=1)

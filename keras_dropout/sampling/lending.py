@@ -1,5 +1,7 @@
 """Lends a model's weights to another around it, whose trainer must not take them."""
 
+from __future__ import annotations
+
 import contextlib
 
 import keras
@@ -18,7 +20,7 @@ class Lender:
     """
 
     # Read by `_away`: values that are held are those of the variables, or not.
-    works_on_copies = False
+    works_on_copies: bool = False
 
     def _get_jax_state(self, *, purge_model_variables=False, **groups):
         self.works_on_copies = self._must_copy()
@@ -42,7 +44,7 @@ class Lender:
         values = weights.copies(self.variables, [self.model], kept=kept)
         return keras.StatelessScope(zip(self.variables, values, strict=True))
 
-    def jax_state_sync(self):
+    def jax_state_sync(self) -> None:
         """Puts back what `predict` has changed. Keras calls it on JAX."""
         if not self.works_on_copies:
             super().jax_state_sync()

@@ -4,15 +4,21 @@ It takes what `Sampler.batch` takes, and computes the same in the same order; su
 in single precision here, in double precision there.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout._typing import Tensors
 from keras_dropout.random import counter
+from keras_dropout.sampling.member import Member
 from keras_dropout.uncertainty import pooling, statistics
 
 
-def sampled(member, inputs, key):
+def sampled(member: Member, inputs: Tensors, key: Any) -> tuple[Any, ...]:
     """The summaries of all samples of a member, and what its first call gave.
 
     Args:

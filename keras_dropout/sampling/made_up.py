@@ -1,5 +1,9 @@
 """Inputs that a model could take, for models that nobody has given any."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -10,7 +14,7 @@ from keras_dropout.graph.models import graph_of
 _OPEN = 8
 
 
-def made_up(model):
+def made_up(model: keras.Model) -> Any:
     """Inputs for a model that says what it takes, or None."""
     graph = graph_of(model)
     if graph is None or any(tensor.dtype == "string" for tensor in graph.inputs):

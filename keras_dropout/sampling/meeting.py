@@ -13,17 +13,25 @@ another. Both are tried out on a few rows:
 Where it does not hold, each call computes one sample, of the batch as it is.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from keras_dropout import _model
+from keras_dropout._typing import Tensors
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import backends, noise
 from keras_dropout.sampling.activation import replayed
+from keras_dropout.uncertainty.statistics import Measure
+
+if TYPE_CHECKING:
+    from keras_dropout.sampling.engine import Engine
 
 # Rows that are tried out.
 _FEW = 2
@@ -49,18 +57,18 @@ class Learned:
         row_axes: The axis that counts rows in each output; `None` for no axis.
     """
 
-    kinds: tuple
-    measures: tuple
-    class_axes: tuple
+    kinds: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    class_axes: tuple[int | None, ...]
     structure: object
-    active: tuple
+    active: tuple[str, ...]
     why_single: str | None
     fills: bool
-    axes: tuple | None
-    row_axes: tuple
+    axes: tuple[int | None, ...] | None
+    row_axes: tuple[int | None, ...]
 
 
-def meet(engine, model, inputs):
+def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     """What can be learned of a model from some rows of inputs, as NumPy arrays."""
     few = _take(inputs, slice(0, _FEW))
     fixed = fixed_rows(model)
@@ -227,7 +235,7 @@ def _take(inputs, rows):
     return keras.tree.map_structure(lambda x: x[rows], inputs)
 
 
-def fixed_rows(model):
+def fixed_rows(model: keras.Model) -> int | None:
     """The number of rows that a model's inputs are made for, if they are."""
     for tensor in getattr(model, "inputs", None) or ():
         if tensor.shape and tensor.shape[0] is not None:

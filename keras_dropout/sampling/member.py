@@ -1,12 +1,19 @@
 """One of the models that are sampled: which calls draw its samples."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dropout._typing import Tensors
 from keras_dropout.sampling import keys, noise, sizes
-from keras_dropout.sampling.engine import engine
+from keras_dropout.sampling.engine import Engine, engine
+from keras_dropout.sampling.settings import Settings
+from keras_dropout.sampling.sources import Noise
 
 # For batches of unknown size, as in an exported model.
 _ROWS = 32
@@ -22,12 +29,16 @@ class Member:
         rows: Rows of inputs, to see what unknown layers draw, or `None`.
     """
 
-    def __init__(self, model, settings, number=0, rows=None):
-        self.model, self.settings, self.number = model, settings, number
+    def __init__(
+        self, model: keras.Model, settings: Settings, number: int = 0, rows: Any = None
+    ) -> None:
+        self.model: keras.Model = model
+        self.settings: Settings = settings
+        self.number: int = number
         found = noise.find(model, rows)
-        self.noises = noise.select(model, found, settings.layers)
+        self.noises: list[Noise] = noise.select(model, found, settings.layers)
         noise.require_scheme(self.noises, settings.masks)
-        self.engine = engine(
+        self.engine: Engine = engine(
             model,
             self.noises,
             masks=settings.masks,
@@ -35,7 +46,7 @@ class Member:
             keep=settings.keep,
         )
 
-    def learn(self, inputs):
+    def learn(self, inputs: Tensors) -> Any:
         """Meets the model on these rows, and refuses what it turns out not to do."""
         learned = self.engine.learn(inputs)
         if self.noises:
@@ -49,7 +60,7 @@ class Member:
             )
 
     @functools.cached_property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         """Whether all samples are equal, as far as the strengths of the noise tell.
 
         It reads live numbers, which have no values within a graph.
@@ -57,28 +68,28 @@ class Member:
         return all(each.is_silent for each in self.noises)
 
     @property
-    def active(self):
+    def active(self) -> tuple[str, ...]:
         """The names of the layers that were noisy, those of strength zero apart."""
         silent = {each.name for each in self.noises if each.is_silent}
         return tuple(n for n in self.engine.learned.active if n not in silent)
 
     @property
-    def wanted(self):
+    def wanted(self) -> int:
         """How many samples to draw: one where all would be equal."""
         return 1 if self.is_silent else self.settings.samples
 
     @property
-    def takes_one(self):
+    def takes_one(self) -> bool:
         """Whether each call computes one sample, as far as it was learned."""
         learned = self.engine.learned
         return learned is None or learned.why_single is not None
 
     @property
-    def pairs_calls(self):
+    def pairs_calls(self) -> bool:
         """Whether two calls, one after the other, draw a pair of samples."""
         return self.settings.masks == "antithetic" and self.takes_one
 
-    def samples_per_call(self, inputs, samples):
+    def samples_per_call(self, inputs: Tensors, samples: int) -> int:
         """How many of so many samples of these rows one call computes."""
         if self.takes_one:
             return 1
@@ -88,14 +99,14 @@ class Member:
         most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)
         return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)
 
-    def key_of_call(self, call):
+    def key_of_call(self, call: int) -> int:
         """The number that the seeds of a call are hashed from."""
         if self.settings.masks == "shared":
             # The number of the sample does the rest.
             return 0
         return call // 2 if self.pairs_calls else call
 
-    def calls(self, batch, key):
+    def calls(self, batch: Any, key: Any) -> Iterator[list[Any]]:
         """Yields the summaries of samples, a list of heads each call.
 
         Args:

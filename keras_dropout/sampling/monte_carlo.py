@@ -1,11 +1,28 @@
 """A model that answers with its uncertainty."""
 
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Self, Unpack
+
 import keras
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _bases, _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import (
+    Config,
+    Data,
+    Masks,
+    Model,
+    Outputs,
+    Picks,
+    Seed,
+    Tensors,
+)
 from keras_dropout.graph.eager import numbers
+from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import calibrated, inputs, loop, noise
 from keras_dropout.sampling.lending import Lender
@@ -14,10 +31,11 @@ from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.weights import held
 from keras_dropout.uncertainty import pooling, statistics
+from keras_dropout.uncertainty.fitted import Calibration
 
 
 @registered
-class MonteCarlo(Lender, keras.Model):
+class MonteCarlo(Lender, _bases.Model):
     r"""Any model, with its mean prediction and uncertainty as outputs.
 
     A Keras model like others: `predict`, `save`, `export`. It shares the weights of
@@ -80,30 +98,32 @@ class MonteCarlo(Lender, keras.Model):
 
     def __init__(
         self,
-        model,
-        samples=50,
+        model: Model,
+        samples: int = 50,
         *,
-        masks="independent",
-        layers=None,
-        outputs="auto",
-        max_rows=None,
-        seed=None,
-        calibration=None,
-        **kwargs,
-    ):
+        masks: Masks = "independent",
+        layers: Picks = None,
+        outputs: Outputs = "auto",
+        max_rows: int | None = None,
+        seed: int | None = None,
+        calibration: Calibration | Sequence[Calibration] | None = None,
+        **kwargs: Unpack[ModelOptions],
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(model, keras.Model):
             raise TypeError(_validation.invalid("model", "a Keras model", model))
         self.model = model
-        self.settings = Settings(
+        self.settings: Settings = Settings(
             samples=_validation.integer("samples", samples, minimum=2),
             masks=masks,
             layers=_names(layers),
             outputs=outputs,
             max_rows=max_rows,
         )
-        self.seed = _validation.seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.seed: Seed = _validation.seed(seed)
+        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(
+            self.seed
+        )
         # As in our layers: what Keras would not save, past its tracking.
         self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
         self.__dict__["calibration"] = calibrated.checked(calibration)
@@ -112,12 +132,12 @@ class MonteCarlo(Lender, keras.Model):
             self.learn()
 
     @property
-    def samples(self):
+    def samples(self) -> int:
         """How many samples an answer sums up."""
         return self.settings.samples
 
     @property
-    def masks(self):
+    def masks(self) -> str:
         """What joins the samples, as in `mc_predict`."""
         return self.settings.masks
 
@@ -126,11 +146,11 @@ class MonteCarlo(Lender, keras.Model):
         return noise.select(self.model, found, self.settings.layers)
 
     @property
-    def active(self):
+    def active(self) -> tuple[str, ...]:
         """The layers whose noise is on."""
         return tuple(each.name for each in self._noises())
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensors, training: bool | None = None) -> Any:
         if training:
             return self.model(inputs, training=True)
         if not self.model.built:
@@ -157,7 +177,7 @@ class MonteCarlo(Lender, keras.Model):
             calibrated.apply(self.calibration, heads[0], drawn.heads[0], self.settings)
         return keras.tree.pack_sequence_as(drawn.structure, heads)
 
-    def learn(self, x=None):
+    def learn(self, x: Data = None) -> Any:
         """Meets the model within, on rows of `x` or on made-up ones.
 
         This happens by itself when a built model is wrapped, and in `predict`. A call
@@ -179,24 +199,29 @@ class MonteCarlo(Lender, keras.Model):
             calibrated.require_one(kinds)
             calibrated.require_fitting(self.calibration, kinds[0], self.settings)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Data, *args: Any, **kwargs: Any) -> Any:
         if self.model.built:
             self.learn(None if inputs.is_source(x) else x)
         return super().predict(x, *args, **kwargs)
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the model within."""
         self.model.compile(*args, **kwargs)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Trains the model within."""
         return self.model.fit(*args, **kwargs)
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the model within, without noise."""
         return self.model.evaluate(*args, **kwargs)
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(
+        self,
+        filepath: str | pathlib.Path,
+        format: str = "tf_saved_model",
+        **kwargs: Any,
+    ) -> Any:
         """Exports for serving; each call of what is exported draws new samples."""
         if format == "onnx":
             raise ValueError(
@@ -215,7 +240,7 @@ class MonteCarlo(Lender, keras.Model):
             self(tensors if len(tensors) > 1 else tensors[0])
         return super().export(filepath, format=format, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.model),
@@ -229,7 +254,9 @@ class MonteCarlo(Lender, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         model = keras.saving.deserialize_keras_object(
             config["model"], custom_objects=custom_objects
         )

@@ -1,12 +1,19 @@
 """The noises of a model: found, chosen, and refused where they cannot be sampled."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_dropout import _model
-from keras_dropout.sampling.sources import sources
+from keras_dropout._typing import Data, Picks
+from keras_dropout.sampling.sources import Noise, sources
 
 
-def find(model, x=None):
+def find(model: keras.Model, x: Data = None) -> list[Noise]:
     """All noise in `model`, in the order of its layers.
 
     Layers that are neither ours nor Keras's are run on rows of `x` to see what they
@@ -30,7 +37,7 @@ def find(model, x=None):
     return sources(model, x)
 
 
-def select(model, noises, layers):
+def select(model: keras.Model, noises: Sequence[Noise], layers: Picks) -> list[Noise]:
     """Those of `noises` that are always on or that `layers` asks for.
 
     Args:
@@ -60,7 +67,9 @@ def select(model, noises, layers):
     return chosen
 
 
-def generators(model, noises):
+def generators(
+    model: keras.Model, noises: Sequence[Noise]
+) -> list[keras.random.SeedGenerator]:
     """All seed generators whose state each sample is given, each once.
 
     Those that the model keeps come first, in the order of its layers.
@@ -70,7 +79,7 @@ def generators(model, noises):
     return list({id(each): each for each in every}.values())
 
 
-def apart(generators, noises):
+def apart(generators: Sequence[Any], noises: Sequence[Noise]) -> np.ndarray:
     """Which generators no scheme joins, as layers draw by them on their own account.
 
     Two calls that share their seeds, as an antithetic pair does, need others for these.
@@ -80,7 +89,7 @@ def apart(generators, noises):
     return np.array([id(each) in own for each in generators], bool)
 
 
-def require_some(model, noises):
+def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
     """Refuses a model whose samples would all be equal."""
     if any(not noise.is_silent for noise in noises):
         return
@@ -96,7 +105,7 @@ def require_some(model, noises):
     )
 
 
-def require_drawn(model, noises, drawn):
+def require_drawn(model: keras.Model, noises: Sequence[Noise], drawn: Any) -> None:
     """Refuses a model that holds noise but passes it over when it is called."""
     if not drawn:
         raise ValueError(
@@ -107,7 +116,7 @@ def require_drawn(model, noises, drawn):
         )
 
 
-def one_sample_per_call(noises):
+def one_sample_per_call(noises: Sequence[Noise]) -> list[Noise]:
     """Those whose noise has no row axis, so that a call computes one sample."""
     return [
         each
@@ -116,7 +125,7 @@ def one_sample_per_call(noises):
     ]
 
 
-def require_scheme(noises, masks):
+def require_scheme(noises: Sequence[Noise], masks: Any) -> None:
     """Refuses noise whose samples cannot be joined as `masks` says."""
     foreign = [each for each in noises if each.is_foreign and not each.is_assumed]
     if foreign and masks == "shared":
@@ -140,7 +149,7 @@ def _names(noises):
     return ", ".join(repr(noise.name) for noise in noises) or "none"
 
 
-def numbers(noises):
+def numbers(noises: Sequence[Noise]) -> list[tuple[object, str]]:
     """The attributes of Keras's layers that a compiled function is told each time.
 
     Our layers keep theirs in variables.
@@ -149,7 +158,7 @@ def numbers(noises):
     return [attribute for each in told for attribute in each.strength]
 
 
-def constants(noises):
+def constants(noises: Sequence[Noise]) -> tuple[Any, ...]:
     """What a compiled function has in it of these noises.
 
     That is which they are; where Keras's layers have an end of the range, at which

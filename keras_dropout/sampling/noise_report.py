@@ -1,11 +1,15 @@
 """A table of all noise in a model, of how it is sampled, and of advice."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import keras
 
 from keras_dropout import _model
 from keras_dropout._table import Table
+from keras_dropout._typing import Data, Model
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.graph.placement import advice
@@ -53,13 +57,13 @@ class NoiseRow:
     advice: str | None = dataclasses.field(default=None, metadata={"shown": False})
 
 
-class NoiseReport(Table):
+class NoiseReport(Table[NoiseRow]):
     """The rows of a report, one a noise. Printed, it is a table with notes below."""
 
     __slots__ = ()
-    row = NoiseRow
+    row: Any = NoiseRow
 
-    def __str__(self):
+    def __str__(self) -> str:
         notes = [
             f"{row.path}: {text}"
             for row in self
@@ -68,10 +72,8 @@ class NoiseReport(Table):
         ]
         return "\n".join([super().__str__(), *([""] if notes else []), *notes])
 
-    __repr__ = __str__
 
-
-def noise_report(model, x=None):
+def noise_report(model: Model, x: Data = None) -> NoiseReport:
     """All noise in a model: what it is, how `mc_predict` samples it, and advice.
 
     Args:

@@ -1,5 +1,7 @@
 """What a model's outputs are: told, read from how the model ends, or seen."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
@@ -34,13 +36,13 @@ class Head:
     class_axis: int | None = None
 
     @property
-    def measure(self):
+    def measure(self) -> Measure:
         """Which statistics hold for it."""
         same = {"logits": "probabilities", "gaussian": "values"}
         return Measure(same.get(self.kind, self.kind), self.class_axis)
 
 
-def check(outputs):
+def check(outputs: Any) -> Any:
     """Refuses what is no kind of output."""
     kinds = keras.tree.flatten(outputs)
     if not kinds or not all(
@@ -52,12 +54,12 @@ def check(outputs):
     return outputs
 
 
-def needs_look(outputs):
+def needs_look(outputs: Any) -> bool:
     """Whether something is left to be read or seen."""
     return "auto" in keras.tree.flatten(outputs)
 
 
-def heads(model, outputs, results, endings=None):
+def heads(model: keras.Model, outputs: Any, results: Any, endings: Any = None) -> Any:
     """The heads in what the model gave.
 
     Args:

@@ -5,9 +5,13 @@ every sample. Graphs of layers are walked node by node, nested models opened up 
 there is noise within. Models that are more than a graph run whole for every sample.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -20,8 +24,10 @@ from keras_dropout._keras import (
     set_mask,
     standard_inputs,
 )
+from keras_dropout._typing import Tensors
 from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.reader import Reader
+from keras_dropout.sampling.sources import Noise
 
 
 class Plan:
@@ -37,11 +43,11 @@ class Plan:
         is_rowwise: Whether no row looks at another, as far as is known of the layers.
     """
 
-    has_prefix = False
-    is_rowwise = False
-    why_whole = None
+    has_prefix: bool = False
+    is_rowwise: bool = False
+    why_whole: str | None = None
 
-    def __init__(self, model, noises):
+    def __init__(self, model: keras.Model, noises: Sequence[Noise]) -> None:
         self._model = weakref.ref(model)
         self._noisy = {id(noise.layer) for noise in noises}
         graph = graph_of(model)
@@ -53,11 +59,11 @@ class Plan:
             self._read(model, graph)
 
     @property
-    def is_whole(self):
+    def is_whole(self) -> bool:
         """Whether the model runs whole for every sample."""
         return self.why_whole is not None
 
-    def prefix(self, inputs):
+    def prefix(self, inputs: Tensors) -> tuple[Any, Any]:
         """From the model's inputs to what the suffix needs, with Keras's masks."""
         if self.is_whole:
             return inputs, None
@@ -72,16 +78,16 @@ class Plan:
         rows = ops.shape(entered[0])[0]
         return [*features, ops.zeros((rows, 0), "bool")], masks
 
-    def whole(self, inputs):
+    def whole(self, inputs: Tensors) -> Any:
         """What the model gives for these inputs, in one piece."""
         return predicted(self._model(), inputs)
 
-    def rows(self, features):
+    def rows(self, features: Any) -> Any:
         """How many rows the data has, seen from what the prefix gave."""
         told = keras.tree.flatten(features)[0] if self.is_whole else features[-1]
         return ops.shape(told)[0]
 
-    def widths(self, longest):
+    def widths(self, longest: int) -> tuple[int, int] | None:
         """Elements of the widest tensor of a row, in the prefix and in the suffix.
 
         Args:
@@ -103,7 +109,7 @@ class Plan:
         after = {slot for step in self._after for slot in step.writes}
         return widest(before | set(self._entered)), widest(after | set(self._crossing))
 
-    def suffix(self, features, masks, samples):
+    def suffix(self, features: Any, masks: Any, samples: int) -> Any:
         """From what the prefix gave to the model's outputs, for several samples.
 
         Args:
@@ -185,12 +191,12 @@ def _tile(x, samples):
     return ops.reshape(tiled, (samples * shape[0], *shape[1:]))
 
 
-def has_own_predict_step(model):
+def has_own_predict_step(model: keras.Model) -> bool:
     """Whether the class of a model says by itself what `predict` computes."""
     return type(model).predict_step is not keras.Model.predict_step
 
 
-def predicted(model, inputs):
+def predicted(model: keras.Model, inputs: Tensors) -> Any:
     """What `predict` computes for these inputs, in the scope of the caller."""
     if not has_own_predict_step(model):
         return model(inputs, training=False)

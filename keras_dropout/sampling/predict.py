@@ -1,25 +1,31 @@
 """Monte Carlo prediction with any Keras model."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from keras_dropout._typing import Data, Masks, Models, Outputs, Picks
 from keras_dropout.sampling.asked import sampler_of
+from keras_dropout.uncertainty.prediction import Prediction
 
 
 def mc_predict(
-    model,
-    x,
-    samples=50,
-    batch_size=None,
-    seed=None,
+    model: Models,
+    x: Data,
+    samples: int = 50,
+    batch_size: int | None = None,
+    seed: int | None = None,
     *,
-    masks="independent",
-    layers=None,
-    outputs="auto",
-    return_samples=False,
-    tol=None,
-    max_rows=None,
-    steps=None,
-    part=0,
-    verbose="auto",
-):
+    masks: Masks = "independent",
+    layers: Picks = None,
+    outputs: Outputs = "auto",
+    return_samples: bool = False,
+    tol: float | None = None,
+    max_rows: int | None = None,
+    steps: int | None = None,
+    part: int = 0,
+    verbose: int | Literal["auto"] = "auto",
+) -> Prediction | Any:
     r"""Predicts many times with the model's noise on, and sums up the samples.
 
     $$\bar y = \frac1T \sum_{t=1}^{T} f(x; m_t)$$

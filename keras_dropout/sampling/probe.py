@@ -10,14 +10,19 @@ differ, it draws from somewhere that nobody can seed.
 Nothing stays of these runs: updates of variables are dropped.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import operator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_dropout import _keras, _model
+from keras_dropout._typing import Data, Shape
 from keras_dropout.random import context
 from keras_dropout.sampling import compare, draws
 from keras_dropout.sampling.activation import covered
@@ -39,16 +44,16 @@ class Run:
         hears: Whether it told a recurrent cell with dropouts that it is training.
     """
 
-    seeds: list = dataclasses.field(default_factory=list)
-    shapes: list = dataclasses.field(default_factory=list)
+    seeds: list[Any] = dataclasses.field(default_factory=list)
+    shapes: list[Any] = dataclasses.field(default_factory=list)
     outputs: object = None
     moves: bool = False
     hears: bool = False
 
-    def seed(self, generator, asked):
+    def seed(self, generator: Any, asked: Any) -> None:
         self.seeds.append((generator, asked))
 
-    def draw(self, shape):
+    def draw(self, shape: Shape) -> None:
         self.shapes.append(shape)
 
 
@@ -70,7 +75,7 @@ class Finding:
 
     at_inference: int = 0
     in_training: int = 0
-    generators: list = dataclasses.field(default_factory=list)
+    generators: list[Any] = dataclasses.field(default_factory=list)
     has_rows: bool = True
     is_unseeded: bool = False
     trouble: str = ""
@@ -87,7 +92,9 @@ class _Visit:
     is_forced: bool = False
 
 
-def findings(model, unknown, x):
+def findings(
+    model: keras.Model, unknown: Sequence[keras.layers.Layer], x: Data
+) -> dict[int, Finding]:
     """What unknown layers of a model do: a dictionary by the id of the layer.
 
     Layers that the model does not call at inference are not in it.
@@ -102,7 +109,7 @@ def findings(model, unknown, x):
 
 
 class _Probe:
-    def __init__(self, model, unknown):
+    def __init__(self, model: keras.Model, unknown) -> None:
         self.model = model
         self.unknown = {id(layer) for layer in unknown}
         inner = {
@@ -114,7 +121,7 @@ class _Probe:
         # Set while a layer is in training, so that those within it are not.
         self.is_training = False
 
-    def run(self, x):
+    def run(self, x: Data) -> Any:
         visits = [_Visit(each, tuple(self.covers(each))) for each in self.layers]
         with covered(visits), draws.supplied(self), context.sampling(self.layers):
             try:
@@ -125,32 +132,44 @@ class _Probe:
                 self.model(x, training=False)
         return self.found
 
-    def covers(self, layer):
+    def covers(self, layer: keras.layers.Layer):
         yield layer, "call", self.visit
         if isinstance(layer, keras.layers.RNN):
             yield layer, "inner_loop", self.loop
 
-    def loop(self, layer, own, *args, **kwargs):
+    def loop(
+        self,
+        layer: keras.layers.Layer,
+        own: Callable[..., Any],
+        *args: Any,
+        **kwargs: Any,
+    ):
         """Stands for the loop of a recurrent layer, which may pass its cell by."""
         if kwargs.get("training") and any(map(_drops, _model.flatten_layers(layer))):
             self.heard()
         return own(*args, **kwargs)
 
-    def heard(self):
+    def heard(self) -> None:
         for run in self.stack:
             run.hears = True
 
     # What `draws.supplied` tells belongs to the innermost layer that runs.
 
-    def seed(self, generator, asked):
+    def seed(self, generator: Any, asked: Any) -> None:
         if self.stack:
             self.stack[-1].seed(generator, asked)
 
-    def draw(self, shape):
+    def draw(self, shape: Shape) -> None:
         if self.stack:
             self.stack[-1].draw(shape)
 
-    def visit(self, layer, own, *args, **kwargs):
+    def visit(
+        self,
+        layer: keras.layers.Layer,
+        own: Callable[..., Any],
+        *args: Any,
+        **kwargs: Any,
+    ):
         """Stands for the call of a layer."""
         if self.is_training and _keras.takes_training(layer):
             kwargs["training"] = False
@@ -188,7 +207,7 @@ class _Probe:
             finding.has_rows = _grow(noisy, doubled)
         return first.outputs
 
-    def trained(self, layer, own, args, kwargs):
+    def trained(self, layer: keras.layers.Layer, own: Callable[..., Any], args, kwargs):
         # The cells of a recurrent layer are part of it.
         self.is_training = not isinstance(layer, keras.layers.RNN)
         try:
@@ -196,7 +215,14 @@ class _Probe:
         finally:
             self.is_training = False
 
-    def one_run(self, layer, own, args, kwargs, fails=False):
+    def one_run(
+        self,
+        layer: keras.layers.Layer,
+        own: Callable[..., Any],
+        args,
+        kwargs,
+        fails=False,
+    ):
         """Runs a layer where nothing that it does to variables stays."""
         run = Run()
         variables = {id(v): v for v in (*self.model.variables, *layer.variables)}

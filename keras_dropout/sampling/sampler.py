@@ -1,14 +1,20 @@
 """The one sampler behind all faces: batches x calls x samples, and their statistics."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
+from keras_dropout._typing import Data
 from keras_dropout.sampling import inputs, keys, noise, sizes
 from keras_dropout.sampling.meeting import fixed_rows
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.progress import Progress
+from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.total import Total, finished
 from keras_dropout.sampling.weights import held
 from keras_dropout.uncertainty.prediction import Prediction
@@ -25,15 +31,16 @@ class Sampler:
         settings: How to sample them; with a seed.
     """
 
-    def __init__(self, models, settings):
-        self.models, self.settings = models, settings
+    def __init__(self, models: Sequence[keras.Model], settings: Settings) -> None:
+        self.models: Sequence[keras.Model] = models
+        self.settings: Settings = settings
         self.members = None
 
-    def prepare(self, x):
+    def prepare(self, x: Data) -> None:
         """Builds the models, finds their noise and meets them on rows of `x`."""
         for model in self.models:
             _build(model, x)
-        self.members = held(self.models, self._members, x)
+        self.members: list[Member] = held(self.models, self._members, x)
         held(self.models, self._meet, x)
 
     def _members(self, x):
@@ -50,11 +57,17 @@ class Sampler:
             member.learn(x)
 
     @property
-    def fills(self):
+    def fills(self) -> bool:
         """Whether a batch may be filled up to a size that is compiled already."""
         return all(member.engine.learned.fills for member in self.members)
 
-    def batch(self, x, number=0, rows=None, tell=None):
+    def batch(
+        self,
+        x: Data,
+        number: int = 0,
+        rows: Any = None,
+        tell: Callable[[int], None] | None = None,
+    ) -> list[dict[str, np.ndarray]]:
         """The statistics of one batch, a dictionary of arrays for each output.
 
         Args:
@@ -65,14 +78,27 @@ class Sampler:
         """
         return held(self.models, self._batch, x, number, rows, tell)
 
-    def run(self, x, batch_size=None, steps=None, verbose="auto"):
+    def run(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        verbose: int | Literal["auto"] = "auto",
+    ) -> Any:
         """Samples all batches of `x`. Returns one result for them together."""
         each = self.each(x, batch_size, steps, verbose)
         done = [heads for heads, _, _ in each]
         # It reads the rates of silent noise.
         return held(self.models, self._collected, done)
 
-    def each(self, x, batch_size=None, steps=None, verbose="auto", targets=None):
+    def each(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        verbose: int | Literal["auto"] = "auto",
+        targets: Any = None,
+    ) -> Iterator[tuple[Any, ...]]:
         """Samples the batches of `x` one by one.
 
         Yields:
@@ -97,7 +123,7 @@ class Sampler:
             progress.update(number + 1)
         progress.finish()
 
-    def quiet(self, x, rows=None):
+    def quiet(self, x: Data, rows: Any = None) -> Any:
         """What each model says of a batch without noise, as `Engine.quiet` gives it.
 
         Args:

@@ -4,7 +4,10 @@ They are not negative and sum to one. Whether one number is the probability of a
 cannot be seen, as many values lie between 0 and 1.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ _LUCK = 1e-6
 _MANY = 256
 
 
-def probabilities(values):
+def probabilities(values: Any) -> Ending | None:
     """What values are: an `Ending`, or `None` where they are too few to say.
 
     All vectors along one axis must sum to one, within what the values are rounded to:

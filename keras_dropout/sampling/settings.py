@@ -1,5 +1,7 @@
 """What a face of the sampler is asked for, checked once for all of them."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
@@ -38,7 +40,7 @@ class Settings:
     tol: float | None = None
     part: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validation.choice("masks", self.masks, SCHEMES)
         if self.masks == "antithetic" and self.samples % 2:
             expected = "an even number for masks='antithetic', which come in pairs"

@@ -4,9 +4,15 @@ Sizes are found from the widest tensor that a part of the model makes for one ro
 small network is sampled in calls of thousands of rows and a wide one in calls of few.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import keras
+
+from keras_dropout._typing import Tensors
+from keras_dropout.sampling.plan import Plan
 
 # Bytes of the widest tensor in a call of the suffix: more would leave the cache.
 _CACHE = 4 << 20
@@ -28,7 +34,7 @@ _SIZES = (*_SMALL, *(n * 10**power for power in range(4) for n in _ROUND))
 _LOOK = 32
 
 
-def max_rows(plan, inputs):
+def max_rows(plan: Plan, inputs: Tensors) -> int:
     """How many rows, of all samples together, to compute in one call."""
     _, suffix = _widths(plan, inputs)
     return _rows_of(suffix)
@@ -40,7 +46,7 @@ def _rows_of(suffix):
     return max(1, rows * 5 // 4)
 
 
-def batch_size(plans, inputs):
+def batch_size(plans: Sequence[Plan], inputs: Tensors) -> int:
     """How many rows of `inputs` to take at a time, a multiple of 32."""
     most = _LARGEST_BATCH
     for plan in plans:
@@ -53,7 +59,9 @@ def batch_size(plans, inputs):
     return -(-each // _BATCH) * _BATCH
 
 
-def samples_per_call(samples, rows, most, masks, tol=None):
+def samples_per_call(
+    samples: int, rows: int, most: int, masks: str, tol: float | None = None
+) -> int:
     """How many samples to compute in one call, so that few are computed in vain.
 
     Each call computes as many as the others, as another number would be compiled anew.

@@ -1,13 +1,17 @@
 """What is noisy in a model: layers of ours, of Keras's, and of a user's own."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_dropout import _keras, _model
+from keras_dropout._typing import Data
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.sampling import adapters, compare, draws, made_up, probe
 from keras_dropout.sampling.activation import own_attribute
@@ -36,7 +40,7 @@ class Noise:
     """
 
     layer: keras.layers.Layer
-    overrides: tuple[tuple[object, str, Callable], ...] = ()
+    overrides: tuple[tuple[object, str, Callable[..., Any]], ...] = ()
     strength: tuple[tuple[object, str], ...] = ()
     always: bool = False
     is_foreign: bool = False
@@ -47,12 +51,12 @@ class Noise:
     is_assumed: bool = False
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The layer's path in its model, or its name."""
         return getattr(self.layer, "path", None) or self.layer.name
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         """Whether it is a noise of strength zero, as it will be used."""
         if isinstance(self.layer, NoiseLayer):
             return self.layer.is_silent
@@ -64,7 +68,7 @@ class Noise:
         return adapters.is_silent(self.layer)
 
 
-def sources(model, x=None):
+def sources(model: keras.Model, x: Data = None) -> list[Noise]:
     """All noise in a model, as `noise.find` gives it."""
     layers = _model.flatten_layers(model)
     unknown = [layer for layer in layers if not _is_known(layer)]

@@ -1,6 +1,10 @@
 """What is true of a batch, for each output of a model, as `Model.evaluate` takes it."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,7 +12,7 @@ import numpy as np
 from keras_dropout._validation import invalid
 
 
-def labels(name, y, rows=None):
+def labels(name: str, y: Any, rows: Any = None) -> Any:
     """Targets or weights as a structure of arrays, of as many rows as the data has.
 
     They keep their dtype. `None` stays `None`. A list of numbers is an array.
@@ -26,7 +30,9 @@ def labels(name, y, rows=None):
     return y
 
 
-def by_output(name, y, structure, names):
+def by_output(
+    name: str, y: Any, structure: Any, names: Sequence[str] | None
+) -> list[Any]:
     """A list of arrays, one for each output.
 
     Args:
@@ -53,7 +59,9 @@ def by_output(name, y, structure, names):
     return flat
 
 
-def weights_by_output(weights, structure, names):
+def weights_by_output(
+    weights: Any, structure: Any, names: Sequence[str] | None
+) -> list[Any]:
     """As `by_output`; weights for all outputs are those of each."""
     count = len(keras.tree.flatten(structure))
     if weights is None:

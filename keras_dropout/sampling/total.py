@@ -1,21 +1,31 @@
 """Adds up the samples of one batch in double precision, and finishes them."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_dropout.uncertainty import pooling, statistics
+from keras_dropout.uncertainty.statistics import Measure
 
 
 class Total:
     """The running summary of one head, in double precision."""
 
-    def __init__(self, measure, rows, pairs_calls):
-        self.measure, self.rows, self.pairs_calls = measure, rows, pairs_calls
-        self.summary = self.valid = self.partner = None
-        self.kept = {}
-        self.drawn = 0
+    def __init__(self, measure: Measure, rows: int, pairs_calls: bool) -> None:
+        self.measure: Measure = measure
+        self.rows: int = rows
+        self.pairs_calls: bool = pairs_calls
+        self.summary: Any = None
+        self.valid: Any = None
+        self.partner: Any = None
+        self.kept: dict[str, list[np.ndarray]] = {}
+        self.drawn: int = 0
 
-    def add(self, head):
+    def add(self, head: Mapping[str, Any]) -> None:
         """Adds the summary of one call."""
         head = {name: keras.ops.convert_to_numpy(value) for name, value in head.items()}
         self.drawn += round(float(head["count"]))
@@ -41,11 +51,11 @@ class Total:
         )
 
     @property
-    def count(self):
+    def count(self) -> int:
         """How many samples there are."""
         return round(self.summary["count"])
 
-    def repeat(self, samples):
+    def repeat(self, samples: int) -> None:
         """Counts the one sample of a model without noise so many times."""
         for name in ("count", "votes"):
             if name in self.summary:
@@ -53,7 +63,7 @@ class Total:
         for name, parts in self.kept.items():
             self.kept[name] = [np.repeat(kept, samples, axis=0) for kept in parts]
 
-    def is_within(self, tol):
+    def is_within(self, tol: float) -> bool:
         """Whether the mean is known well enough, from ten samples on."""
         if self.summary is None or self.summary["count"] < 10:
             return False
@@ -61,7 +71,7 @@ class Total:
         return not np.any(pooling.error_variance(self.summary) > tol**2)
 
 
-def finished(totals, measure):
+def finished(totals: Sequence[Total], measure: Measure) -> dict[str, Any]:
     """The arrays of a `Prediction`, pooled over the members."""
     arrays = pooling.fields([total.summary for total in totals], measure)
     first = totals[0]

@@ -10,9 +10,13 @@ copies, which are made one weight at a time and which nobody donates. Other back
 leave the values where they are.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 
@@ -22,7 +26,9 @@ from keras_dropout import _away, _keras
 _copied = {}
 
 
-def held(models, function, *arguments):
+def held(
+    models: Sequence[keras.layers.Layer], function: Callable[..., Any], *arguments: Any
+) -> Any:
     """`function(*arguments)`, with the values that the models' variables have now.
 
     Raises:
@@ -46,12 +52,17 @@ def held(models, function, *arguments):
     return _with(variables, copies(variables, models), function, arguments)
 
 
-def is_alone():
+def is_alone() -> bool:
     """Whether no other thread runs that could train the model or predict with it."""
     return threading.active_count() == 1
 
 
-def copies(variables, models=(), *, kept=True):
+def copies(
+    variables: Iterable[keras.Variable],
+    models: Sequence[Any] = (),
+    *,
+    kept: bool = True,
+) -> list[Any]:
     """Copies of all values, which no other thread can take.
 
     Args:

@@ -16,3 +16,7 @@ __all__ = [
     "Schedule",
     "linear_decay_rates",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

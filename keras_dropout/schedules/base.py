@@ -1,8 +1,13 @@
 """What a schedule is."""
 
+from __future__ import annotations
+
 import math
+from typing import Self
 
 from keras import ops
+
+from keras_dropout._typing import Config, Tensor
 
 # Steps at which an unknown schedule is looked at: 0, 1, 2, 3, ... 10^7.
 _PROBES = sorted({0, *(round(10 ** (power / 10)) for power in range(71))})
@@ -22,14 +27,14 @@ class Schedule:
     cannot use. Decorate it with `keras.saving.register_keras_serializable`.
     """
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def value(self, step):
+    def value(self, step: int) -> float:
         """The rate at `step` as a Python float."""
         return float(ops.convert_to_numpy(self(step)))
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         """Rates between which the whole schedule lies, for layers to check.
 
         Unless a subclass says better, these are the least and the greatest of about
@@ -42,31 +47,31 @@ class Schedule:
         odd = [value for value in values if math.isnan(value)]
         return (*odd[:1], min(values), max(values))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments that rebuild the schedule."""
         raise NotImplementedError
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """Builds the schedule from what `get_config` gave."""
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         arguments = (f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 
-def as_float(step):
+def as_float(step: Tensor) -> Tensor:
     """The step as a float32 tensor."""
     return ops.cast(ops.convert_to_tensor(step), "float32")
 
 
-def fraction(step, steps, begin=0):
+def fraction(step: Tensor, steps: float, begin: float = 0) -> Tensor:
     """How much of the `steps` that start at `begin` is over, from 0 to 1."""
     return ops.clip((as_float(step) - begin) / steps, 0.0, 1.0)
 
 
-def between(start, end, weight):
+def between(start: float, end: float, weight: Tensor) -> Tensor:
     """`start` at weight 0, `end` at weight 1, and never outside the two."""
     mixed = start * (1.0 - weight) + end * weight
     return ops.clip(mixed, min(start, end), max(start, end))

@@ -1,9 +1,17 @@
 """Rates that grow with the depth of a layer."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 from keras_dropout import _validation
 
 
-def linear_decay_rates(rate, depth, rule="paper"):
+def linear_decay_rates(
+    rate: float,
+    depth: int,
+    rule: Literal["paper", "linspace", "efficientnet"] = "paper",
+) -> list[float]:
     r"""Rates for the blocks of a deep model, growing with depth.
 
     For block $l = 1, \dots, L$, by rule,

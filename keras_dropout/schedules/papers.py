@@ -1,9 +1,14 @@
 """The schedules of the papers that propose to change the rate in training."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Tensor
 from keras_dropout.schedules.base import Schedule, as_float, fraction
 
 
@@ -38,21 +43,25 @@ class Early(Schedule):
           Underfitting](https://arxiv.org/abs/2303.01500)
     """
 
-    def __init__(self, rate, steps, decay="linear"):
-        self.rate = _validation.probability("rate", rate)
-        self.steps = _validation.integer("steps", steps, minimum=1)
-        self.decay = _validation.choice("decay", decay, ("linear", "constant"))
+    def __init__(
+        self, rate: float, steps: int, decay: Literal["linear", "constant"] = "linear"
+    ) -> None:
+        self.rate: float = _validation.probability("rate", rate)
+        self.steps: int = _validation.integer("steps", steps, minimum=1)
+        self.decay: Literal["linear", "constant"] = _validation.choice(
+            "decay", decay, ("linear", "constant")
+        )
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         rate = ops.full_like(as_float(step), self.rate)
         if self.decay == "linear":
             rate = self.rate * (1.0 - fraction(step, max(self.steps - 1, 1)))
         return ops.where(ops.convert_to_tensor(step) < self.steps, rate, 0.0)
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         return (0.0, self.rate)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"rate": self.rate, "steps": self.steps, "decay": self.decay}
 
 
@@ -82,18 +91,18 @@ class Late(Schedule):
           Underfitting](https://arxiv.org/abs/2303.01500)
     """
 
-    def __init__(self, rate, steps):
-        self.rate = _validation.probability("rate", rate)
-        self.steps = _validation.integer("steps", steps, minimum=1)
+    def __init__(self, rate: float, steps: int) -> None:
+        self.rate: float = _validation.probability("rate", rate)
+        self.steps: int = _validation.integer("steps", steps, minimum=1)
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         rate = ops.full_like(as_float(step), self.rate)
         return ops.where(ops.convert_to_tensor(step) < self.steps, 0.0, rate)
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         return (0.0, self.rate)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"rate": self.rate, "steps": self.steps}
 
 
@@ -128,16 +137,16 @@ class Curriculum(Schedule):
           Dropout](https://arxiv.org/abs/1703.06229)
     """
 
-    def __init__(self, rate, steps, gamma=10.0):
-        self.rate = _validation.probability("rate", rate)
-        self.steps = _validation.integer("steps", steps, minimum=1)
-        self.gamma = _validation.positive("gamma", gamma)
+    def __init__(self, rate: float, steps: int, gamma: float = 10.0) -> None:
+        self.rate: float = _validation.probability("rate", rate)
+        self.steps: int = _validation.integer("steps", steps, minimum=1)
+        self.gamma: float = _validation.positive("gamma", gamma)
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         return -self.rate * ops.expm1(as_float(step) * (-self.gamma / self.steps))
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         return (0.0, self.rate)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"rate": self.rate, "steps": self.steps, "gamma": self.gamma}

@@ -1,11 +1,15 @@
 """Schedules that hold or lead from one rate to another."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.schedules.base import Schedule, as_float, between, fraction
 
@@ -29,40 +33,40 @@ class Constant(Schedule):
         0.5
     """
 
-    def __init__(self, rate):
-        self.rate = _validation.probability("rate", rate)
+    def __init__(self, rate: float) -> None:
+        self.rate: float = _validation.probability("rate", rate)
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         return ops.full_like(as_float(step), self.rate)
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         return (self.rate,)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"rate": self.rate}
 
 
 class _Ramp(Schedule):
     """Base of the schedules that lead from one rate to another."""
 
-    def __init__(self, start, end, steps, begin=0):
-        self.start = _validation.probability("start", start)
-        self.end = _validation.probability("end", end)
-        self.steps = _validation.integer("steps", steps, minimum=1)
-        self.begin = _validation.integer("begin", begin, minimum=0)
+    def __init__(self, start: float, end: float, steps: int, begin: int = 0) -> None:
+        self.start: float = _validation.probability("start", start)
+        self.end: float = _validation.probability("end", end)
+        self.steps: int = _validation.integer("steps", steps, minimum=1)
+        self.begin: int = _validation.integer("begin", begin, minimum=0)
 
-    def shape(self, progress):
+    def shape(self, progress: Tensor) -> Tensor:
         """From 0 to 1 as `progress` goes from 0 to 1."""
         raise NotImplementedError
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         progress = fraction(step, self.steps, self.begin)
         return between(self.start, self.end, self.shape(progress))
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         return (self.start, self.end)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         names = ("start", "end", "steps", "begin")
         return {name: getattr(self, name) for name in names}
 
@@ -101,7 +105,7 @@ class Linear(_Ramp):
           Recognition](https://arxiv.org/abs/1707.07012)
     """
 
-    def shape(self, progress):
+    def shape(self, progress: Tensor) -> Tensor:
         return progress
 
 
@@ -130,7 +134,7 @@ class Cosine(_Ramp):
         [0.5, 0.4268, 0.25, 0.0732, 0.0, 0.0]
     """
 
-    def shape(self, progress):
+    def shape(self, progress: Tensor) -> Tensor:
         return (1.0 - ops.cos(math.pi * progress)) / 2.0
 
 
@@ -158,29 +162,31 @@ class Piecewise(Schedule):
         [0.5, 0.5, 0.25, 0.0, 0.0]
     """
 
-    def __init__(self, boundaries, rates):
+    def __init__(self, boundaries: Sequence[int], rates: Sequence[float]) -> None:
         for name, given in (("boundaries", boundaries), ("rates", rates)):
             if not isinstance(given, (list, tuple)):
                 raise TypeError(invalid(name, "a list or tuple", given))
-        self.boundaries = [
+        self.boundaries: list[int] = [
             _validation.integer("boundaries", each, minimum=1) for each in boundaries
         ]
-        self.rates = [_validation.probability("rates", each) for each in rates]
+        self.rates: list[float] = [
+            _validation.probability("rates", each) for each in rates
+        ]
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(invalid("boundaries", "increasing steps", boundaries))
         if len(self.rates) != len(self.boundaries) + 1:
             expected = f"{len(self.boundaries) + 1} rates, one more than boundaries"
             raise ValueError(invalid("rates", expected, rates))
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.convert_to_tensor(step)
         rate = ops.full_like(as_float(step), self.rates[0])
         for boundary, following in zip(self.boundaries, self.rates[1:], strict=True):
             rate = ops.where(step >= boundary, following, rate)
         return rate
 
-    def extremes(self):
+    def extremes(self) -> tuple[float, ...]:
         return (min(self.rates), max(self.rates))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"boundaries": self.boundaries, "rates": self.rates}

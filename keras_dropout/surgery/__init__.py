@@ -22,3 +22,7 @@ __all__ = [
     "set_rates",
     "strip_dropout",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

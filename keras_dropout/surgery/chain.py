@@ -1,7 +1,11 @@
 """What stands in the place of one layer, and how it is called there."""
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -16,15 +20,15 @@ class Chain:
     after: keras.layers.Layer | None = None
 
     @property
-    def is_changed(self):
+    def is_changed(self) -> bool:
         """Whether anything else stands there now."""
         return [*self] != [self.old]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[keras.layers.Layer]:
         parts = (self.before, self.layer, self.after)
         return (part for part in parts if part is not None)
 
-    def __call__(self, args, kwargs):
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of the call that `old` had with these arguments."""
         if not self.is_changed:
             return self.old(*args, **kwargs)

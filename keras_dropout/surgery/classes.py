@@ -5,29 +5,34 @@ others. It is passed by: the new object is set up as a functional or sequential 
 and takes over what else the old object holds.
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from keras_dropout import _keras
 from keras_dropout._keras import Functional
+from keras_dropout.surgery.chain import Chain
 
 
-def functional(model, inputs, outputs):
+def functional(model: keras.Model, inputs: Any, outputs: Any) -> keras.Model:
     """A functional model of the class of `model`."""
     new = type(model).__new__(type(model))
     Functional.__init__(new, inputs, outputs, name=model.name)
     return new
 
 
-def sequential(model, layers):
+def sequential(model: keras.Model, layers: Sequence[keras.layers.Layer]) -> keras.Model:
     """A sequential model of the class of `model`."""
     new = type(model).__new__(type(model))
     keras.Sequential.__init__(new, layers, name=model.name)
     return new
 
 
-def finish(new, model, chains):
+def finish(new: Any, model: keras.Model, chains: Mapping[int, Chain]) -> None:
     """Gives a new model what the old one has beside its graph.
 
     Where attributes hold layers, they hold those that stand there now.
@@ -42,7 +47,7 @@ def finish(new, model, chains):
         new.trainable = False
 
 
-def is_saved_by_graph(model):
+def is_saved_by_graph(model: keras.Model) -> bool:
     """Whether the layers of the model, as they are now, are saved with it."""
     plain = (Functional, keras.Sequential)
     if type(model) in plain:

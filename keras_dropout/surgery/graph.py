@@ -1,7 +1,10 @@
 """Graphs of layers with other layers in their places."""
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -10,10 +13,13 @@ from keras_dropout._validation import invalid
 from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.replay import replay
 from keras_dropout.surgery import classes
+from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.twins import is_noise
 
 
-def rebuilt(model, change):
+def rebuilt(
+    model: keras.Model, change: Callable[[keras.layers.Layer], Chain]
+) -> keras.Model:
     """The model with what `change(layer)`, a `Chain`, says in the place of each layer.
 
     It is the model itself where nothing changes.
@@ -54,7 +60,7 @@ def rebuilt(model, change):
     return new
 
 
-def all_layers(model):
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a model and of the models nested in it."""
     for layer in model.layers:
         yield layer

@@ -1,5 +1,9 @@
 """Layers that become others where they stand."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -15,7 +19,7 @@ _COMPILED = (
 )
 
 
-def check_turn(old, new):
+def check_turn(old: Any, new: Any) -> None:
     """Refuses what cannot become another layer, or be one."""
     for layer in (old, new):
         if layer is None or layer.weights or _keras.sublayers(layer):
@@ -25,7 +29,7 @@ def check_turn(old, new):
             )
 
 
-def turn(old, new):
+def turn(old: Any, new: Any) -> None:
     """Makes `old` the layer that `new` is, in its place, with its name and its seed.
 
     `new` must not be used afterwards.
@@ -36,7 +40,7 @@ def turn(old, new):
     old.name = name
 
 
-def forget_compiled(model):
+def forget_compiled(model: keras.Model) -> None:
     """Has `fit` and the like of a model, and of those within, compile anew."""
     for layer in flatten_layers(model):
         if isinstance(layer, keras.Model):

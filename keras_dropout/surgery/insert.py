@@ -1,16 +1,28 @@
 """Putting noise into a built model."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
 import keras
 import numpy as np
 
 from keras_dropout._model import picker, picks
+from keras_dropout._typing import Model, Picks
 from keras_dropout._validation import choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import all_layers, rebuilt
 from keras_dropout.surgery.matching import Matching
 
 
-def insert_dropout(model, layer, where=None, *, position="after"):
+def insert_dropout(
+    model: Model,
+    layer: keras.layers.Layer | Matching | Callable[[keras.layers.Layer], Any],
+    where: Picks = None,
+    *,
+    position: Literal["after", "before"] = "after",
+) -> keras.Model:
     """Puts noise after, or before, the layers of a built model that are asked for.
 
     Args:

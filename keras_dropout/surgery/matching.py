@@ -1,15 +1,20 @@
 """The dropout that suits a layer, for all layers of a model at once."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Unpack
 
 import keras
 import numpy as np
 
 from keras_dropout import _keras, layers
+from keras_dropout._typing import Seed
 from keras_dropout._validation import invalid
 from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.placement import has_weights_after
 from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.schedules import linear_decay_rates
 from keras_dropout.surgery.twins import is_noise
 
@@ -37,9 +42,9 @@ def matching_dropout(
     rate: float,
     *,
     rule: Literal["paper", "linspace", "efficientnet"] | None = None,
-    seed: int | keras.random.SeedGenerator | None = None,
-    **kwargs: Any,
-) -> "Matching":
+    seed: Seed = None,
+    **kwargs: Unpack[LayerOptions],
+) -> Matching:
     """Chooses for each layer the dropout that suits it, for `insert_dropout`.
 
     | after | what is dropped | layer |
@@ -94,20 +99,27 @@ def matching_dropout(
         - Nado et al., 2021, [Uncertainty Baselines](https://arxiv.org/abs/2106.04015),
           whose improved dropout drops channels after every layer
     """
-    return Matching(rate, rule, seed, kwargs)
+    return Matching(rate, rule, seed, dict(kwargs))
 
 
 class Matching:
     """What `matching_dropout` returns."""
 
-    def __init__(self, rate, rule, seed, kwargs):
+    def __init__(
+        self, rate: Rate, rule: str | None, seed: Seed, kwargs: dict[str, Any]
+    ) -> None:
         # What no layer takes is refused now, not when a model comes.
         layers.Dropout(rate, seed=seed, **kwargs)
         if rule is not None:
             linear_decay_rates(rate, 1, rule)
-        self.rate, self.rule, self.seed, self.kwargs = rate, rule, seed, kwargs
+        self.rate: Rate = rate
+        self.rule: str | None = rule
+        self.seed: Seed = seed
+        self.kwargs: dict[str, Any] = kwargs
 
-    def of(self, model, is_wanted):
+    def of(
+        self, model: keras.Model, is_wanted: Callable[[Any], Any]
+    ) -> Callable[[keras.layers.Layer], Any]:
         """A function of a layer of `model` that gives what to put behind it, or `None`.
 
         Args:

@@ -4,7 +4,10 @@ Many layers say `if dropout > 0: self.dropout = Dropout(dropout)`. Which ones th
 is seen in a second layer of the same class and configuration, with another rate.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -15,7 +18,7 @@ from keras_dropout.surgery.switches import rate_attributes
 from keras_dropout.surgery.twins import is_noise
 
 
-def find_missing(model):
+def find_missing(model: keras.Model) -> list[Any]:
     """A place for each noise layer that some layer of a model would have.
 
     The place's `layer` is not in the model yet; `put` puts it there.
@@ -40,7 +43,7 @@ class MissingPlace(Place):
     slot: str = ""
     in_list: bool = False
 
-    def put(self, layer):
+    def put(self, layer: keras.layers.Layer) -> None:
         """Puts `layer` there."""
         holder = self.holders[-1]
         if self.in_list:

@@ -1,7 +1,11 @@
 """Finds where a model keeps its rates, and under which names one can ask for them."""
 
+from __future__ import annotations
+
 import dataclasses
 import fnmatch
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -39,11 +43,11 @@ class Place:
     on_demand: bool = False
 
     @property
-    def path(self):
+    def path(self) -> str:
         """Where it is, in words."""
         return _join(self.names[0], self.attribute)
 
-    def fits(self, pattern):
+    def fits(self, pattern: str) -> bool:
         """Whether a pattern asks for it, or for something that it lies within."""
         own = [_join(name, self.attribute) for name in self.names]
         if any(_fits(pattern, name) for name in own):
@@ -60,7 +64,7 @@ def _fits(pattern, name):
     )
 
 
-def find_places(model):
+def find_places(model: keras.Model) -> list[Place]:
     """All rates of a model, in the order of its layers."""
     found = {}
     for layer, names, holders in walk(model):
@@ -72,7 +76,12 @@ def find_places(model):
     return [place for places in found.values() for place in places]
 
 
-def walk(layer, names=("",), holders=(), chains=("", "", "")):
+def walk(
+    layer: keras.layers.Layer,
+    names: tuple[str, ...] = ("",),
+    holders: tuple[keras.layers.Layer, ...] = (),
+    chains: tuple[str, ...] = ("", "", ""),
+) -> Iterator[tuple[Any, ...]]:
     """Each layer, the ways to name it, and what it lies within; shared ones again.
 
     The first way is by the names of a model's layers and of a layer's attributes.
@@ -128,7 +137,7 @@ def _places(layer, names, holders):
             yield place(name, NUMBER)
 
 
-def draws_by_itself(layer):
+def draws_by_itself(layer: keras.layers.Layer) -> bool:
     """Whether a layer, not ours and no twin, keeps a seed to draw with, or would."""
     kept = vars(layer).values()
     return isinstance(layer, (keras.layers.Attention, *TWINS)) or any(
@@ -148,7 +157,7 @@ def _own_rates(layer):
     ]
 
 
-def is_rate(value):
+def is_rate(value: Any) -> bool:
     """Whether a value of an attribute may be a rate."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and 0 <= value <= 1

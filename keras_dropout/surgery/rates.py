@@ -1,11 +1,16 @@
 """Setting the rates of a model as it comes, where they stand."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Mapping
 
 import keras
 
 from keras_dropout import _keras, _validation
+from keras_dropout._typing import ModelT
 from keras_dropout._validation import invalid
+from keras_dropout.layers._base.options import Rate
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled, turn
 from keras_dropout.surgery.missing import find_missing
@@ -22,7 +27,7 @@ from keras_dropout.surgery.twins import ours
 from keras_dropout.surgery.unsaved import unsaved
 
 
-def set_rates(model, rate):
+def set_rates(model: ModelT, rate: Rate | Mapping[str, Rate]) -> ModelT:
     """Sets the rates of a model as it comes, in place.
 
     It is as if the model had been built with these rates. Our layers are told the new

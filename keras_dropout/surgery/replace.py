@@ -1,8 +1,14 @@
 """Exchanging the noise of a built model."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
 import keras
 
 from keras_dropout._model import flatten_layers
+from keras_dropout._typing import Model
 from keras_dropout._validation import boolean, choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import rebuilt
@@ -10,7 +16,12 @@ from keras_dropout.surgery.in_place import check_turn, forget_compiled, turn
 from keras_dropout.surgery.twins import is_noise, ours, theirs
 
 
-def replace_dropout(model, by="keras_dropout", *, in_place=False):
+def replace_dropout(
+    model: Model,
+    by: Literal["keras_dropout", "keras"] | Callable[[Any], Any] = "keras_dropout",
+    *,
+    in_place: bool = False,
+) -> keras.Model:
     """Exchanges the noise layers of a built model.
 
     Args:

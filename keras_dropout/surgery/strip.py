@@ -1,13 +1,18 @@
 """Taking the noise out of a built model."""
 
+from __future__ import annotations
+
+import keras
+
 from keras_dropout import _keras, layers
 from keras_dropout._model import flatten_layers
+from keras_dropout._typing import Model
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import rebuilt
 from keras_dropout.surgery.twins import TWINS
 
 
-def strip_dropout(model):
+def strip_dropout(model: Model) -> keras.Model:
     """Takes the noise out of a built model, for export.
 
     Noise layers are removed and wrappers opened, for example

@@ -4,7 +4,11 @@ A Transformer block has a `dropout` of its own, from which it made its dropout l
 It often asks `if self.dropout:` before it uses them, and saves that number, not theirs.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -41,12 +45,12 @@ class Switch:
     value: float
     governed: list[Place] = dataclasses.field(default_factory=list)
 
-    def stem(self):
+    def stem(self) -> list[str]:
         """What its name says beside that it is a rate: `attention`, `path`."""
         words = self.name.strip("_").split("_")
         return [w for w in words if w not in ("dropout", "drop", "rate", "prob", "p")]
 
-    def after(self, asked):
+    def after(self, asked: Mapping[Place, Any]) -> Any:
         """What it must be for these rates by their places."""
         if not any(place in asked for place in self.governed):
             return self.value
@@ -57,12 +61,12 @@ class Switch:
         # Where the places differ, the noise must at least be used.
         return max(rates)
 
-    def carries(self, place, asked):
+    def carries(self, place: Place, asked: Mapping[Place, Any]) -> bool:
         """Whether a layer built with it gives the place its rate, as it did before."""
         carried = place in self.governed and place.rate == self.value
         return carried and self.after(asked) == asked.get(place, place.rate)
 
-    def as_place(self):
+    def as_place(self) -> Place:
         """The place that it is where no noise is built for it.
 
         It is idle if the layer does not look at it any more, to be built or called.
@@ -72,7 +76,7 @@ class Switch:
         return Place(self.holder, self.name, kind, self.names, self.holders, self.value)
 
 
-def find_switches(model, places):
+def find_switches(model: keras.Model, places: Sequence[Place]) -> list[Switch]:
     """All switches of a model, with the places that they govern."""
     found = {}
     for layer, names, holders in walk(model):
@@ -95,7 +99,7 @@ def find_switches(model, places):
     return [switch for several in found.values() for switch in several]
 
 
-def rate_attributes(layer):
+def rate_attributes(layer: keras.layers.Layer) -> list[str]:
     """The attributes of a layer that by name and value are rates."""
     return [
         name for name, value in vars(layer).items() if "drop" in name and is_rate(value)

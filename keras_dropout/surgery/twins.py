@@ -1,5 +1,7 @@
 """Keras's noise layers and ours that do the same."""
 
+from __future__ import annotations
+
 import inspect
 
 import keras
@@ -21,12 +23,12 @@ TWINS = {
 }
 
 
-def is_noise(layer):
+def is_noise(layer: keras.layers.Layer) -> bool:
     """Whether it is a noise layer, ours or Keras's."""
     return isinstance(layer, (layers.NoiseLayer, *TWINS))
 
 
-def ours(layer):
+def ours(layer: keras.layers.Layer) -> keras.layers.Layer:
     """Our twin of one of Keras's layers."""
     if type(layer) not in TWINS:
         return layer
@@ -35,7 +37,7 @@ def ours(layer):
     return TWINS[type(layer)].from_config({**layer.get_config(), **own})
 
 
-def theirs(layer):
+def theirs(layer: keras.layers.Layer) -> keras.layers.Layer:
     """Keras's twin of one of our layers."""
     if not isinstance(layer, layers.NoiseLayer):
         return layer

@@ -1,11 +1,22 @@
 """Which rates a saved model would not hold."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
 from keras_dropout._model import flatten_layers
 from keras_dropout.constraints.saved import saved
 from keras_dropout.schedules import Schedule
+from keras_dropout.surgery.places import Place
+from keras_dropout.surgery.switches import Switch
 
 
-def unsaved(model, asked, switches):
+def unsaved(
+    model: keras.Model, asked: Mapping[Place, Any], switches: Sequence[Switch]
+) -> list[str]:
     """The paths of the places whose rates the configuration will not carry.
 
     Args:

@@ -3,3 +3,7 @@
 from keras_dropout.trainers.batch_repetition import BatchRepetition
 
 __all__ = ["BatchRepetition"]
+
+
+def __dir__() -> list[str]:
+    return __all__

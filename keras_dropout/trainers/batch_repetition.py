@@ -1,13 +1,17 @@
 """Training on each row several times over, under other noise."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import Any, Self, Unpack
 
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Model, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
+from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.trainers.several import passes
 
 # The key of what a call in training gives, which no evaluation does.
@@ -15,7 +19,7 @@ _PASSES = "passes"
 
 
 @registered
-class BatchRepetition(keras.Model):
+class BatchRepetition(_bases.Model):
     r"""A model trained on the mean loss of several passes with other noise.
 
     With $P_1, \ldots, P_M$ the predictions of $M$ passes in training and $\ell$ the
@@ -68,24 +72,28 @@ class BatchRepetition(keras.Model):
     # Reads as the model within, which it only trains.
     is_trainer = True
 
-    def __init__(self, model: keras.Model, times: int = 4, **kwargs: Any) -> None:
+    def __init__(
+        self, model: Model, times: int = 4, **kwargs: Unpack[ModelOptions]
+    ) -> None:
         if not isinstance(model, keras.Model):
             raise TypeError(invalid("model", "a Keras model", model))
         super().__init__(**kwargs)
-        self.model = model
-        self._times = _validation.integer("times", times, minimum=1)
+        self.model: keras.Model = model
+        self._times: int = _validation.integer("times", times, minimum=1)
 
     @property
     def times(self) -> int:
         """The number of passes in training."""
         return self._times
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         # A model that cannot build itself is built when it is called.
         if not self.model.built and type(self.model).build is not keras.Model.build:
             self.model.build(input_shape)
 
-    def call(self, inputs, training=False, mask=None):
+    def call(
+        self, inputs: Tensors, training: bool | None = False, mask: Tensor = None
+    ) -> Tensor:
         if not training:
             return self.model(inputs, training=False)
         shared = []
@@ -100,8 +108,13 @@ class BatchRepetition(keras.Model):
         return {_PASSES: outputs}
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Any:
         """The loss of one pass, or in training the mean over all."""
         given = {"x": x, "y": y, "training": training}
         several = _passes_in(y_pred)
@@ -124,13 +137,15 @@ class BatchRepetition(keras.Model):
         ]
         return sum(losses) / len(losses)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
         """The metrics of the first pass."""
         several = _passes_in(y_pred)
         first = y_pred if several is None else several[0]
         return super().compute_metrics(x, y, first, sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "model": keras.saving.serialize_keras_object(self.model),
             "times": self.times,
@@ -138,7 +153,9 @@ class BatchRepetition(keras.Model):
         return {**super().get_config(), **own}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         model = keras.saving.deserialize_keras_object(
             config["model"], custom_objects=custom_objects
         )

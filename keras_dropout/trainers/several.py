@@ -1,5 +1,9 @@
 """Several noisy passes of a model in training, what no noise reaches only once."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_dropout import _keras, _model
@@ -7,7 +11,7 @@ from keras_dropout.graph.models import graph_of
 from keras_dropout.layers import NoiseLayer
 
 
-def passes(model, x, times, before):
+def passes(model: keras.Model, x: Any, times: int, before: Any) -> list[Any]:
     """The outputs of so many passes in training, as a list.
 
     Args:

@@ -1,6 +1,11 @@
 """What samples tell: a vocabulary of arrays that knows no model."""
 
-from keras_dropout.uncertainty.evaluation import Evaluation, evaluate
+from keras_dropout.uncertainty.evaluating import evaluate
+from keras_dropout.uncertainty.evaluation import Evaluation
 from keras_dropout.uncertainty.prediction import Prediction
 
 __all__ = ["Evaluation", "Prediction", "evaluate"]
+
+
+def __dir__() -> list[str]:
+    return __all__

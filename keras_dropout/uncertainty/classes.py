@@ -4,19 +4,24 @@ A `Measure` says where the classes are. Of independent labels (`"binary"`) fract
 averaged, and the least certain one gives the margin.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from keras_dropout.uncertainty import statistics
+from keras_dropout.uncertainty.statistics import Measure
 
 KINDS = ("probabilities", "logits", "binary")
 
 
-def entropy(mean, measure):
+def entropy(mean: Any, measure: Measure) -> Any:
     """Entropy of mean probabilities in nats, summed over labels."""
     return statistics.entropy(np.asarray(mean, np.float64), measure, np)
 
 
-def variation_ratio(votes, count, measure):
+def variation_ratio(votes: np.ndarray, count: Any, measure: Measure) -> np.ndarray:
     """Fraction of samples that do not vote for the class with the most votes.
 
     Args:
@@ -28,21 +33,21 @@ def variation_ratio(votes, count, measure):
     return _over_labels(1 - votes.max(axis=-1) / count, measure)
 
 
-def disagreement(votes, count, measure):
+def disagreement(votes: np.ndarray, count: Any, measure: Measure) -> np.ndarray:
     """Probability that two different samples vote for different classes."""
     votes, count = _choices(votes, count, measure)
     pairs = (votes * (votes - 1)).sum(axis=-1)
     return _over_labels(1 - pairs / np.maximum(count * (count - 1), 1), measure)
 
 
-def max_probability(mean, measure):
+def max_probability(mean: Any, measure: Measure) -> np.ndarray:
     """The largest probability; of the least certain label, where there are labels."""
     if measure.kind == "binary":
         return _labels_last(np.maximum(mean, 1 - mean), measure).min(axis=-1)
     return mean.max(axis=measure.axis)
 
 
-def margin(mean, measure):
+def margin(mean: Any, measure: Measure) -> np.ndarray:
     """The largest probability less the second, which for a label is its opposite's."""
     if measure.kind == "binary":
         likelier = max_probability(mean, measure)
@@ -57,7 +62,7 @@ def margin(mean, measure):
     return ordered[..., -1] - ordered[..., -2]
 
 
-def label(mean, measure):
+def label(mean: Any, measure: Measure) -> np.ndarray:
     """The most probable class, or for each label whether it is likely."""
     if measure.kind == "binary":
         return (mean > 0.5).astype("int64")

@@ -4,22 +4,36 @@ A column has one number for each label or value that counts, whatever the shape 
 outputs. All scores are functions of these, so nothing else is kept of a batch.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from keras_dropout._typing import Shape
 from keras_dropout.metrics import _labels
 from keras_dropout.metrics.classes import brier_of_rows, nll_of_rows
 from keras_dropout.metrics.values import crps_gaussian_of_values
 from keras_dropout.uncertainty import classes
 from keras_dropout.uncertainty.measures import elementwise
+from keras_dropout.uncertainty.prediction import Prediction
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _cdf = np.vectorize(NormalDist().cdf, otypes=[np.float64])
 
 
-def of(prediction, y, weight, by, noise_variance=None, noise_samples=None):
+def of(
+    prediction: Prediction,
+    y: ArrayLike,
+    weight: ArrayLike | None,
+    by: str,
+    noise_variance: Any = None,
+    noise_samples: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """The columns of some rows.
 
     Args:
@@ -37,7 +51,7 @@ def of(prediction, y, weight, by, noise_variance=None, noise_samples=None):
     return _of_values(prediction, y, weight, noise_variance, noise_samples)
 
 
-def joined(parts):
+def joined(parts: Iterable[Any]) -> dict[str, np.ndarray]:
     """The columns of several batches; their rows are told apart."""
     done, rows = [], 0
     for columns, count in parts:
@@ -46,7 +60,7 @@ def joined(parts):
     return {name: np.concatenate([each[name] for each in done]) for name in done[0]}
 
 
-def elements(prediction, y):
+def elements(prediction: Prediction, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and labels with the classes last, if they have an axis.
 
     Returns:
@@ -72,7 +86,9 @@ def elements(prediction, y):
     return p, y
 
 
-def weights(shape, weight, valid):
+def weights(
+    shape: Shape, weight: ArrayLike | None, valid: np.ndarray | None
+) -> np.ndarray:
     """A weight for each element; weights and masks of rows hold for what is in them."""
     found = np.ones(shape)
     for name, factor in (("sample_weight", weight), ("valid", valid)):
@@ -136,7 +152,7 @@ def _of_classes(prediction, y, weight, by):
     }
 
 
-def values(prediction, y):
+def values(prediction: Prediction, y: ArrayLike) -> np.ndarray:
     """Targets in the shape of the means, in float64."""
     y = np.asarray(y)
     if y.dtype.kind not in "biuf":
@@ -190,7 +206,7 @@ def _of_values(prediction, y, weight, noise_variance, noise_samples):
     return found
 
 
-def mixture_nll(y, means, variances):
+def mixture_nll(y: np.ndarray, means: np.ndarray, variances: np.ndarray) -> np.ndarray:
     r"""$-\log \frac1T \sum_t N(y; \mu_t, \sigma_t^2)$, of each value, in nats."""
     # A variance of zero has no density; the smallest number stands for it.
     variances = np.maximum(variances, np.finfo(np.float32).tiny)

@@ -1,15 +1,21 @@
 """Predictions in files: arrays by name, and all else as text."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 import zipfile
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_dropout.random.schemes import SCHEMES
 from keras_dropout.uncertainty import classes
 from keras_dropout.uncertainty.samples import KINDS
+
+if TYPE_CHECKING:
+    from keras_dropout.uncertainty.prediction import Prediction
 
 # The names of the arrays that make up a prediction; others follow from them.
 _FIELDS = ("mean", "variance", "standard_error", "count", "samples", "valid")
@@ -29,7 +35,7 @@ _BROKEN = (
 )
 
 
-def save(prediction, path):
+def save(prediction: Prediction, path: str | pathlib.Path) -> None:
     """Writes a compressed `.npz` file."""
     settings = {name: getattr(prediction, name) for name in _TEXTS}
     extra = {_PREFIX + name: each for name, each in prediction.statistics.items()}
@@ -37,7 +43,7 @@ def save(prediction, path):
     np.savez_compressed(path, **arrays, **{_SETTINGS: np.array(json.dumps(settings))})
 
 
-def load(path):
+def load(path: str | pathlib.Path) -> dict[str, Any]:
     """The fields of the prediction that `save` wrote; nothing in it is executed."""
     path = pathlib.Path(path)
     if not path.exists():

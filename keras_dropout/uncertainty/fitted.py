@@ -1,5 +1,7 @@
 """What all calibrations share: what they were fitted on, and how they are saved."""
 
+from __future__ import annotations
+
 import json
 import pathlib
 from typing import Any, Self

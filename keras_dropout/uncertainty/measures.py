@@ -1,11 +1,17 @@
 """Measures of uncertainty by name, all larger where a prediction is less certain."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from keras_dropout import _validation
+from keras_dropout._typing import Shape
 from keras_dropout.uncertainty import classes
+
+if TYPE_CHECKING:
+    from keras_dropout.uncertainty.prediction import Prediction
 
 By = Literal[
     "auto",
@@ -48,7 +54,7 @@ OF_SAMPLES = (
 )
 
 
-def resolved(prediction, by, name="by"):
+def resolved(prediction: Prediction, by: str, name: str = "by") -> str:
     """The measure: `"auto"` is entropy for classes, and total variance for values."""
     _validation.choice(name, by, ("auto", *MEASURES))
     has_classes = prediction.kind in classes.KINDS
@@ -63,7 +69,7 @@ def resolved(prediction, by, name="by"):
     return by
 
 
-def measured(prediction, by, name="by"):
+def measured(prediction: Prediction, by: str, name: str = "by") -> np.ndarray:
     """One number for each vector of classes, or for each value.
 
     What has a number for each class keeps it, on the last axis.
@@ -79,7 +85,7 @@ def measured(prediction, by, name="by"):
     return measure
 
 
-def elementwise(prediction, by, shape):
+def elementwise(prediction: Prediction, by: str, shape: Shape) -> np.ndarray:
     """As `measured`, one number for each label of this shape.
 
     Independent labels have one each where they are asked for by probability alone.
@@ -101,7 +107,7 @@ def elementwise(prediction, by, shape):
     return np.broadcast_to(measure, shape)
 
 
-def of_rows(prediction, by, name="by"):
+def of_rows(prediction: Prediction, by: str, name: str = "by") -> np.ndarray:
     """One number a row, the mean over what is real in it.
 
     Rows without a real step have NaN.

@@ -1,5 +1,7 @@
 """What a prediction says of classes: entropies, votes and the winner."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from keras_dropout.uncertainty import classes
@@ -10,18 +12,18 @@ class OfClasses:
     """The measures of classes of a `Prediction`, refused for values."""
 
     @property
-    def entropy(self):
+    def entropy(self) -> np.ndarray:
         """Entropy of the mean probabilities, in nats: total uncertainty."""
         return classes.entropy(self.mean, self._measure("entropy"))
 
     @property
-    def expected_entropy(self):
+    def expected_entropy(self) -> np.ndarray:
         """Mean entropy of the samples, in nats: what is left when masks agree."""
         self._measure("expected_entropy")
         return np.maximum(self.entropy - self.mutual_information, 0)
 
     @property
-    def mutual_information(self):
+    def mutual_information(self) -> np.ndarray:
         """Information of the noise about the class, in nats, never negative.
 
         It is `entropy` less `expected_entropy`; for T independent samples about 1/T
@@ -30,7 +32,7 @@ class OfClasses:
         return self._of_classes("mutual_information", "information")
 
     @property
-    def mutual_information_corrected(self):
+    def mutual_information_corrected(self) -> np.ndarray:
         r"""`mutual_information` nearly free of bias, in nats.
 
         It gains $\tfrac12 \sum_c e_c^2 / \bar p_c$ with the standard errors $e_c$ of
@@ -41,7 +43,7 @@ class OfClasses:
         return self.mutual_information + bias
 
     @property
-    def mutual_information_error(self):
+    def mutual_information_error(self) -> np.ndarray:
         """Monte Carlo standard error of `mutual_information`, in nats.
 
         It comes from the spread of independent blocks of samples. Where all are of one
@@ -51,29 +53,29 @@ class OfClasses:
         return self._of_classes("mutual_information_error", "information_error")
 
     @property
-    def variation_ratio(self):
+    def variation_ratio(self) -> np.ndarray:
         """Fraction of samples that do not vote for the most voted class."""
         votes = self._of_classes("variation_ratio", "votes")
         return classes.variation_ratio(votes, self.count, self._measure())
 
     @property
-    def disagreement(self):
+    def disagreement(self) -> np.ndarray:
         """Probability that two different samples vote for different classes."""
         votes = self._of_classes("disagreement", "votes")
         return classes.disagreement(votes, self.count, self._measure())
 
     @property
-    def max_probability(self):
+    def max_probability(self) -> np.ndarray:
         """The largest mean probability; of the least certain label if binary."""
         return classes.max_probability(self.mean, self._measure("max_probability"))
 
     @property
-    def margin(self):
+    def margin(self) -> np.ndarray:
         """The largest mean probability less the second; a label's is its opposite."""
         return classes.margin(self.mean, self._measure("margin"))
 
     @property
-    def label(self):
+    def label(self) -> np.ndarray:
         """The most probable class, or for each binary label whether it is likely."""
         return classes.label(self.mean, self._measure("label"))
 

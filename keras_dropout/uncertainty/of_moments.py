@@ -1,5 +1,9 @@
 """Makes the arrays of a `Prediction` from means and variances."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from keras_dropout import _validation
@@ -10,7 +14,9 @@ from keras_dropout.uncertainty import samples as of_samples
 KINDS = ("values", "probabilities", "binary", "gaussian")
 
 
-def fields(mean, variance, kind, axis, valid, noise_variance):
+def fields(
+    mean: Any, variance: Any, kind: str, axis: int, valid: Any, noise_variance: Any
+) -> dict[str, Any]:
     """The arrays; arguments as in `Prediction.from_moments`."""
     _validation.choice("kind", kind, KINDS)
     mean = of_samples.numbers("mean", mean)

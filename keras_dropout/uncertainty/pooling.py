@@ -41,12 +41,18 @@ References:
       Quadrature](https://doi.org/10.1137/S0036142994277468)
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_dropout.uncertainty import statistics
+from keras_dropout.uncertainty.statistics import Measure
 
 
-def join_blocks(summary, xp):
+def join_blocks(summary: Mapping[str, Any], xp: Any) -> dict[str, Any]:
     """The same summary, its samples taken for one block."""
     joined = {**summary, "blocks": 1.0 + 0.0 * summary["count"]}
     for name in ("m2", "information_m2", "cross"):
@@ -55,12 +61,12 @@ def join_blocks(summary, xp):
     return joined
 
 
-def blocks_of(summary):
+def blocks_of(summary: Mapping[str, Any]) -> Any:
     """How many independent blocks of samples there are."""
     return summary.get("blocks", summary["count"])
 
 
-def error_variance(summary, name="m2"):
+def error_variance(summary: Mapping[str, Any], name: str = "m2") -> Any:
     """The squared Monte Carlo standard error of a mean.
 
     Args:
@@ -75,7 +81,9 @@ def error_variance(summary, name="m2"):
     return summary[name] / (count * max(count - 1.0, 1.0))
 
 
-def pool(summaries, measure, xp):
+def pool(
+    summaries: Sequence[Mapping[str, Any]], measure: Measure, xp: Any
+) -> dict[str, Any]:
     """The summary of several models, each of which counts as much as the others.
 
     It gains `error`, the squared standard error of the mean, the models being given
@@ -130,7 +138,7 @@ def _as_of(summary, count):
     }
 
 
-def fields(summaries, measure):
+def fields(summaries: Sequence[Mapping[str, Any]], measure: Measure) -> dict[str, Any]:
     """The arrays of a `Prediction`, pooled over the models."""
     told = pool(summaries, measure, np)
     arrays = {

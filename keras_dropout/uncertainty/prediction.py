@@ -1,15 +1,21 @@
 """What Monte Carlo prediction gives back."""
 
+from __future__ import annotations
+
 import dataclasses
+import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dropout import _validation
+from keras_dropout._typing import Kind, Masks
 from keras_dropout.uncertainty import classes, files, measures, of_moments, report
 from keras_dropout.uncertainty import rows as by_rows
 from keras_dropout.uncertainty import samples as of_samples
+from keras_dropout.uncertainty.measures import By
 from keras_dropout.uncertainty.of_classes import OfClasses
 
 
@@ -54,29 +60,29 @@ class Prediction(OfClasses):
     count: np.ndarray
     kind: str = "values"
     class_axis: int | None = None
-    active: tuple = ()
+    active: tuple[str, ...] = ()
     masks: str = "independent"
     seed: int | None = None
-    samples: np.ndarray | None = None
-    valid: np.ndarray | None = None
-    calibration: tuple = ()
+    samples: np.ndarray | Any = None
+    valid: np.ndarray | Any = None
+    calibration: tuple[str, ...] = ()
     exact: bool | None = None
     statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_samples(
         cls,
-        samples,
-        kind="values",
+        samples: ArrayLike,
+        kind: Kind = "values",
         *,
-        axis=-1,
-        valid=None,
-        noise_variance=None,
-        masks="independent",
-        block=None,
-        active=(),
-        seed=None,
-    ):
+        axis: int = -1,
+        valid: ArrayLike | None = None,
+        noise_variance: ArrayLike | None = None,
+        masks: Masks = "independent",
+        block: int | None = None,
+        active: Iterable[str] = (),
+        seed: int | None = None,
+    ) -> Self:
         """The prediction that samples from elsewhere make.
 
         Args:
@@ -168,7 +174,7 @@ class Prediction(OfClasses):
         return cls(**fields, kind=kind, exact=exact, active=tuple(active))
 
     @property
-    def std(self):
+    def std(self) -> np.ndarray:
         """Standard deviation, in the unit of `mean`.
 
         Of values it is the root of `total`; of probabilities that of `variance`, how
@@ -177,12 +183,12 @@ class Prediction(OfClasses):
         return np.sqrt(self.variance + self.statistics.get("noise_variance", 0))
 
     @property
-    def epistemic(self):
+    def epistemic(self) -> np.ndarray:
         """Variance between samples: what more data would remove."""
         return self.variance
 
     @property
-    def aleatoric(self):
+    def aleatoric(self) -> np.ndarray:
         r"""Variance of the data's own noise, which more data would not remove.
 
         For Gaussian outputs as the model predicts it. For classes the mean variance of
@@ -201,7 +207,7 @@ class Prediction(OfClasses):
         return self.statistics["noise_variance"]
 
     @property
-    def total(self):
+    def total(self) -> np.ndarray:
         r"""Predictive variance: `epistemic + aleatoric` where the latter is known.
 
         For classes it is that of the label, $\bar p (1 - \bar p)$.
@@ -210,7 +216,7 @@ class Prediction(OfClasses):
             return self.mean * (1 - self.mean)
         return self.variance + self.statistics.get("noise_variance", 0)
 
-    def quantile(self, q):
+    def quantile(self, q: ArrayLike) -> np.ndarray:
         """Quantiles of the samples.
 
         Args:
@@ -221,7 +227,7 @@ class Prediction(OfClasses):
         """
         return by_rows.quantile(self, q)
 
-    def interval(self, level=0.9):
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Central interval of the samples: where the *model* may be, not the data.
 
         It is the spread of the mean prediction. No noise of the data is in it, so it
@@ -240,7 +246,9 @@ class Prediction(OfClasses):
         """
         return by_rows.interval(self, level)
 
-    def predictive_interval(self, confidence_level=0.9, *, noise_variance=None):
+    def predictive_interval(
+        self, confidence_level: float = 0.9, *, noise_variance: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         r"""Central interval for *new data*: mean and total variance, taken as normal.
 
         $$\bar y \pm \Phi^{-1}\left(\tfrac{1 + c}{2}\right)
@@ -263,14 +271,14 @@ class Prediction(OfClasses):
         return by_rows.predictive_interval(self, confidence_level, noise_variance)
 
     @property
-    def uncertainty(self):
+    def uncertainty(self) -> np.ndarray:
         """One number a row that ranks: `entropy`, or `total` variance for values.
 
         Mean over steps and outputs, those that the model masks left out.
         """
         return measures.of_rows(self, "auto")
 
-    def rank(self, by="auto"):
+    def rank(self, by: By = "auto") -> np.ndarray:
         """The places of all rows, the least certain first.
 
         Args:
@@ -292,26 +300,26 @@ class Prediction(OfClasses):
         """
         return np.argsort(-measures.of_rows(self, by), kind="stable")
 
-    def most_uncertain(self, k, by="auto"):
+    def most_uncertain(self, k: int, by: By = "auto") -> np.ndarray:
         """The places of the `k` least certain rows, as `rank` has them."""
         k = _validation.integer("k", k, minimum=1)
         return self.rank(by)[:k]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.mean)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> Self:
         """The prediction for some rows: an integer keeps the row axis."""
         return dataclasses.replace(self, **by_rows.chosen(self, rows))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return by_rows.array(self.mean, dtype, copy)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, np.ndarray]:
         """All arrays that this kind of output has, by name."""
         return report.arrays(self)
 
-    def save(self, path):
+    def save(self, path: str | pathlib.Path) -> None:
         """Saves all of it to a compressed `.npz` file; `.npz` is added if missing.
 
         `load` reads it back whole, `numpy.load` the arrays of `to_dict()` by name.
@@ -319,7 +327,7 @@ class Prediction(OfClasses):
         files.save(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | pathlib.Path) -> Self:
         """The prediction that `save` wrote; `.npz` may be left out of the path.
 
         Raises:
@@ -328,8 +336,8 @@ class Prediction(OfClasses):
         """
         return cls(**files.load(path))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return report.text(self)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return report.html(self)

@@ -1,10 +1,16 @@
 """What a prediction has, by its kind of output: as arrays, and as text."""
 
+from __future__ import annotations
+
 import html as escaping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_dropout.uncertainty import classes
+
+if TYPE_CHECKING:
+    from keras_dropout.uncertainty.prediction import Prediction
 
 _ALWAYS = ("mean", "std", "variance", "standard_error", "count")
 _PARTS = ("epistemic", "aleatoric", "total")
@@ -19,7 +25,7 @@ _OF_CLASSES = (
 _OF_VOTES = ("variation_ratio", "disagreement")
 
 
-def arrays(prediction):
+def arrays(prediction: Prediction) -> dict[str, np.ndarray]:
     """All arrays of a prediction, by name."""
     names = list(_ALWAYS)
     if "noise_variance" in prediction.statistics:
@@ -37,7 +43,7 @@ def arrays(prediction):
     return {name: getattr(prediction, name) for name in names}
 
 
-def text(prediction):
+def text(prediction: Prediction) -> str:
     """A prediction in a few lines."""
     heading, noise, rows = _parts(prediction)
     if not rows:
@@ -49,7 +55,7 @@ def text(prediction):
     return "\n".join(lines)
 
 
-def html(prediction):
+def html(prediction: Prediction) -> str:
     """A prediction as a small table, for notebooks."""
     heading, noise, rows = _parts(prediction)
     caption = escaping.escape(heading if not rows else f"{heading}; noise: {noise}")

@@ -1,6 +1,9 @@
 """What a prediction says of its rows: some of them, their ranking, their quantiles."""
 
+from __future__ import annotations
+
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,8 +11,11 @@ from keras_dropout import _validation
 from keras_dropout.metrics import values
 from keras_dropout.uncertainty import classes
 
+if TYPE_CHECKING:
+    from keras_dropout.uncertainty.prediction import Prediction
 
-def chosen(prediction, rows):
+
+def chosen(prediction: Prediction, rows: Any) -> dict[str, Any]:
     """The arrays for some rows, by the names of the fields."""
     places = np.atleast_1d(np.arange(len(prediction))[rows])
     if places.ndim > 1:
@@ -26,7 +32,7 @@ def chosen(prediction, rows):
     return {**fields, "statistics": extra}
 
 
-def quantile(prediction, q):
+def quantile(prediction: Prediction, q: Any) -> np.ndarray:
     """Quantiles of the samples; see `Prediction.quantile`."""
     for each in np.ravel(q).tolist():
         _validation.probability("q", each)
@@ -38,14 +44,16 @@ def quantile(prediction, q):
     return np.quantile(prediction.samples, q, axis=0).astype(prediction.mean.dtype)
 
 
-def interval(prediction, level):
+def interval(prediction: Prediction, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Central interval of the samples; see `Prediction.interval`."""
     level = values.level("level", level)
     lower, upper = quantile(prediction, [(1 - level) / 2, (1 + level) / 2])
     return lower, upper
 
 
-def predictive_interval(prediction, confidence_level, noise_variance):
+def predictive_interval(
+    prediction: Prediction, confidence_level: float, noise_variance: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Interval for new data; see `Prediction.predictive_interval`."""
     level = values.level("confidence_level", confidence_level)
     if prediction.kind in classes.KINDS:
@@ -74,7 +82,7 @@ def predictive_interval(prediction, confidence_level, noise_variance):
     return prediction.mean - reach, prediction.mean + reach
 
 
-def array(mean, dtype, copy):
+def array(mean: np.ndarray, dtype: Any, copy: bool | None) -> np.ndarray:
     """The mean for `numpy.asarray`."""
     if copy is False and dtype not in (None, mean.dtype):
         raise ValueError(f"A mean of {mean.dtype} needs a copy as {dtype}")

@@ -1,8 +1,13 @@
 """Makes the arrays of a `Prediction` from samples that are there all at once."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from keras_dropout import _validation
+from keras_dropout._typing import Shape
 from keras_dropout._validation import invalid
 from keras_dropout.random.schemes import SCHEMES
 from keras_dropout.uncertainty import pooling, statistics
@@ -11,7 +16,15 @@ from keras_dropout.uncertainty.statistics import Measure
 KINDS = ("values", "probabilities", "logits", "binary", "gaussian")
 
 
-def fields(samples, kind, axis, valid, noise_variance, masks, block):
+def fields(
+    samples: Any,
+    kind: str,
+    axis: int,
+    valid: Any,
+    noise_variance: Any,
+    masks: str,
+    block: int | None,
+) -> dict[str, Any]:
     """The arrays; arguments as in `Prediction.from_samples`."""
     _validation.choice("kind", kind, KINDS)
     _validation.choice("masks", masks, SCHEMES)
@@ -47,7 +60,7 @@ def fields(samples, kind, axis, valid, noise_variance, masks, block):
     }
 
 
-def numbers(name, array):
+def numbers(name: str, array: Any) -> np.ndarray:
     """`array` as an array of floats, refused where it is none."""
     array = np.asarray(array)
     if array.dtype.kind in "biu":
@@ -60,7 +73,7 @@ def numbers(name, array):
     return array
 
 
-def measure_of(kind, axis, samples):
+def measure_of(kind: str, axis: int, samples: Any) -> Measure:
     """Which statistics hold for samples of a kind, their classes on `axis`."""
     if kind in ("values", "gaussian"):
         return Measure("values")
@@ -100,7 +113,7 @@ def _block(block, masks, samples):
     return block
 
 
-def validity(valid, shape, measure):
+def validity(valid: Any, shape: Shape, measure: Measure) -> np.ndarray | None:
     """`valid` as an array of Booleans that fits a mean of this shape, or `None`."""
     if valid is None:
         return None

@@ -12,12 +12,16 @@ References:
       Correlated Receiver Operating Characteristic Curves
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_dropout.metrics.calibration import edges
 
@@ -49,12 +53,12 @@ class Score:
     influence: np.ndarray
 
     @property
-    def error(self):
+    def error(self) -> float:
         """The standard error over rows."""
         return standard_error(self.influence)
 
 
-def standard_error(influence):
+def standard_error(influence: np.ndarray) -> float:
     """The standard error of a score; NaN for a single row."""
     rows = len(influence)
     if rows < 2:
@@ -62,7 +66,7 @@ def standard_error(influence):
     return math.sqrt(float((influence**2).sum()) / (rows * (rows - 1)))
 
 
-def mean_of(scores):
+def mean_of(scores: Sequence[Score]) -> Score:
     """The mean of the scores of several models on the same rows."""
     value = float(np.mean([score.value for score in scores]))
     return Score(value, np.mean([score.influence for score in scores], axis=0))
@@ -110,7 +114,7 @@ def _of_values(columns, of):
 class _Rows:
     """Sums over what belongs to a row."""
 
-    def __init__(self, row, weight):
+    def __init__(self, row, weight: ArrayLike | None) -> None:
         self.row, self.weight = row, weight
         self.count, self.total = int(row.max()) + 1, weight.sum()
 
@@ -119,7 +123,7 @@ class _Rows:
         moved = self.weight * derivative * self.count
         return np.bincount(self.row, moved, minlength=self.count)
 
-    def mean(self, values):
+    def mean(self, values: Any):
         value = float((self.weight * values).sum() / self.total)
         return Score(value, self.summed((values - value) / self.total))
 

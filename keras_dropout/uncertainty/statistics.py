@@ -18,7 +18,11 @@ References:
       Preference Learning](https://arxiv.org/abs/1112.5745)
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 # Below every positive float32, so that a zero probability has a finite logarithm.
 _TINY = 1e-37
@@ -39,12 +43,20 @@ class Measure:
     axis: int | None = None
 
     @property
-    def has_classes(self):
+    def has_classes(self) -> bool:
         """Whether there are probabilities, and so entropies and votes."""
         return self.kind != "values"
 
 
-def summarise(samples, kept, measure, xp, *, block=1, noise_variance=None):
+def summarise(
+    samples: Any,
+    kept: Any,
+    measure: Measure,
+    xp: Any,
+    *,
+    block: int = 1,
+    noise_variance: Any = None,
+) -> dict[str, Any]:
     """The summary of some samples.
 
     Args:
@@ -92,7 +104,9 @@ def summarise(samples, kept, measure, xp, *, block=1, noise_variance=None):
     return summary
 
 
-def merge(a, b, measure, xp):
+def merge(
+    a: Mapping[str, Any], b: Mapping[str, Any], measure: Measure, xp: Any
+) -> dict[str, Any]:
     """The summary of the samples of both summaries.
 
     All is exact but the spread of the divergences, for which see `seen_from`.
@@ -123,7 +137,9 @@ def merge(a, b, measure, xp):
     return merged
 
 
-def seen_from(mean, summary, measure, xp):
+def seen_from(
+    mean: Any, summary: Mapping[str, Any], measure: Measure, xp: Any
+) -> dict[str, Any]:
     r"""The same summary, its divergences measured from another mean.
 
     With $r = \log q - \log q'$, to be taken class by class,
@@ -166,7 +182,7 @@ def seen_from(mean, summary, measure, xp):
     return moved
 
 
-def entropy(p, measure, xp):
+def entropy(p: Any, measure: Measure, xp: Any) -> Any:
     """Entropy in nats over the classes, summed if they are independent labels."""
     total = p * xp.log(xp.maximum(p, _TINY))
     if measure.kind == "binary":
@@ -174,7 +190,7 @@ def entropy(p, measure, xp):
     return xp.maximum(-over_classes(total, measure, xp), 0.0)
 
 
-def over_classes(x, measure, xp):
+def over_classes(x: Any, measure: Measure, xp: Any) -> Any:
     """The sum over the axis of the classes, if there is one."""
     return x if measure.axis is None else xp.sum(x, axis=measure.axis)
 

@@ -1,9 +1,15 @@
 """An evaluation as a table: with noise, without, and the difference with its error."""
 
+from __future__ import annotations
+
 import html as escaping
 import math
+from typing import TYPE_CHECKING
 
 from keras_dropout.uncertainty.scoring import BETTER, LEVELS
+
+if TYPE_CHECKING:
+    from keras_dropout.uncertainty.evaluation import Evaluation
 
 _STYLE = (
     "body{font-family:sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}"
@@ -16,7 +22,7 @@ _LEGEND = (
 )
 
 
-def text(evaluation):
+def text(evaluation: Evaluation) -> str:
     """A table of plain characters."""
     heading, rows = _heading(evaluation), _rows(evaluation)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -27,7 +33,7 @@ def text(evaluation):
     return "\n".join([*lines, *(f"  {note}" for note in _notes(evaluation))])
 
 
-def html(evaluation):
+def html(evaluation: Evaluation) -> str:
     """A table for notebooks."""
     rows = [[escaping.escape(cell) for cell in row] for row in _rows(evaluation)]
     lines = [
@@ -41,7 +47,7 @@ def html(evaluation):
     )
 
 
-def page(evaluation, picture):
+def page(evaluation: Evaluation, picture: bytes) -> str:
     """A whole page with the table and a picture."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -51,7 +57,7 @@ def page(evaluation, picture):
     )
 
 
-def better(evaluation, name):
+def better(evaluation: Evaluation, name: str) -> int:
     """1 where the noise has the better number, -1 where the baseline has it, else 0."""
     baseline = evaluation.baseline
     if baseline is None or name not in baseline:

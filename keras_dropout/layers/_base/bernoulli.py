@@ -1,11 +1,17 @@
 """Layers that multiply by a Bernoulli mask: what differs is what the mask shares."""
 
+from __future__ import annotations
+
+from typing import Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import NoiseOptions, Rate
 
 
 class BernoulliLayer(NoiseLayer):
@@ -19,22 +25,24 @@ class BernoulliLayer(NoiseLayer):
         **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
-    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
+    rate: Live = Live(
+        _validation.drop_rate, "The probability of dropping, a live float."
+    )
 
-    def __init__(self, rate, **kwargs):
+    def __init__(self, rate: Rate, **kwargs: Unpack[NoiseOptions]) -> None:
         super().__init__(**kwargs)
         self.rate = rate
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         """The shape of the mask for an input of this shape."""
         return shape
 
-    def keep_mask(self, x):
+    def keep_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mask for one call on `x`, and the factor for what is kept."""
         rate = random.plain(self.current("rate"))
         keep = random.keep_mask(self.mask_shape(ops.shape(x)), rate, self.key())
         return keep, formulas.inverse(random.keep_probability(rate))
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         keep, scale = self.keep_mask(x)
         return formulas.where_kept(keep, x, scale)

@@ -6,6 +6,10 @@ and dtypes, propagating masks) takes longer than the noise. TensorFlow and JAX t
 call once, so there it costs nothing.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_dropout import _keras
@@ -13,7 +17,9 @@ from keras_dropout import _keras
 _CALLED_ANEW = keras.backend.backend() == "torch"
 
 
-def is_enough(layer, args, kwargs):
+def is_enough(
+    layer: keras.layers.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool:
     """Whether Keras would pass exactly these arguments on, and the output back.
 
     So it is for one tensor of the layer's own dtype, without a mask, and a `training`

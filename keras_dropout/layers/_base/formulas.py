@@ -1,8 +1,11 @@
 """The formulas, as pure functions of an input and the noise that was drawn."""
 
+from __future__ import annotations
+
 from keras import ops
 
 from keras_dropout import random
+from keras_dropout._typing import Tensor
 
 # The constants of SELU, to the digits that Klambauer et al. (2017) give.
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -10,7 +13,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 SELU_SATURATION = -SELU_SCALE * SELU_ALPHA
 
 
-def where_kept(keep, x, scale=None):
+def where_kept(keep: Tensor, x: Tensor, scale: Tensor | None = None) -> Tensor:
     r"""`scale * x` where kept and 0 elsewhere.
 
     A selection, not a product: NaN or infinity in a dropped unit stays there.
@@ -18,14 +21,14 @@ def where_kept(keep, x, scale=None):
     return random.select(keep, x, scale)
 
 
-def inverse(probability):
+def inverse(probability: Tensor) -> Tensor:
     """1 / probability, and 0 instead of infinity where it is zero."""
     if isinstance(probability, float):
         return 1.0 / probability if probability else 0.0
     return ops.divide_no_nan(1.0, probability)
 
 
-def alpha_slope(keep_probability):
+def alpha_slope(keep_probability: Tensor) -> Tensor:
     r"""The slope that gives alpha dropout a variance of 1.
 
     $$a = \left(q (1 + p A^2)\right)^{-1/2}, \qquad p = 1 - q$$
@@ -37,7 +40,7 @@ def alpha_slope(keep_probability):
     return inverse(variance) ** 0.5
 
 
-def alpha_drop(keep, x, keep_probability):
+def alpha_drop(keep: Tensor, x: Tensor, keep_probability: Tensor) -> Tensor:
     r"""Alpha dropout of `x`: SELU's saturation where dropped, then the affine map.
 
     With the intercept $b = -a p A$ what is dropped becomes $a A + b = a q A$.
@@ -48,7 +51,7 @@ def alpha_drop(keep, x, keep_probability):
     return where_kept(keep, x - SELU_SATURATION, slope) + ops.cast(dropped, x.dtype)
 
 
-def is_lost(strength, dtype):
+def is_lost(strength: float, dtype: str) -> bool:
     """Whether a factor `1 + noise` rounds to 1 for all noise up to `strength`.
 
     Below 1 the numbers of a dtype lie half as far apart as above, and what is in the
@@ -59,13 +62,13 @@ def is_lost(strength, dtype):
     return float(strength) <= 2.0 ** -(digits + 2)
 
 
-def value_of_gradient_of(value, surrogate):
+def value_of_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     """`value` forward, to the bit, and the gradient of `surrogate` backward."""
     # The difference is exactly 0, where the surrogate is finite.
     return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))
 
 
-def mix(keep, x, anchor, keep_probability):
+def mix(keep: Tensor, x: Tensor, anchor: Tensor, keep_probability: Tensor) -> Tensor:
     """Mixout of `x`: the anchor where not kept, and what keeps the mean at `x`.
 
     With the mask m and q the probability of keeping it is (m/q) x + (1 - m/q) u,
@@ -77,11 +80,11 @@ def mix(keep, x, anchor, keep_probability):
     return ops.cast(factor * x + (1.0 - factor) * anchor, dtype)
 
 
-def where_updated(updated, old, new):
+def where_updated(updated: Tensor, old: Tensor, new: Tensor) -> Tensor:
     """Zoneout in training: the new state where `updated` is not 0, else the old."""
     return ops.where(updated != 0, new, old)
 
 
-def blend(kept, old, new):
+def blend(kept: Tensor, old: Tensor, new: Tensor) -> Tensor:
     """Zoneout at inference: the mean of the two states, `kept` of it the old."""
     return kept * old + (1 - kept) * new

@@ -1,14 +1,19 @@
 """What layers share that join two inputs into one output."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
+from keras_dropout._typing import Shape, Tensor, Tensors
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
 
 class JoinLayer(NoiseLayer):
     """Base of the layers that are called on a list of two tensors of one shape."""
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         tensors = keras.tree.flatten(inputs)
         self.check_floats(*tensors)
         received = [tuple(x.shape) for x in tensors]
@@ -18,13 +23,15 @@ class JoinLayer(NoiseLayer):
                 f"Received: shapes {received} in layer {self.name!r}"
             )
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         return super().compute_output_spec(inputs, *args, **kwargs)[0]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape[0]
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Tensors, previous_mask: Tensor | None = None
+    ) -> Tensor:
         """The mask of the first input that has one: both hold the same steps."""
         masks = previous_mask or []
         return next((mask for mask in masks if mask is not None), None)

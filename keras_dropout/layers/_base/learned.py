@@ -1,13 +1,19 @@
 """A live value that is learned: a function of a trainable weight of the layer."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_dropout import _away
+from keras_dropout._typing import Tensor
 from keras_dropout._validation import invalid
+from keras_dropout.layers._base.penalties import Limit, Penalty
 from keras_dropout.layers._base.sources import Source, no_change
 from keras_dropout.schedules import Schedule
 
@@ -29,17 +35,22 @@ class Learned(Source):
 
     kind = "learned"
 
-    def __init__(self, initial, link):
+    def __init__(self, initial: float, link: Link) -> None:
         self.initial = initial
         self.link = link
 
-    def bind(self, live, layer):
+    def bind(self, live: Any, layer: Any) -> Self:
         super().bind(live, layer)
         self._weights_for(self.initial)
         self.initial = self.check(self.initial)
         return self
 
-    def build(self, shape=(), regularizer=None, constraint=None):
+    def build(
+        self,
+        shape: tuple[int, ...] = (),
+        regularizer: Penalty | None = None,
+        constraint: Limit | None = None,
+    ) -> None:
         """Makes the weight, of one value for each place of `shape`.
 
         Args:
@@ -48,7 +59,7 @@ class Learned(Source):
             constraint: A `Limit` of the weight, or `None`.
         """
         start = float(self._weights_for(self.initial))
-        self.weight = self.layer.add_weight(
+        self.weight: keras.Variable = self.layer.add_weight(
             shape=shape,
             initializer=keras.initializers.Constant(start),
             dtype="float32",
@@ -58,23 +69,23 @@ class Learned(Source):
             name=f"{self.name}_{self.link.name}",
         )
 
-    def read(self):
+    def read(self) -> Any:
         if self.weight is None:
             return self.initial
         value = ops.convert_to_numpy(self.link.forward(_away.read(self.weight)))
         return value if value.ndim else value.item()
 
-    def tensor(self):
+    def tensor(self) -> Tensor:
         return self.link.forward(self.weight.value)
 
-    def raw(self):
+    def raw(self) -> Tensor:
         """The weight itself as a float32 tensor, of which the value is a function."""
         return self.weight.value
 
-    def assign(self, value):
+    def assign(self, value: Any) -> None:
         weights = self._weights_for(value)
         if self.weight is None:
-            self.initial = self.check(value)
+            self.initial: Any = self.check(value)
             return
         shape = tuple(self.weight.shape)
         if weights.shape not in ((), shape):
@@ -82,7 +93,7 @@ class Learned(Source):
             raise ValueError(invalid(self.name, expected, value))
         _away.assign(self.weight, np.broadcast_to(weights, shape))
 
-    def _weights_for(self, value):
+    def _weights_for(self, value: Any) -> np.ndarray:
         """The weights at which the value is `value`, as a float32 array."""
         if isinstance(value, Schedule):
             raise TypeError(no_change(self, value))
@@ -96,10 +107,10 @@ class Learned(Source):
             np.array(found, "float32"), np.shape(value) if several else ()
         )
 
-    def config(self):
+    def config(self) -> Any:
         return self.initial
 
-    def check_weight(self):
+    def check_weight(self) -> None:
         """Refuses a weight that stands for no value, such as a loaded NaN."""
         weights = _away.read(self.weight)
         if not np.isfinite(weights).all():
@@ -117,18 +128,23 @@ class Link:
         inverse: Function of a float. Not finite for an end of the range.
     """
 
-    def __init__(self, name, forward, inverse):
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[[Tensor], Tensor],
+        inverse: Callable[[float], float],
+    ) -> None:
         self.name = name
         self.forward = forward
         self.inverse = inverse
 
 
-def _logit(value):
+def _logit(value: float) -> float:
     with np.errstate(divide="ignore"):
         return float(np.log(np.float64(value)) - np.log1p(-np.float64(value)))
 
 
-def _log(value):
+def _log(value: float) -> float:
     with np.errstate(divide="ignore"):
         return float(np.log(np.float64(value)))
 

@@ -1,6 +1,12 @@
 """Penalties and limits of one weight that a layer computes itself."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import keras
+
+from keras_dropout._typing import Tensor
 
 
 class Penalty(keras.regularizers.Regularizer):
@@ -13,10 +19,10 @@ class Penalty(keras.regularizers.Regularizer):
         function: Function of the weight to a scalar, such as a method of its layer.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         return self.function(x)
 
 
@@ -27,8 +33,8 @@ class Limit(keras.constraints.Constraint):
         function: Function of the weight to an allowed one.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
 
-    def __call__(self, w):
+    def __call__(self, w: Tensor) -> Tensor:
         return self.function(w)

@@ -8,14 +8,19 @@ layers that got it. A layer joins the last copy, unless that was made for this l
 already: then it begins the next one.
 """
 
+from __future__ import annotations
+
 import threading
 import weakref
+from typing import Any
 
 import keras
 
+from keras_dropout._typing import Seed
+
 
 class _Copies(threading.local):
-    def __init__(self):
+    def __init__(self) -> None:
         self.last = weakref.WeakValueDictionary()
         self.holders = weakref.WeakKeyDictionary()
 
@@ -23,7 +28,7 @@ class _Copies(threading.local):
 _copies = _Copies()
 
 
-def serialized(seed, layer):
+def serialized(seed: Seed, layer: keras.layers.Layer) -> Any:
     """A seed for the configuration of `layer`."""
     if not isinstance(seed, keras.random.SeedGenerator):
         return seed
@@ -32,7 +37,7 @@ def serialized(seed, layer):
     return {**keras.saving.serialize_keras_object(seed), **marks}
 
 
-def deserialized(seed, name):
+def deserialized(seed: Any, name: str | None) -> Any:
     """The seed of a configuration, for the layer `name` that is built from it."""
     if not isinstance(seed, dict):
         return seed

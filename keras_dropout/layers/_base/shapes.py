@@ -1,20 +1,26 @@
 """Shapes of masks: which axes they share."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_dropout._typing import DataFormat, Shape, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.random import context
 
 
-def shared_over(shape, axes):
+def shared_over(shape: Shape, axes: Iterable[int]) -> Shape:
     """`shape` with 1 on `axes`: one number for all positions along them."""
     rank = len(shape)
     axes = {axis % rank for axis in axes}
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
 
 
-def at_least(size, minimum):
+def at_least(size: Any, minimum: int) -> Any:
     """A size, or `minimum` where that is more. The size may be known only later."""
     if isinstance(size, int):
         return max(size, minimum)
@@ -26,18 +32,24 @@ def at_least(size, minimum):
     return ops.maximum(size, minimum)
 
 
-def positions(rank, data_format):
+def positions(rank: int, data_format: DataFormat) -> range:
     """The axes between batch and channels."""
     first = 2 if data_format == "channels_first" else 1
     return range(first, first + rank - 2)
 
 
-def channels(data_format):
+def channels(data_format: DataFormat) -> int:
     """The axis of the channels."""
     return 1 if data_format == "channels_first" else -1
 
 
-def one_per(per, shape, *, channels=(-1,), within=()):
+def one_per(
+    per: str,
+    shape: Shape,
+    *,
+    channels: tuple[int, ...] = (-1,),
+    within: tuple[int, ...] = (),
+) -> Shape:
     """The shape of what is drawn where each `per` has a draw of its own.
 
     Args:
@@ -62,7 +74,7 @@ def one_per(per, shape, *, channels=(-1,), within=()):
     return shared_over(shape, set(every) - own)
 
 
-def resolve(noise_shape, shape):
+def resolve(noise_shape: Shape | None, shape: Shape) -> Shape:
     """The shape that `noise_shape` asks for, given the input's shape."""
     if noise_shape is None:
         return tuple(shape)
@@ -81,7 +93,7 @@ def resolve(noise_shape, shape):
     return tuple(resolved)
 
 
-def check_rank(layer, inputs, rank):
+def check_rank(layer: keras.layers.Layer, inputs: Tensors, rank: int) -> None:
     """Refuses inputs of another rank."""
     if len(inputs.shape) != rank:
         raise ValueError(

@@ -10,11 +10,17 @@ A layer asks none of them which one it is: each answers for the value now, the t
 of this step, the configuration, the saved state, and whether it is silent.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_dropout import _away, random
+from keras_dropout._typing import Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.schedules import Schedule
 
@@ -30,44 +36,46 @@ class Source:
     kind = None
     weight = None
 
-    def bind(self, live, layer):
+    def bind(self, live: Any, layer: Any) -> Self:
         """Makes this the source of the live value `live` of `layer`."""
-        self.live, self.layer = live, layer
-        self.name, self.state = live.name, layer.noise_state
+        self.live: Any = live
+        self.layer: Any = layer
+        self.name: str = live.name
+        self.state: Any = layer.noise_state
         return self
 
-    def check(self, value):
+    def check(self, value: Any) -> float:
         """`value` as a float that the layer can use, else an error."""
         return self.live.check(self.name, value, self.layer.compute_dtype)
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         """Whether it is a strength, and so small that it does nothing."""
         silent, dtype = self.live.is_silent, self.layer.compute_dtype
         values = np.ravel(self.read()).tolist()
         return silent is not None and all(silent(each, dtype) for each in values)
 
-    def read(self):
+    def read(self) -> Any:
         """The value now: a float, or an array where it is one."""
         raise NotImplementedError
 
-    def tensor(self):
+    def tensor(self) -> Tensor:
         """The value in this step, as a float32 tensor."""
         raise NotImplementedError
 
-    def assign(self, value):
+    def assign(self, value: Any) -> None:
         """Takes a new value, from the next step on."""
         raise NotImplementedError
 
-    def config(self):
+    def config(self) -> Any:
         """What builds the source again when it is given to the layer."""
         raise NotImplementedError
 
-    def saved(self):
+    def saved(self) -> dict[str, Any]:
         """What the state of the layer keeps of it in a file: names to arrays."""
         return {}
 
-    def loaded(self, entries):
+    def loaded(self, entries: Mapping[str, np.ndarray]) -> Callable[[], None]:
         """Checks what a file has, and returns a function that takes it over."""
         return lambda: None
 
@@ -77,38 +85,38 @@ class Number(Source):
 
     kind = "number"
 
-    def __init__(self, value):
+    def __init__(self, value: Any) -> None:
         self.given = value
 
-    def bind(self, live, layer):
+    def bind(self, live: Any, layer: Any) -> Self:
         super().bind(live, layer)
         # What the layer was built with, and what it was given last.
         self.initial = self.given = self.check(self.given)
         self.variable = self.state.create(self.name, self.given)
         return self
 
-    def read(self):
+    def read(self) -> Any:
         value = _away.read(self.variable)
         given = self.given
         return given if value.dtype.type(given) == value else value.item()
 
-    def tensor(self):
+    def tensor(self) -> Tensor:
         return self.variable.value
 
-    def assign(self, value):
+    def assign(self, value: Any) -> None:
         if isinstance(value, Schedule):
             raise TypeError(no_change(self, value))
         value = self.check(value)
         _away.assign(self.variable, value)
         self.given = value
 
-    def config(self):
+    def config(self) -> Any:
         return self.read()
 
-    def saved(self):
+    def saved(self) -> dict[str, Any]:
         return {self.name: self.read(), _INITIAL + self.name: self.initial}
 
-    def loaded(self, entries):
+    def loaded(self, entries: Mapping[str, np.ndarray]) -> Callable[[], None]:
         if self.name not in entries:
             return super().loaded(entries)
         value = number(self.name, entries[self.name])
@@ -136,20 +144,20 @@ class Scheduled(Source):
 
     kind = "schedule"
 
-    def __init__(self, schedule):
+    def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
 
-    def bind(self, live, layer):
+    def bind(self, live: Any, layer: Any) -> Self:
         super().bind(live, layer)
         for extreme in self.schedule.extremes():
             self.check(extreme)
         self.step = self.state.count_steps()
         return self
 
-    def read(self):
+    def read(self) -> Any:
         return self.schedule.value(_away.read(self.step))
 
-    def tensor(self):
+    def tensor(self) -> Tensor:
         step = random.once(self, self._count)
         return ops.cast(self.schedule(step), "float32")
 
@@ -157,13 +165,13 @@ class Scheduled(Source):
         """The training step, a copy: on PyTorch the variable changes in place."""
         return ops.copy(ops.convert_to_tensor(self.step))
 
-    def assign(self, value):
+    def assign(self, value: Any) -> None:
         raise TypeError(no_change(self, value))
 
-    def config(self):
+    def config(self) -> Any:
         return keras.saving.serialize_keras_object(self.schedule)
 
-    def saved(self):
+    def saved(self) -> dict[str, Any]:
         # For who reads the file. A layer on a schedule asks for the step alone.
         return {self.name: self.read()}
 
@@ -171,14 +179,14 @@ class Scheduled(Source):
 _INITIAL = "initial_"
 
 
-def source_of(value):
+def source_of(value: Any) -> Source:
     """The source that a value given to a constructor stands for."""
     if isinstance(value, Source):
         return value
     return Scheduled(value) if isinstance(value, Schedule) else Number(value)
 
 
-def number(name, value):
+def number(name: str, value: np.ndarray) -> float:
     """The one real number of an array of a file."""
     real = value.shape == () and value.dtype.kind in "iuf"
     if not (real and np.isfinite(value)):
@@ -186,7 +194,7 @@ def number(name, value):
     return value.item()
 
 
-def no_change(source, value):
+def no_change(source: Source, value: Any) -> str:
     """The words for a number that is to become a schedule, or the reverse."""
     return (
         f"`{source.name}` cannot change between a number, a schedule and a learned "

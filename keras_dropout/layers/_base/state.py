@@ -1,5 +1,10 @@
 """What a noise layer remembers: its live values, its step and its seed."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -20,7 +25,7 @@ class NoiseState(keras.layers.Layer):
         step: The variable that counts the steps, or `None` if nothing asks for them.
     """
 
-    def __init__(self, owner, generator):
+    def __init__(self, owner: str, generator: keras.random.SeedGenerator) -> None:
         # Layers of one name may meet in one model, whose state tree needs names that
         # differ.
         before = keras.backend.get_uid(f"{owner}_state") - 1
@@ -31,7 +36,7 @@ class NoiseState(keras.layers.Layer):
         own = {"owner": owner, "sources": {}, "step": None, "generator": generator}
         self.__dict__.update(own)
 
-    def create(self, name, value, dtype="float32"):
+    def create(self, name: str, value: float, dtype: str = "float32") -> keras.Variable:
         """Adds one variable to the state."""
         return self.add_weight(
             shape=(),
@@ -42,13 +47,13 @@ class NoiseState(keras.layers.Layer):
             name=name,
         )
 
-    def count_steps(self):
+    def count_steps(self) -> keras.Variable:
         """The variable that counts the steps, which the first to ask for it adds."""
         if self.step is None:
             self.__dict__["step"] = self.create("step", 0, dtype="int32")
         return self.step
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         for source in self.sources.values():
             for name, value in source.saved().items():
                 store[name] = np.float64(value)
@@ -58,7 +63,7 @@ class NoiseState(keras.layers.Layer):
         # Two unsigned words of 32 bits, whatever the backend keeps them in.
         store["seed"] = words.astype("uint32")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Takes over a saved state, checked as what a person assigns is."""
         names = store.keys()  # which is all that each store of Keras has
         try:
@@ -70,14 +75,14 @@ class NoiseState(keras.layers.Layer):
         for take in takes:
             take()
 
-    def refusal(self, store, reason):
+    def refusal(self, store: Any, reason: Exception) -> ValueError:
         """The error that says which layer of which file has a value that cannot be."""
         file = _keras.file_of(store)
         place = f" in the file {file!r}" if file else ""
         text = f"The saved state of layer {self.owner!r}{place} is not valid. {reason}"
         return ValueError(text)
 
-    def _loaded_step(self, entries):
+    def _loaded_step(self, entries: Mapping[str, np.ndarray]) -> Callable[[], None]:
         if self.step is None or "step" not in entries:
             return lambda: None
         step = entries["step"]
@@ -85,7 +90,7 @@ class NoiseState(keras.layers.Layer):
             raise ValueError(invalid("step", "one integer in [0, 2**31)", step))
         return lambda: self.step.assign(step.astype("int32"))
 
-    def _loaded_seed(self, entries):
+    def _loaded_seed(self, entries: Mapping[str, np.ndarray]) -> Callable[[], None]:
         if "seed" not in entries:
             return lambda: None
         words, state = entries["seed"], self.generator.state

@@ -1,10 +1,17 @@
 """Dropout of whole channels, at any rank and along any axes."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -46,12 +53,21 @@ class ChannelDropout(BernoulliLayer):
           Networks](https://arxiv.org/abs/1411.4280)
     """
 
-    def __init__(self, rate, axis=-1, per="row", seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        axis: int | Sequence[int] = -1,
+        per: Literal["row", "batch"] = "row",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.axis = _axes(axis)
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.axis: tuple[int, ...] = _axes(axis)
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         rank = len(inputs.shape)
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
@@ -59,11 +75,11 @@ class ChannelDropout(BernoulliLayer):
             expected = f"axes other than 0 of an input of rank {rank}"
             raise ValueError(invalid("axis", expected, self.axis))
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         return shapes.one_per(self.per, shape, within=axes)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"axis": self.axis, "per": self.per}
         return {**super().get_config(), **own}
 

@@ -1,8 +1,14 @@
 """Alpha dropout of whole channels."""
 
+from __future__ import annotations
+
+from typing import Unpack
+
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, DataFormat, Seed, Shape
 from keras_dropout.layers._base import shapes
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.units.alpha import AlphaLayer
 
 
@@ -42,13 +48,19 @@ class FeatureAlphaDropout(AlphaLayer):
           Networks](https://arxiv.org/abs/1706.02515)
     """
 
-    def __init__(self, rate, data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
         self.data_format = _validation.data_format(data_format)
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         axes = shapes.positions(len(shape), self.data_format)
         return shapes.shared_over(shape, axes)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "data_format": self.data_format}

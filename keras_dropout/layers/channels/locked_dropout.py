@@ -1,10 +1,16 @@
 """Dropout of features, the same at every step of a sequence."""
 
+from __future__ import annotations
+
+from typing import Unpack
+
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -45,19 +51,25 @@ class LockedDropout(BernoulliLayer):
           Recurrent Neural Networks](https://arxiv.org/abs/1512.05287)
     """
 
-    def __init__(self, rate, time_axis=1, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        time_axis: int = 1,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.time_axis = _validation.integer("time_axis", time_axis, minimum=-32)
+        self.time_axis: int = _validation.integer("time_axis", time_axis, minimum=-32)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         rank = len(inputs.shape)
         if rank < 3 or not -rank < self.time_axis < rank or self.time_axis == 0:
             expected = f"an axis other than 0 of an input of rank {max(rank, 3)}"
             raise ValueError(invalid("time_axis", expected, self.time_axis))
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.shared_over(shape, {self.time_axis})
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "time_axis": self.time_axis}

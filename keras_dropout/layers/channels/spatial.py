@@ -1,9 +1,15 @@
 """Keras's spatial dropouts: whole channels of sequences, images and volumes."""
 
+from __future__ import annotations
+
+from typing import Unpack
+
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, DataFormat, Seed, Shape, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 class _SpatialDropout(BernoulliLayer):
@@ -11,19 +17,25 @@ class _SpatialDropout(BernoulliLayer):
 
     rank = None
 
-    def __init__(self, rate, data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
         self.data_format = _validation.data_format(data_format)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         axes = shapes.positions(self.rank, self.data_format)
         return shapes.shared_over(shape, axes)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "data_format": self.data_format}
 
 
@@ -67,7 +79,13 @@ class SpatialDropout1D(_SpatialDropout):
 
     rank = 3
 
-    def __init__(self, rate, seed=None, data_format="channels_last", **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        seed: Seed = None,
+        data_format: DataFormat | None = "channels_last",
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, data_format=data_format, seed=seed, **kwargs)
 
 

@@ -12,10 +12,12 @@ channels. Nothing is rejected, so it ends for every size. In logarithms: the cha
 cover may be smaller than any float.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 
-def size(channels, members, scale):
+def size(channels: int, members: int, scale: float) -> int:
     """How many channels each mask keeps."""
     covered = scale * -np.expm1(members * np.log1p(-1.0 / scale)) if scale > 1 else 1.0
     # Rounding must not take one away where the quotient is whole.
@@ -23,7 +25,9 @@ def size(channels, members, scale):
     return min(channels, max(asked, -(-channels // members)))
 
 
-def masks(channels, members, size, rng):
+def masks(
+    channels: int, members: int, size: int, rng: np.random.Generator
+) -> np.ndarray:
     """A Boolean array of the shape (members, channels).
 
     Args:
@@ -46,7 +50,7 @@ def masks(channels, members, size, rng):
     return found
 
 
-def log_chance(channels, members, size):
+def log_chance(channels: int, members: int, size: int) -> float:
     """The logarithm of the chance that independent masks cover all channels."""
     log_f, _ = _tables(channels, members, size)
     return log_f[0, channels]

@@ -1,12 +1,16 @@
 """How far Gaussian noise is from the log-uniform prior."""
 
+from __future__ import annotations
+
 from keras import ops
+
+from keras_dropout._typing import Tensor
 
 # Molchanov et al. (2017), equation 14.
 _K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
 
 
-def from_log_uniform(log_alpha):
+def from_log_uniform(log_alpha: Tensor) -> Tensor:
     r"""The divergence of noise of the variance alpha, elementwise.
 
     $$k_1 \sigma(-k_2 - k_3 \log\alpha) + \tfrac{1}{2} \log(1 + 1 / \alpha)$$

@@ -1,11 +1,15 @@
 """What the kernel of a layer multiplies: features, or channels of a convolution."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_dropout import _keras
+from keras_dropout._typing import Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers.weights import _affine
@@ -25,14 +29,14 @@ _REGULARIZERS = (
 )
 
 
-def require_known(layer):
+def require_known(layer: keras.layers.Layer) -> None:
     """Refuses a layer whose kernel has no known inputs."""
     if not isinstance(layer, KNOWN):
         names = ", ".join(cls.__name__ for cls in KNOWN)
         raise TypeError(invalid("layer", f"one of {names}", layer))
 
 
-def require_affine(layer):
+def require_affine(layer: keras.layers.Layer) -> None:
     """Refuses a layer that is not one kernel, a bias and an activation."""
     if not isinstance(layer, _affine.AFFINE):
         names = ", ".join(cls.__name__ for cls in _affine.AFFINE)
@@ -45,7 +49,7 @@ def require_affine(layer):
         )
 
 
-def variable(layer):
+def variable(layer: keras.layers.Layer) -> keras.Variable:
     """The variable of an affine layer's kernel, without what LoRA adds."""
     found = [v for v in layer.weights if v.name == "kernel"]
     if not found or not keras.backend.is_float_dtype(found[0].dtype):
@@ -58,7 +62,7 @@ def variable(layer):
     return found[0]
 
 
-def called_without(wrapper, dropped, x, **kwargs):
+def called_without(wrapper: Any, dropped: Tensor, x: Tensor, **kwargs: Any) -> Tensor:
     """What the layer of a wrapper gives without those weights of its kernel."""
     own = variable(wrapper.layer)
     value = raw(own)
@@ -69,20 +73,20 @@ def called_without(wrapper, dropped, x, **kwargs):
     return outputs
 
 
-def finished(layer, x):
+def finished(layer: keras.layers.Layer, x: Tensor) -> Tensor:
     """The bias and the activation of an affine layer on its linear map `x`."""
     x = biased(layer, x)
     return x if layer.activation is None else layer.activation(x)
 
 
-def biased(layer, x):
+def biased(layer: keras.layers.Layer, x: Tensor) -> bool:
     """The linear map `x` of an affine layer, with its bias."""
     if not layer.use_bias:
         return x
     return x + ops.cast(_affine.aligned(layer, layer.bias, x), x.dtype)
 
 
-def require_unregularized(layer, instead):
+def require_unregularized(layer: keras.layers.Layer, instead: str) -> None:
     """Refuses a layer whose kernel has a penalty already."""
     for name in _REGULARIZERS:
         value = getattr(layer, name, None)
@@ -93,12 +97,12 @@ def require_unregularized(layer, instead):
             )
 
 
-def is_embedding(layer):
+def is_embedding(layer: keras.layers.Layer) -> bool:
     """Whether the inputs are ids, each of which stands for one row of the kernel."""
     return isinstance(layer, L.Embedding)
 
 
-def kernel(layer):
+def kernel(layer: keras.layers.Layer) -> Tensor:
     """The kernel in its own dtype, with what LoRA adds; `None` once it is quantized."""
     name = "embeddings" if is_embedding(layer) else "kernel"
     with _keras.AutocastScope(None):
@@ -107,7 +111,7 @@ def kernel(layer):
     return value if keras.backend.is_float_dtype(dtype) else None
 
 
-def count(layer, input_shape):
+def count(layer: keras.layers.Layer, input_shape: Shape) -> int:
     """How many features or channels the kernel has rows for."""
     if is_embedding(layer):
         return layer.input_dim
@@ -119,7 +123,7 @@ def count(layer, input_shape):
     return input_shape[axis]
 
 
-def mask_shape(layer, shape):
+def mask_shape(layer: keras.layers.Layer, shape: Shape) -> Shape:
     """The shape of one mask for inputs of this shape."""
     if is_embedding(layer):
         return (*shape, 1)

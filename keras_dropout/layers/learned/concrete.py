@@ -1,13 +1,19 @@
 """Dropout whose rate is learned, by the Concrete relaxation of its masks."""
 
+from __future__ import annotations
+
+from typing import Any, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.learned import LOGIT, Learned
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions
 from keras_dropout.layers._base.penalties import Penalty
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
@@ -78,7 +84,7 @@ class ConcreteDropout(NoiseWrapper):
           Dropout](https://arxiv.org/abs/1705.07832)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability,
         "The learned probability of dropping, a live float.",
     )
@@ -92,28 +98,28 @@ class ConcreteDropout(NoiseWrapper):
         dropout_regularizer: float = 1e-5,
         temperature: float = 0.1,
         hard: bool = False,
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         _kernels.require_known(layer)
         _kernels.require_unregularized(layer, "weight_regularizer")
         super().__init__(layer, seed=seed, **kwargs)
-        self.weight_regularizer = _validation.non_negative(
+        self.weight_regularizer: float = _validation.non_negative(
             "weight_regularizer", weight_regularizer
         )
-        self.dropout_regularizer = _validation.non_negative(
+        self.dropout_regularizer: float = _validation.non_negative(
             "dropout_regularizer", dropout_regularizer
         )
-        self.temperature = _validation.positive("temperature", temperature)
-        self.hard = _validation.boolean("hard", hard)
+        self.temperature: float = _validation.positive("temperature", temperature)
+        self.hard: bool = _validation.boolean("hard", hard)
         self.rate = Learned(rate, LOGIT)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        self.features = _kernels.count(self.layer, input_shape)
+        self.features: int = _kernels.count(self.layer, input_shape)
         self.source("rate").build(regularizer=Penalty(self.penalty))
 
-    def penalty(self, logit):
+    def penalty(self, logit: Tensor) -> Tensor:
         """The penalty of the rate and the kernel, a float32 scalar."""
         logit = ops.cast(logit, "float32")
         p = ops.sigmoid(logit)
@@ -125,7 +131,7 @@ class ConcreteDropout(NoiseWrapper):
         square = ops.sum(ops.square(ops.cast(kernel, "float32")))
         return total + self.weight_regularizer * square * _inverse_keep(logit)
 
-    def perturb_call(self, x, training, **kwargs):
+    def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
         if _kernels.is_embedding(self.layer):
             keep, scale = self._mask(ops.shape(x), training)
             return _masked(keep, self.layer(x, **kwargs), scale)
@@ -144,7 +150,7 @@ class ConcreteDropout(NoiseWrapper):
             keep = random.relaxed_keep_mask(shape, rate, self.key(), self.temperature)
         return keep, _inverse_keep(self.source("rate").raw())
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "weight_regularizer": self.weight_regularizer,
             "dropout_regularizer": self.dropout_regularizer,

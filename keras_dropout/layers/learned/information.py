@@ -1,11 +1,17 @@
 """Noise on the outputs of a layer that a second layer sizes, row by row."""
 
+from __future__ import annotations
+
+from typing import Any, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 
@@ -67,33 +73,35 @@ class InformationDropout(NoiseWrapper):
           Representations Through Noisy Computation](https://arxiv.org/abs/1611.01353)
     """
 
-    beta = Live(_validation.weight, "The strength of the penalty, a live float.", None)
+    beta: Live = Live(
+        _validation.weight, "The strength of the penalty, a live float.", None
+    )
 
     def __init__(
         self,
         layer: keras.layers.Layer,
         *,
-        beta: float = 1.0,
+        beta: Rate = 1.0,
         max_alpha: float = 0.7,
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         _kernels.require_known(layer)
         super().__init__(layer, seed=seed, **kwargs)
         self.beta = beta
-        self.max_alpha = _validation.positive("max_alpha", max_alpha)
+        self.max_alpha: float = _validation.positive("max_alpha", max_alpha)
         config = layer.get_config()
         asked = {"activation": "linear", "use_bias": True}
         config |= {name: asked[name] for name in asked if name in config}
         config |= {"name": f"{layer.name}_noise", "trainable": True}
-        self.noise_layer = type(layer).from_config(config)
+        self.noise_layer: keras.layers.Layer = type(layer).from_config(config)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if not self.noise_layer.built:
             self.noise_layer.build(input_shape)
 
-    def perturb_call(self, x, training, **kwargs):
+    def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
         logits = ops.cast(self.noise_layer(x), "float32")
         alpha = self.max_alpha * ops.sigmoid(logits)
         noise = random.normal(ops.shape(logits), self.key())
@@ -108,5 +116,5 @@ class InformationDropout(NoiseWrapper):
         rows = ops.sum(divergence, axis=tuple(range(1, len(logits.shape))))
         return self.current("beta") * ops.mean(rows)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "max_alpha": self.max_alpha}

@@ -1,6 +1,8 @@
 """An ensemble within one network: a few fixed masks that never change."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import Any, Literal, Unpack
 
 import keras
 import numpy as np
@@ -8,8 +10,10 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions
 from keras_dropout.layers.learned import _covering
 from keras_dropout.random import context
 
@@ -79,25 +83,27 @@ class Masksembles(NoiseLayer):
         *,
         axis: int = -1,
         layout: Literal["block", "interleave"] = "block",
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.members = _validation.integer("members", members, minimum=1)
-        self.scale = _validation.positive("scale", scale)
+        self.members: int = _validation.integer("members", members, minimum=1)
+        self.scale: float = _validation.positive("scale", scale)
         if self.scale < 1:
             raise ValueError(invalid("scale", "a finite float of at least 1", scale))
-        self.axis = _validation.integer("axis", axis, minimum=-32)
+        self.axis: int = _validation.integer("axis", axis, minimum=-32)
         if self.axis == 0:
             raise ValueError(invalid("axis", "an axis that does not count rows", axis))
-        self.layout = _validation.choice("layout", layout, ("block", "interleave"))
+        self.layout: Literal["block", "interleave"] = _validation.choice(
+            "layout", layout, ("block", "interleave")
+        )
         self.masks = None
         # Read here: Keras may build the layer in a trace, where no key has a value.
         key = ops.convert_to_numpy(random.next_key(self.seed_generator))
         self._words = key.astype("uint32").tolist()
         self.noise_state.count_steps()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         rank = len(input_shape)
         if not 1 - rank <= self.axis < rank:
             expected = f"an axis behind the rows of inputs of shape {input_shape}"
@@ -108,7 +114,7 @@ class Masksembles(NoiseLayer):
                 "Masksembles needs inputs with a known number of channels. Received: "
                 f"shape={input_shape}, axis={self.axis} in layer {self.name!r}"
             )
-        self.masks = self.add_weight(
+        self.masks: keras.Variable = self.add_weight(
             shape=(self.members, channels),
             initializer=self._draw,
             dtype="float32",
@@ -124,7 +130,7 @@ class Masksembles(NoiseLayer):
         drawn = _covering.masks(channels, members, size, rng)
         return ops.convert_to_tensor(drawn.astype("float32"), dtype)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         shape = ops.shape(x)
         masks = ops.take(self.masks.value, self._member(shape), axis=0)
         return x * ops.cast(self._aligned(masks, shape), x.dtype)
@@ -147,7 +153,7 @@ class Masksembles(NoiseLayer):
         few = ops.cast(rows, "int32") < self.members
         return (member + ops.where(few, step, 0)) % self.members
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         share = ops.mean(self.masks.value, axis=0, keepdims=True)
         return x * ops.cast(self._aligned(share, ops.shape(x)), x.dtype)
 
@@ -157,7 +163,7 @@ class Masksembles(NoiseLayer):
         others = [axis for axis in range(1, rank) if axis != self.axis % rank]
         return ops.expand_dims(masks, others) if others else masks
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Takes over masks from a file, which must be masks."""
         before = ops.convert_to_numpy(self.masks.value)
         super().load_own_variables(store)
@@ -168,7 +174,7 @@ class Masksembles(NoiseLayer):
             reason = invalid("masks", expected, loaded)
             raise self.noise_state.refusal(store, reason)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "members": self.members,
             "scale": self.scale,

@@ -1,6 +1,9 @@
 """Gaussian noise for each weight, so strong where a weight is of no use."""
 
+from __future__ import annotations
+
 import math
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -8,7 +11,9 @@ from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.penalties import Penalty
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _divergence, _kernels
@@ -76,7 +81,7 @@ class SparseVariationalDropout(NoiseWrapper):
           Neural Networks](https://arxiv.org/abs/1701.05369)
     """
 
-    kl_weight = Live(
+    kl_weight: Live = Live(
         _validation.weight, "The strength of the divergence, a live float.", None
     )
 
@@ -84,20 +89,20 @@ class SparseVariationalDropout(NoiseWrapper):
         self,
         layer: keras.layers.Layer,
         *,
-        kl_weight: float = 1.0,
+        kl_weight: Rate = 1.0,
         threshold: float = 3.0,
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
         self.kl_weight = kl_weight
-        self.threshold = _validation.finite("threshold", threshold)
+        self.threshold: float = _validation.finite("threshold", threshold)
         self.log_sigma2 = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        self.log_sigma2 = self.add_weight(
+        self.log_sigma2: keras.Variable = self.add_weight(
             shape=self._kernel().shape,
             initializer=keras.initializers.Constant(-10.0),
             dtype="float32",
@@ -114,13 +119,13 @@ class SparseVariationalDropout(NoiseWrapper):
         square = ops.square(ops.cast(raw(self._kernel()), "float32"))
         return ops.cast(log_sigma2, "float32") - ops.log(square + _TINY)
 
-    def penalty(self, log_sigma2):
+    def penalty(self, log_sigma2: Tensor) -> Tensor:
         """The divergence of all weights, times its strength."""
         clipped = ops.clip(self._log_alpha(log_sigma2), -8.0, 8.0)
         each = _divergence.from_log_uniform(clipped)
         return self.current("kl_weight") * ops.sum(each)
 
-    def perturb(self, x, **kwargs):
+    def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         self.check_floats(x)
         layer = self.layer
         kernel = _affine.adapted(layer, raw(self._kernel()))
@@ -133,11 +138,11 @@ class SparseVariationalDropout(NoiseWrapper):
         y = mean + ops.cast(noise * ops.sqrt(variance + _TINY), mean.dtype)
         return _kernels.finished(layer, y)
 
-    def infer(self, x, **kwargs):
+    def infer(self, x: Tensor, **kwargs: Any) -> Tensor:
         pruned = self._log_alpha() >= self.threshold
         return _kernels.called_without(self, pruned, x, **kwargs)
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self
 
     @property
@@ -170,5 +175,5 @@ class SparseVariationalDropout(NoiseWrapper):
     def _pruned(self):
         return self.log_alpha >= self.threshold
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "threshold": self.threshold}

@@ -1,12 +1,18 @@
 """Dropout whose rate for each unit is a function of the unit's own input."""
 
+from __future__ import annotations
+
+from typing import Any, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 from keras_dropout.layers.weights import _affine
@@ -65,30 +71,34 @@ class Standout(NoiseWrapper):
           networks](https://papers.nips.cc/paper/5032-adaptive-dropout-for-training-deep-neural-networks)
     """
 
-    alpha = Live(_validation.finite, "The slope of the mask's logit, a float.", None)
-    beta = Live(_validation.finite, "The offset of the mask's logit, a float.", None)
+    alpha: Live = Live(
+        _validation.finite, "The slope of the mask's logit, a float.", None
+    )
+    beta: Live = Live(
+        _validation.finite, "The offset of the mask's logit, a float.", None
+    )
 
     def __init__(
         self,
         layer: keras.layers.Layer,
         *,
-        alpha: float = 1.0,
-        beta: float = 0.0,
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        alpha: Rate = 1.0,
+        beta: Rate = 0.0,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
         self.alpha = alpha
         self.beta = beta
 
-    def perturb(self, x, **kwargs):
+    def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         y, logits = self._parts(x)
         rate = ops.sigmoid(-ops.stop_gradient(logits))
         keep = random.keep_mask(ops.shape(y), rate, self.key())
         return formulas.where_kept(keep, y)
 
-    def infer(self, x, **kwargs):
+    def infer(self, x: Tensor, **kwargs: Any) -> Tensor:
         y, logits = self._parts(x)
         return y * ops.cast(ops.sigmoid(logits), y.dtype)
 
@@ -104,5 +114,5 @@ class Standout(NoiseWrapper):
         y = linear if layer.activation is None else layer.activation(linear)
         return y, logits
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self

@@ -1,13 +1,17 @@
 """Dropout of the weights that pruning would remove."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
 from keras_dropout.layers.weights._weight_noise import raw
@@ -68,34 +72,38 @@ class TargetedDropout(NoiseWrapper):
 
     one_sample_per_call = True
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability,
         "The probability that a candidate is dropped, a live float.",
     )
-    target = Live(_validation.probability, "The share of candidates, a live float.")
+    target: Live = Live(
+        _validation.probability, "The share of candidates, a live float."
+    )
 
     def __init__(
         self,
         layer: keras.layers.Layer,
         *,
-        rate: float = 0.5,
-        target: float = 0.5,
+        rate: Rate = 0.5,
+        target: Rate = 0.5,
         mode: Literal["weight", "unit"] = "weight",
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
         self.rate = rate
         self.target = target
-        self.mode = _validation.choice("mode", mode, ("weight", "unit"))
+        self.mode: Literal["weight", "unit"] = _validation.choice(
+            "mode", mode, ("weight", "unit")
+        )
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         """Whether nothing is ever drawn: no candidates, or none dropped."""
         return self.source("rate").is_silent or self.source("target").is_silent
 
-    def perturb(self, x, **kwargs):
+    def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         candidates = self._candidates()
         rate = self.current("rate")
         shape = tuple(candidates.shape)
@@ -103,10 +111,10 @@ class TargetedDropout(NoiseWrapper):
         dropped = ops.logical_and(candidates, ops.logical_not(keep))
         return _kernels.called_without(self, dropped, x, **kwargs)
 
-    def infer(self, x, **kwargs):
+    def infer(self, x: Tensor, **kwargs: Any) -> Tensor:
         return _kernels.called_without(self, self._candidates(), x, **kwargs)
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self
 
     def _candidates(self):
@@ -128,5 +136,5 @@ class TargetedDropout(NoiseWrapper):
         count = ops.floor(share * sizes.shape[0])
         return ops.cast(rank, "float32") < count
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "mode": self.mode}

@@ -1,17 +1,20 @@
 """Gaussian dropout whose strength is learned."""
 
-import math
-from typing import Literal
+from __future__ import annotations
 
-import keras
+import math
+from typing import Literal, Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.learned import LOGIT, Learned, Link
-from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.live import Live, LiveEach
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.penalties import Limit, Penalty
 from keras_dropout.layers.learned import _divergence
 
@@ -74,11 +77,11 @@ class VariationalDropout(NoiseLayer):
           and fixes](https://arxiv.org/abs/1807.01969)
     """
 
-    rate = Live(
+    rate: LiveEach = LiveEach(
         _validation.probability_below_one,
         "The learned rate, alpha / (1 + alpha), a live float or an array.",
     )
-    kl_weight = Live(
+    kl_weight: Live = Live(
         _validation.weight, "The strength of the divergence, a live float.", None
     )
 
@@ -88,14 +91,16 @@ class VariationalDropout(NoiseLayer):
         *,
         granularity: Literal["layer", "unit"] = "layer",
         max_alpha: float = 1.0,
-        kl_weight: float = 1.0,
-        seed: int | keras.random.SeedGenerator | None = None,
-        **kwargs,
-    ):
+        kl_weight: Rate = 1.0,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         choices = ("layer", "unit")
-        self.granularity = _validation.choice("granularity", granularity, choices)
-        self.max_alpha = _validation.positive("max_alpha", max_alpha)
+        self.granularity: Literal["layer", "unit"] = _validation.choice(
+            "granularity", granularity, choices
+        )
+        self.max_alpha: float = _validation.positive("max_alpha", max_alpha)
         if self.max_alpha > 1:
             expected = "a float above 0 and at most 1"
             raise ValueError(invalid("max_alpha", expected, max_alpha))
@@ -108,8 +113,8 @@ class VariationalDropout(NoiseLayer):
         # What float32 rounds up is at the limit.
         return min(log_alpha, limit) if log_alpha <= limit + 1e-6 else math.nan
 
-    def build(self, input_shape):
-        self.units = input_shape[-1]
+    def build(self, input_shape: Shape) -> None:
+        self.units: int = input_shape[-1]
         if self.units is None:
             raise ValueError(
                 "VariationalDropout needs inputs with a known last axis. Received: "
@@ -122,7 +127,7 @@ class VariationalDropout(NoiseLayer):
     def _limited(self, log_alpha):
         return ops.minimum(log_alpha, math.log(self.max_alpha))
 
-    def penalty(self, log_alpha):
+    def penalty(self, log_alpha: Tensor) -> Tensor:
         """The divergence of all units, times its strength."""
         each = _divergence.from_log_uniform(ops.cast(log_alpha, "float32"))
         total = ops.sum(each)
@@ -130,11 +135,11 @@ class VariationalDropout(NoiseLayer):
             total = total * self.units
         return self.current("kl_weight") * total
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         stddev = ops.exp(0.5 * self.source("rate").raw())
         noise = random.normal(ops.shape(x), self.key())
         return x * ops.cast(1.0 + stddev * noise, x.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"granularity": self.granularity, "max_alpha": self.max_alpha}
         return {**super().get_config(), **own}

@@ -1,12 +1,18 @@
 """Several dropout masks before one head."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, Self, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -57,21 +63,29 @@ class MultiSampleDropout(BernoulliLayer):
     """
 
     def __init__(
-        self, head, rate=0.5, samples=8, reduction="mean", seed=None, **kwargs
-    ):
+        self,
+        head: keras.layers.Layer,
+        rate: Rate = 0.5,
+        samples: int = 8,
+        reduction: Literal["mean", "stack"] = "mean",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         if not isinstance(head, keras.layers.Layer):
             raise TypeError(invalid("head", "a Keras layer", head))
         super().__init__(rate, seed=seed, **kwargs)
         self.head = head
-        self.samples = _validation.integer("samples", samples, minimum=1)
+        self.samples: int = _validation.integer("samples", samples, minimum=1)
         choices = ("mean", "stack")
-        self.reduction = _validation.choice("reduction", reduction, choices)
+        self.reduction: Literal["mean", "stack"] = _validation.choice(
+            "reduction", reduction, choices
+        )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if not self.head.built:
             self.head.build(input_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensors, training: bool | None = False) -> Tensor:
         self.check_inputs(inputs)
         if not self.is_noisy(training):
             return self.infer(inputs)
@@ -90,7 +104,7 @@ class MultiSampleDropout(BernoulliLayer):
         wide = dtype if dtype == "float64" else "float32"
         return ops.cast(ops.mean(ops.cast(outputs, wide), axis=1), dtype)
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         return self._repeated(self.head(x))
 
     def _repeated(self, outputs):
@@ -98,15 +112,15 @@ class MultiSampleDropout(BernoulliLayer):
             return outputs
         return ops.repeat(ops.expand_dims(outputs, 1), self.samples, axis=1)
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self.head if self.reduction == "mean" else self
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         self.check_inputs(inputs)
         spec = self.head.compute_output_spec(inputs)
         return keras.KerasTensor(self._joined(spec.shape), spec.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self._joined(self.head.compute_output_shape(input_shape))
 
     def _joined(self, shape):
@@ -114,7 +128,7 @@ class MultiSampleDropout(BernoulliLayer):
         own = () if self.reduction == "mean" else (self.samples,)
         return (batch, *own, *rest)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "head": keras.saving.serialize_keras_object(self.head),
             "samples": self.samples,
@@ -123,6 +137,6 @@ class MultiSampleDropout(BernoulliLayer):
         return {**super().get_config(), **own}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         head = keras.saving.deserialize_keras_object(config["head"])
         return super().from_config({**config, "head": head})

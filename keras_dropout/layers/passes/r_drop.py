@@ -1,16 +1,22 @@
 """Training that makes two passes agree."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, Self, Unpack
+
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Model, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
+from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.losses.agreement import SymmetricKL
 
 
 @registered
-class RDrop(keras.Model):
+class RDrop(_bases.Model):
     r"""A model trained on two noisy passes that are to agree.
 
     With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss it
@@ -64,32 +70,48 @@ class RDrop(keras.Model):
     # Reads as the model within, which it only trains.
     is_trainer = True
 
-    def __init__(self, model, alpha=1.0, distance="kl", from_logits=False, **kwargs):
+    def __init__(
+        self,
+        model: Model,
+        alpha: float = 1.0,
+        distance: Literal["kl", "mse"] = "kl",
+        from_logits: bool = False,
+        **kwargs: Unpack[ModelOptions],
+    ) -> None:
         if not isinstance(model, keras.Model):
             raise TypeError(invalid("model", "a Keras model", model))
         super().__init__(**kwargs)
         self.model = model
         self._alpha = _validation.non_negative("alpha", alpha)
-        self.distance = _validation.choice("distance", distance, ("kl", "mse"))
-        self.from_logits = _validation.boolean("from_logits", from_logits)
+        self.distance: Literal["kl", "mse"] = _validation.choice(
+            "distance", distance, ("kl", "mse")
+        )
+        self.from_logits: bool = _validation.boolean("from_logits", from_logits)
         kl = SymmetricKL(from_logits=from_logits)
         self._between = keras.losses.MeanSquaredError() if distance == "mse" else kl
 
     @property
-    def alpha(self):
+    def alpha(self) -> float:
         """The weight of the distance, fixed once the model is built."""
         return self._alpha
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if not self.model.built:
             self.model.build(input_shape)
 
-    def call(self, inputs, training=False, mask=None):
+    def call(
+        self, inputs: Tensors, training: bool | None = False, mask: Tensor | None = None
+    ) -> Tensor:
         return self.model(inputs, training=training)
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Any:
         """The loss of one pass, or in training of two and of their distance."""
         given = {"x": x, "y": y, "training": training}
 
@@ -112,7 +134,7 @@ class RDrop(keras.Model):
         distance = self._between(y_pred, again, sample_weight=weight())
         return first + second + self.alpha * distance
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "model": keras.saving.serialize_keras_object(self.model),
             "alpha": self.alpha,
@@ -122,7 +144,9 @@ class RDrop(keras.Model):
         return {**super().get_config(), **own}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         model = keras.saving.deserialize_keras_object(
             config["model"], custom_objects=custom_objects
         )

@@ -1,12 +1,18 @@
 """Dropping residual branches: DropPath and StochasticDepth."""
 
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.joins import JoinLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -53,19 +59,28 @@ class DropPath(BernoulliLayer):
           Depth](https://arxiv.org/abs/1603.09382)
     """
 
-    def __init__(self, rate=0.5, per="row", scale_by_keep=True, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate = 0.5,
+        per: Literal["row", "batch"] = "row",
+        scale_by_keep: bool = True,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.per = _validation.choice("per", per, ("row", "batch"))
-        self.scale_by_keep = _validation.boolean("scale_by_keep", scale_by_keep)
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
+        self.scale_by_keep: bool = _validation.boolean("scale_by_keep", scale_by_keep)
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per(self.per, shape)
 
-    def keep_mask(self, x):
+    def keep_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         keep, scale = super().keep_mask(x)
         return keep, scale if self.scale_by_keep else None
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"per": self.per, "scale_by_keep": self.scale_by_keep}
         return {**super().get_config(), **own}
 
@@ -110,22 +125,30 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
           Depth](https://arxiv.org/abs/1603.09382)
     """
 
-    def __init__(self, rate=0.5, per="batch", seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate = 0.5,
+        per: Literal["row", "batch"] = "batch",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per(self.per, shape)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         shortcut, residual = x
         keep, _ = self.keep_mask(residual)
         return shortcut + formulas.where_kept(keep, residual)
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         shortcut, residual = x
         kept = random.keep_probability(self.current("rate"))
         return shortcut + residual * ops.cast(kept, residual.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "per": self.per}

@@ -1,12 +1,18 @@
 """LayerDrop: skipping a whole layer."""
 
+from __future__ import annotations
+
+from typing import Self, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -53,13 +59,19 @@ class LayerDrop(BernoulliLayer):
           Dropout](https://arxiv.org/abs/1909.11556)
     """
 
-    def __init__(self, layer, rate=0.2, seed=None, **kwargs):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        rate: Rate = 0.2,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(invalid("layer", "a Keras layer", layer))
         super().__init__(rate, seed=seed, **kwargs)
         self.layer = layer
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if not self.layer.built:
             self.layer.build(input_shape)
         output_shape = self.layer.compute_output_shape(input_shape)
@@ -72,27 +84,27 @@ class LayerDrop(BernoulliLayer):
             )
         self.built = True
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per("batch", shape)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         keep, _ = self.keep_mask(x)
         # The wrapped layer finds `training` in Keras's call context. No branch is
         # taken: on JAX the state of a layer cannot change inside one.
         outputs = self.layer(x)
         return ops.where(keep, outputs, ops.cast(x, outputs.dtype))
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         return self.layer(x)
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self.layer
 
-    def get_config(self):
+    def get_config(self) -> Config:
         layer = keras.saving.serialize_keras_object(self.layer)
         return {**super().get_config(), "layer": layer}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         layer = keras.saving.deserialize_keras_object(config["layer"])
         return super().from_config({**config, "layer": layer})

@@ -1,12 +1,19 @@
 """Shake-Shake and ShakeDrop: one noise forward, another backward."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, DataFormat, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.joins import JoinLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -52,22 +59,29 @@ class ShakeShake(JoinLayer):
     """
 
     def __init__(
-        self, forward="shake", backward="shake", per="row", seed=None, **kwargs
-    ):
+        self,
+        forward: Literal["shake", "even"] = "shake",
+        backward: Literal["shake", "even", "keep"] = "shake",
+        per: Literal["row", "batch"] = "row",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         # Not `self.forward`: that is what PyTorch calls.
         self._forward = _validation.choice("forward", forward, ("shake", "even"))
         self._backward = _validation.choice(
             "backward", backward, ("shake", "even", "keep")
         )
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.per: Literal["row", "batch"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         """Whether the weights of the forward pass are fixed."""
         return self._forward == "even"
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         first, second = x
         shape = shapes.one_per(self.per, ops.shape(first))
         a = self._weight(self._forward, shape)
@@ -77,11 +91,11 @@ class ShakeShake(JoinLayer):
     def _weight(self, mode, shape):
         return random.uniform(shape, self.key()) if mode == "shake" else 0.5
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         first, second = x
         return 0.5 * (first + second)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "forward": self._forward,
             "backward": self._backward,
@@ -140,28 +154,34 @@ class ShakeDrop(BernoulliLayer):
 
     def __init__(
         self,
-        rate=0.5,
-        alpha_range=(-1.0, 1.0),
-        beta_range=(0.0, 1.0),
-        per="element",
-        gate_per="batch",
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        rate: Rate = 0.5,
+        alpha_range: Sequence[float] = (-1.0, 1.0),
+        beta_range: Sequence[float] = (0.0, 1.0),
+        per: Literal["element", "channel", "row", "batch"] = "element",
+        gate_per: Literal["row", "batch"] = "batch",
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.alpha_range = _validation.interval("alpha_range", alpha_range)
-        self.beta_range = _validation.interval("beta_range", beta_range)
-        self.per = _validation.choice(
+        self.alpha_range: tuple[float, float] = _validation.interval(
+            "alpha_range", alpha_range
+        )
+        self.beta_range: tuple[float, float] = _validation.interval(
+            "beta_range", beta_range
+        )
+        self.per: Literal["element", "channel", "row", "batch"] = _validation.choice(
             "per", per, ("element", "channel", "row", "batch")
         )
-        self.gate_per = _validation.choice("gate_per", gate_per, ("row", "batch"))
+        self.gate_per: Literal["row", "batch"] = _validation.choice(
+            "gate_per", gate_per, ("row", "batch")
+        )
         self.data_format = _validation.data_format(data_format)
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per(self.gate_per, shape)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         gate, _ = self.keep_mask(x)
         channels = (shapes.channels(self.data_format),)
         shape = shapes.one_per(self.per, ops.shape(x), channels=channels)
@@ -169,12 +189,12 @@ class ShakeDrop(BernoulliLayer):
         beta = _within(self.beta_range, random.uniform(shape, self.key()))
         return shake_drop(x, gate, alpha, beta)
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         kept = random.keep_probability(self.current("rate"))
         factor = kept + (1.0 - kept) * sum(self.alpha_range) / 2
         return x * ops.cast(factor, x.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "alpha_range": self.alpha_range,
             "beta_range": self.beta_range,
@@ -185,7 +205,9 @@ class ShakeDrop(BernoulliLayer):
         return {**super().get_config(), **own}
 
 
-def shake_shake(first, second, forward, backward):
+def shake_shake(
+    first: Tensor, second: Tensor, forward: Tensor, backward: Tensor
+) -> Tensor:
     """The mix with weight `forward` of the first, and the gradient of `backward`'s."""
 
     def mix(weight):
@@ -195,7 +217,7 @@ def shake_shake(first, second, forward, backward):
     return formulas.value_of_gradient_of(mix(forward), mix(backward))
 
 
-def shake_drop(x, gate, alpha, beta):
+def shake_drop(x: Tensor, gate: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """`x` where the gate is open, else `alpha * x` with the gradient `beta`."""
 
     def scale(factor):

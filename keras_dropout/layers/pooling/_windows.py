@@ -1,13 +1,19 @@
 """What the pooling layers share: their windows."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
 
 from keras_dropout import _validation
+from keras_dropout._typing import Config, Shape, Tensor, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import NoiseOptions
 
 
 class WindowLayer(NoiseLayer):
@@ -23,27 +29,40 @@ class WindowLayer(NoiseLayer):
 
     rank = None
 
-    def __init__(self, pool_size, strides, padding, data_format, **kwargs):
+    def __init__(
+        self,
+        pool_size: int | Sequence[int],
+        strides: int | Sequence[int] | None,
+        padding: Literal["valid", "same"],
+        data_format: Any,
+        **kwargs: Unpack[NoiseOptions],
+    ) -> None:
         super().__init__(**kwargs)
         count = self.rank - 2
         strides = pool_size if strides is None else strides
-        self.pool_size = _validation.integers("pool_size", pool_size, count=count)
-        self.strides = _validation.integers("strides", strides, count=count)
-        self.padding = _validation.choice("padding", padding, ("valid", "same"))
+        self.pool_size: tuple[int, ...] = _validation.integers(
+            "pool_size", pool_size, count=count
+        )
+        self.strides: tuple[int, ...] = _validation.integers(
+            "strides", strides, count=count
+        )
+        self.padding: Literal["valid", "same"] = _validation.choice(
+            "padding", padding, ("valid", "same")
+        )
         self.data_format = _validation.data_format(data_format)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
         # Some backends end the process over windows that do not fit.
         self.compute_output_shape(inputs.shape)
 
-    def windows(self, x):
+    def windows(self, x: Tensor) -> Tensor:
         """The numbers of each window, on a new last axis; 0 where padded."""
         axes = shapes.positions(self.rank, self.data_format)
         return windows(x, axes, self.pool_size, self.strides, self.padding)
 
-    def max_pool(self, x):
+    def max_pool(self, x: Tensor) -> Tensor:
         """Keras's own max pooling over the same windows."""
         if 0 in tuple(x.shape):
             # PyTorch pools no tensors without channels.
@@ -58,7 +77,9 @@ class WindowLayer(NoiseLayer):
         )
         return ops.cast(pooled, x.dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Tensors, previous_mask: Tensor | None = None
+    ) -> Tensor:
         """A step of the output counts if any step of its window does."""
         if previous_mask is None or self.rank != 3:
             return None
@@ -68,7 +89,7 @@ class WindowLayer(NoiseLayer):
         )
         return ops.greater(ops.squeeze(pooled, -1), 0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         axes = shapes.positions(self.rank, self.data_format)
         for axis, size, stride in zip(axes, self.pool_size, self.strides, strict=True):
@@ -82,12 +103,12 @@ class WindowLayer(NoiseLayer):
                     )
         return tuple(shape)
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         self.check_inputs(inputs)
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "pool_size": self.pool_size,
             "strides": self.strides,
@@ -97,14 +118,22 @@ class WindowLayer(NoiseLayer):
         return {**super().get_config(), **own}
 
 
-def pooled_length(length, size, stride, padding):
+def pooled_length(
+    length: Any, size: int, stride: int, padding: Literal["valid", "same"]
+) -> Any:
     """How many windows an axis has."""
     if padding == "same":
         return (length + stride - 1) // stride
     return (length - size) // stride + 1
 
 
-def windows(x, axes, sizes, strides, padding):
+def windows(
+    x: Tensor,
+    axes: Sequence[int],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+) -> Tensor:
     """Stacks the windows of `axes` on a new last axis, padded with zeros."""
     shape = ops.shape(x)
     paddings = [(0, 0)] * len(shape)

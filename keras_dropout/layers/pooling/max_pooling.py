@@ -1,10 +1,17 @@
 """Max-pooling dropout: dropping units before the largest is taken."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
 from keras import ops
 
 from keras_dropout._registration import registered
+from keras_dropout._typing import DataFormat, Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.pooling._windows import WindowLayer
 
 
@@ -13,27 +20,27 @@ class _MaxPoolingDropout(WindowLayer, BernoulliLayer):
 
     def __init__(
         self,
-        rate=0.5,
-        pool_size=2,
-        strides=None,
-        padding="valid",
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        rate: Rate = 0.5,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: Literal["valid", "same"] = "valid",
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(
             pool_size, strides, padding, data_format, rate=rate, seed=seed, **kwargs
         )
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         keep, _ = self.keep_mask(x)
         return self.max_pool(formulas.where_kept(keep, ops.relu(x)))
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         return expected_maximum(self.windows(ops.relu(x)), self.current("rate"))
 
 
-def expected_maximum(windows, rate):
+def expected_maximum(windows: Tensor, rate: Tensor) -> Tensor:
     """The mean of the largest unit that is left, over all masks of a window.
 
     The largest counts if it is kept, the second if it is kept and the largest is not,

@@ -1,10 +1,17 @@
 """Stochastic pooling: drawing one unit of each window in proportion to its size."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
 from keras import ops
 
 from keras_dropout import random
 from keras_dropout._registration import registered
+from keras_dropout._typing import DataFormat, Seed, Tensor
 from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base.options import LayerOptions
 from keras_dropout.layers.pooling._windows import WindowLayer
 
 
@@ -13,24 +20,24 @@ class _StochasticPooling(WindowLayer):
 
     def __init__(
         self,
-        pool_size=2,
-        strides=None,
-        padding="valid",
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: Literal["valid", "same"] = "valid",
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(pool_size, strides, padding, data_format, seed=seed, **kwargs)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         units = self.windows(ops.relu(x))
         return drawn_unit(units, random.uniform(ops.shape(units)[:-1], self.key()))
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         return expected_unit(self.windows(ops.relu(x)))
 
 
-def drawn_unit(windows, uniforms):
+def drawn_unit(windows: Tensor, uniforms: Tensor) -> Tensor:
     """The unit of each window at which the running sum passes its share of the total.
 
     One uniform number a window draws from the distribution, by its inverse.
@@ -43,7 +50,7 @@ def drawn_unit(windows, uniforms):
     return ops.squeeze(ops.take_along_axis(windows, chosen, axis=-1), -1)
 
 
-def expected_unit(windows):
+def expected_unit(windows: Tensor) -> Tensor:
     """The mean of the unit that is drawn: the sum of squares over the sum."""
     units = ops.cast(windows, "float32")
     share = units * formulas.inverse(ops.sum(units, axis=-1, keepdims=True))

@@ -1,12 +1,18 @@
 """UOut: uniform noise in proportion to each unit."""
 
+from __future__ import annotations
+
+from typing import Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -47,16 +53,18 @@ class UOut(NoiseLayer):
           Normalization by Variance Shift](https://arxiv.org/abs/1801.05134)
     """
 
-    beta = Live(
+    beta: Live = Live(
         _validation.strength,
         "The half width of the noise, a live float.",
         formulas.is_lost,
     )
 
-    def __init__(self, beta=0.1, seed=None, **kwargs):
+    def __init__(
+        self, beta: Rate = 0.1, seed: Seed = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.beta = beta
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         noise = 2.0 * random.uniform(ops.shape(x), self.key()) - 1.0
         return x * ops.cast(1.0 + self.current("beta") * noise, x.dtype)

@@ -1,14 +1,20 @@
 """Recurrent layers with noise within the step: the loop that the noise rides on."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 from keras import ops
 
+from keras_dropout import _bases
+from keras_dropout._typing import Config, Shape, Tensor, Tensors
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 
 
-class RecurrentNoise(keras.layers.RNN, NoiseLayer):
+class RecurrentNoise(_bases.RNN, NoiseLayer):
     """Base of the recurrent layers that are noisy from step to step.
 
     All noise of a sequence is drawn before its loop and joined to the inputs, from
@@ -21,7 +27,7 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
         **kwargs: Of `keras.layers.RNN` and of `NoiseLayer`.
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
         for name in ("dropout", "recurrent_dropout"):
             if getattr(cell, name, 0):
                 raise ValueError(
@@ -33,11 +39,11 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
                 )
         super().__init__(cell=cell, **kwargs)
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         self.check_shape(sequences_shape)
         super().build(sequences_shape, initial_state_shape)
 
-    def check_shape(self, shape):
+    def check_shape(self, shape: Shape) -> None:
         """Refuses what is no sequence, or one without steps."""
         if len(shape) != 3 or shape[1] == 0:
             raise ValueError(
@@ -46,7 +52,13 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
                 f"{tuple(shape)} in layer {self.name!r}"
             )
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Any = None,
+        mask: Tensor | None = None,
+        training: bool | None = False,
+    ) -> Tensor:
         self.check_floats(sequences)
         self.check_shape(sequences.shape)
         outputs = keras.layers.RNN.call(
@@ -55,7 +67,13 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
         self.advance(training)
         return outputs
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(
+        self,
+        sequences: Tensor,
+        initial_state: Any,
+        mask: Tensor,
+        training: bool | None = False,
+    ) -> Any:
         """Runs the cell over all steps. Keras's `RNN` calls it once a sequence."""
         noise, step = self.loop(sequences, self.is_noisy(training))
         if step is None:
@@ -64,7 +82,7 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
         loop = Loop(self, Step(self.cell, step, [x.shape[-1] for x in noise]))
         return loop.inner_loop(sequences, initial_state, mask, training=training)
 
-    def loop(self, sequences, noisy):
+    def loop(self, sequences: Tensor, noisy: bool) -> Any:
         """What each step is given, and the step.
 
         Returns:
@@ -75,10 +93,12 @@ class RecurrentNoise(keras.layers.RNN, NoiseLayer):
         """
         raise NotImplementedError
 
-    compute_output_spec = keras.layers.Layer.compute_output_spec
+    compute_output_spec: Any = keras.layers.Layer.compute_output_spec
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         cell = keras.saving.deserialize_keras_object(
             config["cell"], custom_objects=custom_objects
         )
@@ -91,7 +111,7 @@ class Loop:
     It is no layer, which `torch.compile` could not make within a graph.
     """
 
-    def __init__(self, layer, cell):
+    def __init__(self, layer: Any, cell: Any) -> None:
         self.cell = cell
         self.return_sequences = layer.return_sequences
         self.go_backwards = layer.go_backwards
@@ -105,14 +125,14 @@ class Loop:
 class Step:
     """A cell that takes its noise from its inputs: a plain object, without state."""
 
-    def __init__(self, cell, step, widths):
+    def __init__(self, cell: Any, step: Any, widths: Sequence[int]) -> None:
         self.cell = cell
         self.step = step
         ends = [sum(widths[: i + 1]) for i in range(len(widths))]
         self.spans = list(itertools.pairwise([0, *ends]))
         self.state_size = cell.state_size
 
-    def call(self, inputs, states):
+    def call(self, inputs: Tensors, states: Any) -> Tensor:
         """The output of one step, and the new states."""
         # Not by `ops.split`, whose sizes `torch.export` takes for unknown.
         parts = [inputs[:, start:end] for start, end in self.spans]
@@ -122,7 +142,7 @@ class Step:
     __call__ = call
 
 
-def joined(parts):
+def joined(parts: Any) -> Tensor:
     """The parts side by side, those of one step repeated for all."""
     shape = ops.shape(parts[0])[:2]
     dtype = parts[0].dtype

@@ -1,30 +1,46 @@
 """LSTM and GRU that drop what they would add to their memory."""
 
+from __future__ import annotations
+
 import inspect
+from typing import Any, Literal, Self, Unpack
 
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import GatedOptions, Rate
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 
 class _RecurrentDropout(RecurrentNoise):
     """Base of the two layers, which differ by their cell and its step."""
 
-    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
-    cell_class = None
-    step = None
+    rate: Live = Live(
+        _validation.drop_rate, "The probability of dropping, a live float."
+    )
+    cell_class: Any = None
+    step: Any = None
 
-    def __init__(self, units, rate=0.25, per="row", seed=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        rate: Rate = 0.25,
+        per: Literal["step", "row"] = "row",
+        seed: Seed = None,
+        **kwargs: Unpack[GatedOptions],
+    ) -> None:
         shared = {name: kwargs[name] for name in _SHARED if name in kwargs}
         own = {name: kwargs.pop(name) for name in self._cell_arguments() & {*kwargs}}
         super().__init__(self.cell_class(units, **own, **shared), seed=seed, **kwargs)
         self.rate = rate
-        self.per = _validation.choice("per", per, ("step", "row"))
+        self.per: Literal["step", "row"] = _validation.choice(
+            "per", per, ("step", "row")
+        )
 
     @classmethod
     def _cell_arguments(cls):
@@ -32,11 +48,11 @@ class _RecurrentDropout(RecurrentNoise):
         return arguments - {"self", "units", "seed", "kwargs"}
 
     @property
-    def units(self):
+    def units(self) -> int:
         """The number of units."""
         return self.cell.units
 
-    def loop(self, sequences, noisy):
+    def loop(self, sequences: Tensor, noisy: bool) -> Any:
         if not noisy:
             return None, None
         rate = self.current("rate")
@@ -47,11 +63,11 @@ class _RecurrentDropout(RecurrentNoise):
         factor = formulas.where_kept(keep, scale)
         return [self.projected(sequences), factor], type(self).step
 
-    def projected(self, sequences):
+    def projected(self, sequences: Tensor) -> Tensor:
         """What the inputs add to the gates, for all steps at once."""
         return ops.matmul(sequences, self.cell.kernel)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         cell = self.cell.get_config()
         own = {name: cell[name] for name in self._cell_arguments() if name in cell}
@@ -59,7 +75,9 @@ class _RecurrentDropout(RecurrentNoise):
         return {**config, **own, "units": self.units, "per": self.per}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         return super(keras.layers.RNN, cls).from_config(config)
 
 
@@ -110,14 +128,14 @@ class RecurrentDropoutLSTM(_RecurrentDropout):
           Loss](https://arxiv.org/abs/1603.05118)
     """
 
-    cell_class = keras.layers.LSTMCell
+    cell_class: Any = keras.layers.LSTMCell
 
-    def projected(self, sequences):
+    def projected(self, sequences: Tensor) -> Tensor:
         x = super().projected(sequences)
         return x + self.cell.bias if self.cell.use_bias else x
 
     @staticmethod
-    def step(cell, parts, states):
+    def step(cell: keras.layers.Layer, parts: Any, states: Any) -> Any:
         """One step, from what the inputs add to the gates and the factor."""
         x, factor = parts
         h, c = states
@@ -169,14 +187,14 @@ class RecurrentDropoutGRU(_RecurrentDropout):
           Loss](https://arxiv.org/abs/1603.05118)
     """
 
-    cell_class = keras.layers.GRUCell
+    cell_class: Any = keras.layers.GRUCell
 
-    def projected(self, sequences):
+    def projected(self, sequences: Tensor) -> Tensor:
         x = super().projected(sequences)
         return x + _input_bias(self.cell) if self.cell.use_bias else x
 
     @staticmethod
-    def step(cell, parts, states):
+    def step(cell: keras.layers.Layer, parts: Any, states: Any) -> Any:
         """One step, from what the inputs add to the gates and the factor."""
         (x, factor), (h,) = parts, states
         x_z, x_r, x_h = ops.split(x, 3, axis=-1)

@@ -1,13 +1,19 @@
 """Recurrent units that keep their state at random."""
 
+from __future__ import annotations
+
+from typing import Any, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Seed, Tensor
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LoopOptions, Rate
 from keras_dropout.layers.recurrent._recurrent_noise import RecurrentNoise
 
 
@@ -63,20 +69,22 @@ class Zoneout(RecurrentNoise):
           Hidden Activations](https://arxiv.org/abs/1606.01305)
     """
 
-    zoneout_h = Live(_validation.probability, "The probability of keeping the state h.")
-    zoneout_c = Live(
+    zoneout_h: Live = Live(
+        _validation.probability, "The probability of keeping the state h."
+    )
+    zoneout_c: Live = Live(
         _validation.probability, "The probability of keeping other states."
     )
 
     def __init__(
         self,
-        cell,
-        zoneout_h=0.05,
-        zoneout_c=0.5,
-        return_sequences=False,
-        seed=None,
-        **kwargs,
-    ):
+        cell: keras.layers.Layer,
+        zoneout_h: Rate = 0.05,
+        zoneout_c: Rate = 0.5,
+        return_sequences: bool = False,
+        seed: Seed = None,
+        **kwargs: Unpack[LoopOptions],
+    ) -> None:
         sizes = keras.tree.flatten(getattr(cell, "state_size", None))
         if isinstance(cell, (list, tuple, keras.layers.StackedRNNCells)) or not all(
             isinstance(size, int) for size in sizes
@@ -88,14 +96,14 @@ class Zoneout(RecurrentNoise):
         self.zoneout_c = zoneout_c
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         return all(self.source(name).is_silent for name in set(self._rates()))
 
     def _rates(self):
         """The name of the probability for each state of the cell."""
         return ["zoneout_h"] + ["zoneout_c"] * (len(self.state_size) - 1)
 
-    def loop(self, sequences, noisy):
+    def loop(self, sequences: Tensor, noisy: bool) -> Any:
         rates = [self.current(name) for name in self._rates()]
         if not noisy:
             kept = [ops.reshape(rate, (1, 1, 1)) for rate in rates]

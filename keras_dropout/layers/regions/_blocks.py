@@ -1,7 +1,13 @@
 """The algebra of DropBlock: what blocks cover, and how many to seed."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.layers._base import shapes
 
 # Newton's method gains digits fast here: six steps leave nothing but the rounding
@@ -12,12 +18,12 @@ _STEPS = 6
 _CERTAIN = 1.0 - 2.0**-17
 
 
-def places(size, block):
+def places(size: Any, block: int) -> Any:
     """In how many places a block fits whole on an axis; larger blocks are cut to it."""
     return shapes.at_least(size - block, 0) + 1
 
 
-def coverage(size, block):
+def coverage(size: Any, block: int) -> Any:
     r"""How many blocks cover a position of an axis, and how often that occurs.
 
     Position $s$ of an axis of size $S$ lies in $\min(s, S - k) - \max(0, s - k + 1)
@@ -39,7 +45,7 @@ def coverage(size, block):
     return counts, ops.cast(number, "float32") / ops.cast(size, "float32")
 
 
-def seed_rate(rate, sizes, blocks):
+def seed_rate(rate: Tensor, sizes: Sequence[Any], blocks: Sequence[int]) -> Tensor:
     r"""The probability of starting a block that drops the share `rate` on average.
 
     A position that $n$ blocks cover is dropped with probability $1 - (1 - \gamma)^n$.
@@ -68,7 +74,7 @@ def _products(numbers, others):
     return ops.reshape(ops.outer(numbers, ops.cast(others, "float32")), (-1,))
 
 
-def spread(seeds, axis, block):
+def spread(seeds: Tensor, axis: int, block: int) -> Tensor:
     """Where any of the `block` positions before, or the position itself, is a seed.
 
     The axis grows by `block - 1`. Windows double by shifts, so that the work grows
@@ -88,7 +94,9 @@ def spread(seeds, axis, block):
     return covered
 
 
-def drop(seeds, axes, sizes, blocks):
+def drop(
+    seeds: Tensor, axes: Sequence[int], sizes: Sequence[Any], blocks: Sequence[int]
+) -> Tensor:
     """Where a block lies, given the first corners of the blocks."""
     dropped = seeds
     for axis, size, block in zip(axes, sizes, blocks, strict=True):

@@ -1,13 +1,20 @@
 """Cutout: erasing squares of images."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
 import numpy as np
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, DataFormat, Seed, Tensor, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -60,7 +67,7 @@ class Cutout(NoiseLayer):
           Networks with Cutout](https://arxiv.org/abs/1708.04552)
     """
 
-    probability = Live(
+    probability: Live = Live(
         _validation.probability,
         "The probability that an image gets its holes.",
         # The images without holes are drawn, as what is dropped.
@@ -69,28 +76,28 @@ class Cutout(NoiseLayer):
 
     def __init__(
         self,
-        size,
-        num_holes=1,
-        fill_value=0.0,
-        probability=1.0,
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        size: int | Sequence[int],
+        num_holes: int = 1,
+        fill_value: float = 0.0,
+        probability: Rate = 1.0,
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
-        self.size = _validation.integers("size", size, count=2)
-        self.num_holes = _validation.integer("num_holes", num_holes, minimum=1)
-        self.fill_value = _validation.finite(
+        self.size: tuple[int, ...] = _validation.integers("size", size, count=2)
+        self.num_holes: int = _validation.integer("num_holes", num_holes, minimum=1)
+        self.fill_value: float = _validation.finite(
             "fill_value", fill_value, self.compute_dtype
         )
         self.probability = probability
         self.data_format = _validation.data_format(data_format)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 4)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         shape = ops.shape(x)
         axes = shapes.positions(4, self.data_format)
         sizes = [shape[axis] for axis in axes]
@@ -104,7 +111,7 @@ class Cutout(NoiseLayer):
         )
         return ops.where(erased, ops.cast(self.fill_value, x.dtype), x)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "size": self.size,
             "num_holes": self.num_holes,
@@ -114,7 +121,7 @@ class Cutout(NoiseLayer):
         return {**super().get_config(), **own}
 
 
-def inside_holes(places, sizes, hole):
+def inside_holes(places: Tensor, sizes: Sequence[Any], hole: Sequence[int]) -> Tensor:
     """Which pixels lie in a hole.
 
     Args:

@@ -1,11 +1,18 @@
 """DropBlock: dropping contiguous regions of feature maps."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, DataFormat, Seed, Tensor, Tensors
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.regions import _blocks
 from keras_dropout.random import context
 
@@ -17,31 +24,35 @@ class _DropBlock(BernoulliLayer):
 
     def __init__(
         self,
-        rate,
-        block_size,
-        per="channel",
-        scale="batch",
-        data_format=None,
-        seed=None,
-        **kwargs,
-    ):
+        rate: Rate,
+        block_size: int | Sequence[int],
+        per: Literal["channel", "row"] = "channel",
+        scale: Literal["batch", "row", "none"] = "batch",
+        data_format: DataFormat | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.block_size = _validation.integers(
+        self.block_size: tuple[int, ...] = _validation.integers(
             "block_size", block_size, count=self.rank - 2
         )
-        self.per = _validation.choice("per", per, ("channel", "row"))
-        self.scale = _validation.choice("scale", scale, ("batch", "row", "none"))
+        self.per: Literal["channel", "row"] = _validation.choice(
+            "per", per, ("channel", "row")
+        )
+        self.scale: Literal["batch", "row", "none"] = _validation.choice(
+            "scale", scale, ("batch", "row", "none")
+        )
         self.data_format = _validation.data_format(data_format)
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, self.rank)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         # A map without positions has no place for a block.
         return x if 0 in tuple(x.shape) else super().perturb(x)
 
-    def keep_mask(self, x):
+    def keep_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         shape = list(ops.shape(x))
         axes = shapes.positions(self.rank, self.data_format)
         sizes = [shape[axis] for axis in axes]
@@ -64,7 +75,7 @@ class _DropBlock(BernoulliLayer):
         kept = ops.mean(ops.cast(keep, "float32"), axis=axes, keepdims=True)
         return formulas.inverse(kept)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "block_size": self.block_size,
             "per": self.per,

@@ -1,17 +1,22 @@
 """DropHead and DropKey: noise inside Keras's multi-head attention."""
 
+from __future__ import annotations
+
 import functools
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
-from keras_dropout import random
+from keras_dropout import _bases, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import AttentionOptions, Rate
 
 
-class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
+class _NoisyAttention(BernoulliLayer, _bases.Attention):
     """Base of the attentions with noise of our own.
 
     They write `_compute_attention`, private in Keras but named by its documentation
@@ -21,20 +26,36 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
     """
 
     # Attention is called on queries, values and keys: in all of this Keras's own.
-    compute_output_shape = keras.layers.MultiHeadAttention.compute_output_shape
-    compute_output_spec = keras.layers.MultiHeadAttention.compute_output_spec
+    compute_output_shape: Any = keras.layers.MultiHeadAttention.compute_output_shape
+    compute_output_spec: Any = keras.layers.MultiHeadAttention.compute_output_spec
 
-    def __init__(self, num_heads, key_dim, rate=0.1, seed=None, **kwargs):
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        rate: Rate = 0.1,
+        seed: Seed = None,
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(
             rate, seed=seed, num_heads=num_heads, key_dim=key_dim, **kwargs
         )
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def build(
+        self, query_shape: Shape, value_shape: Shape, key_shape: Shape | None = None
+    ) -> None:
         self.check_ranks(query_shape, value_shape, key_shape)
         super().build(query_shape, value_shape, key_shape)
 
     @functools.wraps(keras.layers.MultiHeadAttention.call)
-    def call(self, query, value, key=None, *args, **kwargs):
+    def call(
+        self,
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
         given = [x for x in (query, value, key) if x is not None]
         self.check_floats(*given)
         self.check_ranks(*(x.shape for x in given))
@@ -42,7 +63,9 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
             self, query, value, key, *args, **kwargs
         )
 
-    def check_ranks(self, query, value, key=None):
+    def check_ranks(
+        self, query: Tensor, value: Tensor, key: Tensor | None = None
+    ) -> None:
         """Refuses shapes that attention has no meaning for."""
         shapes = [tuple(shape) for shape in (query, value, key) if shape is not None]
         ranks = {len(shape) for shape in shapes}
@@ -55,7 +78,7 @@ class _NoisyAttention(BernoulliLayer, keras.layers.MultiHeadAttention):
 
     expected = "shape (batch, ..., features) with one axis between or more"
 
-    def fits(self, rank):
+    def fits(self, rank: int) -> bool:
         """Whether inputs may have this rank."""
         return rank >= 3
 
@@ -104,7 +127,7 @@ class DropHead(_NoisyAttention):
           Transformer Models](https://arxiv.org/abs/2004.13342)
     """
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         middle = (1,) * (len(shape) - 3)
         return (shape[0], *middle, shape[-2], 1)
 
@@ -170,7 +193,7 @@ class DropKey(_NoisyAttention):
 
     expected = "shape (batch, time, features)"
 
-    def fits(self, rank):
+    def fits(self, rank: int) -> bool:
         return rank == 3
 
     def _compute_attention(
@@ -193,13 +216,13 @@ class DropKey(_NoisyAttention):
         )
 
 
-def drop_heads(keep, outputs):
+def drop_heads(keep: Tensor, outputs: Tensor) -> Tensor:
     """Keeps whole heads, scaled by the share that is left in each row."""
     share = ops.mean(ops.cast(keep, "float32"), axis=-2, keepdims=True)
     return formulas.where_kept(keep, outputs, formulas.inverse(share))
 
 
-def drop_keys(keep, valid=None):
+def drop_keys(keep: Tensor, valid: Tensor | None = None) -> Tensor:
     """The mask of the keys that are kept, `(batch, heads, queries, keys)`.
 
     Args:

@@ -1,18 +1,23 @@
 """EmbeddingDropout: an embedding that drops whole words."""
 
+from __future__ import annotations
+
 import math
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _bases, _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
-class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
+class EmbeddingDropout(BernoulliLayer, _bases.Embedding):
     r"""An `Embedding` that drops words, each wherever it occurs.
 
     In training, with $m_v \sim \mathrm{Bernoulli}(1 - p)$ for each word $v$ of the
@@ -60,40 +65,48 @@ class EmbeddingDropout(BernoulliLayer, keras.layers.Embedding):
     """
 
     def __init__(
-        self, input_dim, output_dim, rate=0.1, per="batch", seed=None, **kwargs
-    ):
+        self,
+        input_dim: int,
+        output_dim: int,
+        rate: Rate = 0.1,
+        per: Literal["batch", "row"] = "batch",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(
             rate, seed=seed, input_dim=input_dim, output_dim=output_dim, **kwargs
         )
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.per: Literal["batch", "row"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         """Ids may be of any dtype, as in Keras: the embedding casts them."""
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         batch = shape[0] if shape else 1
         return shapes.one_per(self.per, (batch, self.input_dim), within=(1,))
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         return keras.layers.Embedding.call(self, x)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         keep, scale = self.keep_mask(x)
         kept = words_kept(keep, ops.cast(x, "int32"))
         return formulas.where_kept(ops.expand_dims(kept, -1), self.infer(x), scale)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "per": self.per}
 
 
-def words_kept(keep, ids):
+def words_kept(keep: Tensor, ids: Tensor) -> Tensor:
     """Looks up which tokens are kept, in a mask over words for all or for each row."""
     if keep.shape[0] == 1:
         return ops.take(keep[0], ids, axis=0)

@@ -1,14 +1,19 @@
 """PatchDropout: leaving out a fixed number of tokens."""
 
+from __future__ import annotations
+
 import fractions
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
-from keras_dropout import _keras, _validation, random
+from keras_dropout import _bases, _keras, _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions
 
 
 @registered
@@ -64,35 +69,37 @@ class PatchDropout(NoiseLayer):
 
     def __init__(
         self,
-        rate=0.5,
-        num_prefix_tokens=1,
-        ordered=False,
-        return_indices=False,
-        seed=None,
-        **kwargs,
-    ):
+        rate: float = 0.5,
+        num_prefix_tokens: int = 1,
+        ordered: bool = False,
+        return_indices: bool = False,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self._rate = _validation.probability("rate", rate)
         if self._rate == 1:
             expected = "a float value between 0 and 1, below 1 (some token must stay)"
             raise ValueError(_validation.invalid("rate", expected, rate))
-        self.num_prefix_tokens = _validation.integer(
+        self.num_prefix_tokens: int = _validation.integer(
             "num_prefix_tokens", num_prefix_tokens, minimum=0
         )
-        self.ordered = _validation.boolean("ordered", ordered)
-        self.return_indices = _validation.boolean("return_indices", return_indices)
+        self.ordered: bool = _validation.boolean("ordered", ordered)
+        self.return_indices: bool = _validation.boolean(
+            "return_indices", return_indices
+        )
 
     @property
-    def rate(self):
+    def rate(self) -> float:
         """The share of tokens that is left out, fixed once the layer is built."""
         return self._rate
 
     @property
-    def is_silent(self):
+    def is_silent(self) -> bool:
         """Whether all tokens stay, where they are."""
         return self.rate == 0 and self.ordered
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         super().check_inputs(inputs)
         shapes.check_rank(self, inputs, 3)
         tokens = inputs.shape[1]
@@ -103,7 +110,7 @@ class PatchDropout(NoiseLayer):
                 f"shape {tuple(inputs.shape)} in layer {self.name!r}"
             )
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         outputs = super().__call__(inputs, *args, **kwargs)
         tokens = outputs[0] if self.return_indices else outputs
         if isinstance(tokens, keras.KerasTensor) and _keras.mask_of(tokens) is not None:
@@ -111,7 +118,9 @@ class PatchDropout(NoiseLayer):
             _keras.set_mask(tokens, AttachedMask()(tokens))
         return outputs
 
-    def call(self, inputs, training=False, mask=None):
+    def call(
+        self, inputs: Tensors, training: bool | None = False, mask: Tensor | None = None
+    ) -> Tensor:
         self.check_inputs(inputs)
         if not self.is_noisy(training):
             return self.infer(inputs)
@@ -129,22 +138,22 @@ class PatchDropout(NoiseLayer):
         kept = ops.take_along_axis(x, indices + self.num_prefix_tokens, axis=1)
         return ops.concatenate([x[:, : self.num_prefix_tokens], kept], axis=1)
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         if not self.return_indices:
             return x
         shape = ops.shape(x)
         positions = ops.arange(shape[1] - self.num_prefix_tokens, dtype="int32")
         return x, ops.broadcast_to(positions, (shape[0], ops.shape(positions)[0]))
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self if self.return_indices else None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, _, features = input_shape
         tokens = (batch, None, features)
         return (tokens, (batch, None)) if self.return_indices else tokens
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         self.check_inputs(inputs)
         batch, _, features = inputs.shape
         tokens = keras.KerasTensor((batch, None, features), self.compute_dtype)
@@ -152,7 +161,7 @@ class PatchDropout(NoiseLayer):
             return tokens
         return tokens, keras.KerasTensor((batch, None), "int32")
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "rate": self.rate,
             "num_prefix_tokens": self.num_prefix_tokens,
@@ -163,17 +172,17 @@ class PatchDropout(NoiseLayer):
 
 
 @registered
-class AttachedMask(keras.Operation):
+class AttachedMask(_bases.Operation):
     """Gives the Keras mask that is attached to a tensor."""
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return _keras.mask_of(x)
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: Tensor) -> Any:
         return keras.KerasTensor(x.shape[:2], "bool")
 
 
-def kept_count(length, rate):
+def kept_count(length: Any, rate: float) -> Any:
     """How many of `length` tokens are kept: the floor of exact arithmetic, but 1."""
     if ops.is_tensor(length):
         count = ops.floor(ops.cast(length, "float32") * (1.0 - rate) + 1e-3)
@@ -183,7 +192,7 @@ def kept_count(length, rate):
     return shapes.at_least(length * kept.numerator // kept.denominator, 1)
 
 
-def kept_indices(noise, count, ordered):
+def kept_indices(noise: Tensor, count: Any, ordered: bool) -> Tensor:
     """The places of the `count` smallest numbers of each row."""
     indices = ops.cast(ops.argsort(noise, axis=-1)[:, :count], "int32")
     return ops.sort(indices, axis=-1) if ordered else indices

@@ -1,12 +1,19 @@
 """TokenDropout: replacing words at random."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Tensor, Tensors
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -57,17 +64,24 @@ class TokenDropout(BernoulliLayer):
           Space](https://arxiv.org/abs/1511.06349)
     """
 
-    def __init__(self, rate=0.1, token_id=1, protected_ids=(0,), seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate = 0.1,
+        token_id: int = 1,
+        protected_ids: Sequence[int] = (0,),
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.token_id = _validation.integer("token_id", token_id, minimum=0)
+        self.token_id: int = _validation.integer("token_id", token_id, minimum=0)
         if not isinstance(protected_ids, (tuple, list)):
             protected_ids = (protected_ids,)
-        self.protected_ids = tuple(
+        self.protected_ids: tuple[int, ...] = tuple(
             _validation.integer("protected_ids", each, minimum=0)
             for each in protected_ids
         )
 
-    def check_inputs(self, inputs):
+    def check_inputs(self, inputs: Tensors) -> None:
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         if not keras.backend.is_int_dtype(dtype):
             raise ValueError(
@@ -84,22 +98,24 @@ class TokenDropout(BernoulliLayer):
                 f"protected_ids={self.protected_ids} in layer {self.name!r}"
             )
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         keep, _ = self.keep_mask(x)
         return replace_tokens(x, keep, self.token_id, self.protected_ids)
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         self.check_inputs(inputs)
         # The dtype that the backend has for it.
         dtype = ops.convert_to_tensor(np.zeros((), inputs.dtype)).dtype
         return keras.KerasTensor(inputs.shape, keras.backend.standardize_dtype(dtype))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"token_id": self.token_id, "protected_ids": self.protected_ids}
         return {**super().get_config(), **own}
 
 
-def replace_tokens(ids, keep, token_id, protected_ids):
+def replace_tokens(
+    ids: Tensor, keep: Tensor, token_id: int, protected_ids: Sequence[int]
+) -> Tensor:
     """`token_id` where neither kept nor protected."""
     for protected in protected_ids:
         keep = ops.logical_or(keep, ops.equal(ids, protected))

@@ -1,23 +1,30 @@
 """Dropout for self-normalising networks."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 class AlphaLayer(BernoulliLayer):
     """Base of the two alpha dropouts, which differ by what the mask shares."""
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability_below_one,
         "The probability of dropping, a live float.",
     )
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         rate = random.plain(self.current("rate"))
         keep = random.keep_mask(self.mask_shape(ops.shape(x)), rate, self.key())
         return formulas.alpha_drop(keep, x, random.keep_probability(rate))
@@ -63,12 +70,18 @@ class AlphaDropout(AlphaLayer):
           Networks](https://arxiv.org/abs/1706.02515)
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.noise_shape = _validation.noise_shape(noise_shape)
+        self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.resolve(self.noise_shape, shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "noise_shape": self.noise_shape}

@@ -1,11 +1,19 @@
 """Standard dropout, and the same layer in its Monte Carlo dress."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
+import keras
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate, ScaledOptions
 
 
 @registered
@@ -54,27 +62,36 @@ class Dropout(BernoulliLayer):
           of feature detectors](https://arxiv.org/abs/1207.0580)
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, scaling="train", **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: Seed = None,
+        scaling: Literal["train", "inference"] = "train",
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed=seed, **kwargs)
-        self.noise_shape = _validation.noise_shape(noise_shape)
-        self.scaling = _validation.choice("scaling", scaling, ("train", "inference"))
+        self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
+        self.scaling: Literal["train", "inference"] = _validation.choice(
+            "scaling", scaling, ("train", "inference")
+        )
 
-    def mask_shape(self, shape):
+    def mask_shape(self, shape: Shape) -> Shape:
         return shapes.resolve(self.noise_shape, shape)
 
-    def keep_mask(self, x):
+    def keep_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         keep, scale = super().keep_mask(x)
         return keep, scale if self.scaling == "train" else None
 
-    def infer(self, x):
+    def infer(self, x: Tensor) -> Tensor:
         if self.scaling == "train":
             return x
         return x * ops.cast(1.0 - self.current("rate"), x.dtype)
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return None if self.scaling == "train" else self
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"noise_shape": self.noise_shape, "scaling": self.scaling}
         return {**super().get_config(), **own}
 
@@ -113,6 +130,12 @@ class MCDropout(Dropout):
           Approximation](https://arxiv.org/abs/1506.02142)
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[ScaledOptions],
+    ) -> None:
         kwargs.setdefault("monte_carlo", True)
         super().__init__(rate, noise_shape=noise_shape, seed=seed, **kwargs)

@@ -1,12 +1,19 @@
 """Gaussian noise, multiplied or added."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout.layers._base.options import LayerOptions, Rate
 
 
 @registered
@@ -49,30 +56,36 @@ class GaussianDropout(NoiseLayer):
           training](https://proceedings.mlr.press/v28/wang13a.html)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.probability_below_one,
         "The rate of the dropout whose variance is matched.",
         # Less than one number in 10^14 is further off than eight deviations.
         lambda rate, dtype: formulas.is_lost(8.0 * gaussian_stddev(rate), dtype),
     )
 
-    def __init__(self, rate, seed=None, noise_shape=None, **kwargs):
+    def __init__(
+        self,
+        rate: Rate,
+        seed: Seed = None,
+        noise_shape: Sequence[int | None] | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.rate = rate
-        self.noise_shape = _validation.noise_shape(noise_shape)
+        self.noise_shape: Shape | None = _validation.noise_shape(noise_shape)
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         rate = random.plain(self.current("rate"))
         noise_shape = shapes.resolve(self.noise_shape, ops.shape(x))
         stddev = gaussian_stddev(rate)
         factor = random.normal(noise_shape, self.key(), mean=1.0, stddev=stddev)
         return x * ops.cast(factor, x.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "noise_shape": self.noise_shape}
 
 
-def gaussian_stddev(rate):
+def gaussian_stddev(rate: Tensor) -> Tensor:
     """The standard deviation of the factor that dropout of this rate has."""
     return (rate / (1.0 - rate)) ** 0.5
 
@@ -110,13 +123,15 @@ class GaussianNoise(NoiseLayer):
           Regularization](https://doi.org/10.1162/neco.1995.7.1.108)
     """
 
-    stddev = Live(_validation.strength, "The standard deviation of the noise.")
+    stddev: Live = Live(_validation.strength, "The standard deviation of the noise.")
 
-    def __init__(self, stddev, seed=None, **kwargs):
+    def __init__(
+        self, stddev: Rate, seed: Seed = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.stddev = stddev
 
-    def perturb(self, x):
+    def perturb(self, x: Tensor) -> Tensor:
         stddev = self.current("stddev")
         noise = random.normal(ops.shape(x), self.key(), stddev=stddev)
         return x + ops.cast(noise, x.dtype)

@@ -1,13 +1,18 @@
 """A layer with max-norm on its weights and dropout after or before it."""
 
+from __future__ import annotations
+
 import inspect
+from typing import Any, Literal, Self, Unpack
 
 import keras
 
 from keras_dropout import _model, _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.constraints import apply
+from keras_dropout.layers._base.options import Rate, UnitOptions
 from keras_dropout.layers.units.dropout import Dropout
 
 
@@ -60,15 +65,23 @@ class MaxNormDropout(Dropout):
     """
 
     def __init__(
-        self, layer, rate=0.5, max_value=3.0, position="after", seed=None, **kwargs
-    ):
+        self,
+        layer: keras.layers.Layer,
+        rate: Rate = 0.5,
+        max_value: float = 3.0,
+        position: Literal["before", "after"] = "after",
+        seed: Seed = None,
+        **kwargs: Unpack[UnitOptions],
+    ) -> None:
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(invalid("layer", "a Keras layer", layer))
         kwargs.setdefault("dtype", _model.float_policy(layer))
         super().__init__(rate, seed=seed, **kwargs)
         self.layer = layer
-        self.position = _validation.choice("position", position, ("after", "before"))
-        self.supports_masking = layer.supports_masking
+        self.position: Literal["before", "after"] = _validation.choice(
+            "position", position, ("after", "before")
+        )
+        self.supports_masking: bool = layer.supports_masking
         self._given = _validation.positive("max_value", max_value)
         present = apply.limits(layer) - {self._given}
         if present:
@@ -80,11 +93,11 @@ class MaxNormDropout(Dropout):
         apply.constrain(layer, self._given)
 
     @property
-    def max_value(self):
+    def max_value(self) -> float:
         """The limit in force; `apply_max_norm` may have changed it."""
         return next(iter(apply.limits(self.layer)), self._given)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         # A layer of several inputs builds itself when it is called.
         single = len(inspect.signature(self.layer.build).parameters) == 1
         if single and not self.layer.built:
@@ -92,7 +105,14 @@ class MaxNormDropout(Dropout):
         # Again, for what the wrapped layer made only when it was built.
         apply.constrain(self.layer, self.max_value)
 
-    def call(self, inputs, *args, mask=None, training=False, **kwargs):
+    def call(
+        self,
+        inputs: Tensors,
+        *args: Any,
+        mask: Tensor | None = None,
+        training: bool | None = False,
+        **kwargs: Any,
+    ) -> Tensor:
         if mask is not None and "mask" in inspect.signature(self.layer.call).parameters:
             kwargs["mask"] = mask
         if self.position == "before":
@@ -103,26 +123,28 @@ class MaxNormDropout(Dropout):
         first, *others = outputs
         return type(outputs)((super().call(first, training), *others))
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self.layer if self.scaling == "train" else self
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Tensors, previous_mask: Tensor | None = None
+    ) -> Tensor:
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.layer.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs: Tensors, *args: Any, **kwargs: Any) -> Any:
         ours = {"training", "mask"} - set(inspect.signature(self.layer.call).parameters)
         kwargs = {name: each for name, each in kwargs.items() if name not in ours}
         return self.layer.compute_output_spec(inputs, *args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {"max_value": self.max_value, "position": self.position}
         layer = keras.saving.serialize_keras_object(self.layer)
         return {**super().get_config(), **own, "layer": layer}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         layer = keras.saving.deserialize_keras_object(config["layer"])
         return super().from_config({**config, "layer": layer})

@@ -1,10 +1,13 @@
 """Dense and convolution layers taken apart: a linear map, a bias, an activation."""
 
+from __future__ import annotations
+
 import math
 
 import keras
 from keras import ops
 
+from keras_dropout._typing import Tensor
 from keras_dropout.layers.weights._weight_noise import raw
 
 AFFINE = (
@@ -15,14 +18,14 @@ AFFINE = (
 )
 
 
-def linear(layer, x, kernel):
+def linear(layer: keras.layers.Layer, x: Tensor, kernel: Tensor) -> Tensor:
     """What the layer makes of `x` with this kernel, before bias and activation."""
     if isinstance(layer, keras.layers.Dense):
         return ops.matmul(x, kernel)
     return layer.convolution_op(x, kernel)
 
 
-def adapted(layer, kernel):
+def adapted(layer: keras.layers.Layer, kernel: Tensor) -> Tensor:
     """The kernel with what LoRA adds to it, where it is enabled."""
     if not layer.lora_enabled:
         return kernel
@@ -31,7 +34,7 @@ def adapted(layer, kernel):
     return kernel + ops.cast(share * product, kernel.dtype)
 
 
-def aligned(layer, bias, x):
+def aligned(layer: keras.layers.Layer, bias: Tensor, x: Tensor) -> Tensor:
     """The bias in the shape in which it adds to the outputs `x` of the linear map."""
     axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
     shape = [1] * len(x.shape)
@@ -39,7 +42,7 @@ def aligned(layer, bias, x):
     return ops.reshape(bias, shape)
 
 
-def relu_mean(mean, stddev):
+def relu_mean(mean: Tensor, stddev: Tensor) -> Tensor:
     r"""The mean of a rectified Gaussian.
 
     $$\mathrm{E}[\max(u, 0)] = \mu\, \Phi(\mu / \sigma)

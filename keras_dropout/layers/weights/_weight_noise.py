@@ -1,13 +1,22 @@
 """Noise on the weights of a wrapped layer: the one helper, and the base it serves."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
 import keras
 
 from keras_dropout import _keras, _model, random
+from keras_dropout._typing import Config, Shape, Tensor
 from keras_dropout._validation import invalid
+from keras_dropout.layers._base.options import NoiseOptions
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 
 
-def call_with(layer, values, *args, **kwargs):
+def call_with(
+    layer: keras.layers.Layer, values: Any, *args: Any, **kwargs: Any
+) -> tuple[Any, list[Any]]:
     """Calls `layer` with other values in the place of some of its weights.
 
     The weights themselves stay as they are and gradients reach whatever the values
@@ -42,17 +51,17 @@ class _Scope(keras.StatelessScope):
     none of its `variables`.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.changed = {}
 
-    def add_update(self, update):
+    def add_update(self, update: Any) -> None:
         variable, _ = update
         self.changed[id(variable)] = variable
         super().add_update(update)
 
 
-def raw(variable):
+def raw(variable: keras.Variable) -> Tensor:
     """The value of a variable in its own dtype, whatever the layers compute in."""
     # Noise is drawn and scaled in float32.
     with _keras.AutocastScope(None):
@@ -79,23 +88,28 @@ class WeightNoise(NoiseWrapper):
 
     one_sample_per_call = True
 
-    def __init__(self, layer, weights, **kwargs):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        weights: str | Sequence[str],
+        **kwargs: Unpack[NoiseOptions],
+    ) -> None:
         super().__init__(layer, **kwargs)
-        self.weight_names = weight_names(weights)
+        self.weight_names: tuple[str, ...] = weight_names(weights)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if not self.is_quantized:
             self.noisy_weights()
 
     @property
-    def is_quantized(self):
+    def is_quantized(self) -> bool:
         """Whether weights within are quantized: the layer then only infers."""
         layers = _model.flatten_layers(self.layer)
         modes = {getattr(each, "quantization_mode", None) for each in layers}
         return bool(modes - {None, "float8"})
 
-    def noisy_weights(self):
+    def noisy_weights(self) -> list[keras.Variable]:
         """The weights that the noise is for."""
         names = self.names_to_perturb()
         if self.is_quantized:
@@ -116,28 +130,28 @@ class WeightNoise(NoiseWrapper):
             raise ValueError(invalid("weights", expected, names))
         return weights
 
-    def names_to_perturb(self):
+    def names_to_perturb(self) -> tuple[str, ...]:
         """The names of those weights."""
         return self.weight_names
 
-    def perturb(self, x, **kwargs):
+    def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         values = [(v, self.perturb_weight(v, raw(v))) for v in self.noisy_weights()]
         outputs, losses = call_with(self.layer, values, x, **kwargs)
         for loss in losses:
             self.add_loss(loss)
         return outputs
 
-    def perturb_weight(self, variable, value):
+    def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
         """The noisy value of one weight, in the weight's shape and dtype."""
         raise NotImplementedError
 
-    def keep_mask(self, shape):
+    def keep_mask(self, shape: Shape) -> tuple[Tensor, Tensor]:
         """A keep mask for one weight, and the probability that it keeps."""
         rate = self.current("rate")
         keep = random.keep_mask(shape, rate, self.key(), per_row=False)
         return keep, random.keep_probability(rate)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "weights": self.weight_names}
 
 
@@ -145,7 +159,7 @@ def _is_float(variable):
     return keras.backend.is_float_dtype(variable.dtype)
 
 
-def weight_names(value):
+def weight_names(value: Any) -> tuple[str, ...]:
     """A tuple of the names of weights; one name may stand alone."""
     names = (value,) if isinstance(value, str) else value
     expected = "a tuple of names of weights, such as ('kernel',)"

@@ -1,12 +1,19 @@
 """Dropout of the weights of a layer."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack
+
 import keras
 from keras import ops
 
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.weights import _affine
 from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 
@@ -69,30 +76,34 @@ class DropConnect(WeightNoise):
           DropConnect](https://proceedings.mlr.press/v28/wan13.html)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.drop_rate_below_one,
         "The probability of dropping a weight, a live float.",
     )
 
     def __init__(
         self,
-        layer,
-        rate=0.5,
-        weights=("kernel",),
-        drop_bias=False,
-        per="batch",
-        inference="mean",
-        samples=32,
-        seed=None,
-        **kwargs,
-    ):
+        layer: keras.layers.Layer,
+        rate: Rate = 0.5,
+        weights: str | Sequence[str] = ("kernel",),
+        drop_bias: bool = False,
+        per: Literal["batch", "row"] = "batch",
+        inference: Literal["mean", "gaussian"] = "mean",
+        samples: int = 32,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
         self.rate = rate
-        self.drop_bias = _validation.boolean("drop_bias", drop_bias)
-        self.per = _validation.choice("per", per, ("row", "batch"))
+        self.drop_bias: bool = _validation.boolean("drop_bias", drop_bias)
+        self.per: Literal["batch", "row"] = _validation.choice(
+            "per", per, ("row", "batch")
+        )
         choices = ("mean", "gaussian")
-        self.inference = _validation.choice("inference", inference, choices)
-        self.samples = _validation.integer("samples", samples, minimum=1)
+        self.inference: Literal["mean", "gaussian"] = _validation.choice(
+            "inference", inference, choices
+        )
+        self.samples: int = _validation.integer("samples", samples, minimum=1)
         if per == "row":
             self._check_kernel_of("per", per, (keras.layers.Dense,))
             if layer.activity_regularizer is not None:
@@ -114,19 +125,19 @@ class DropConnect(WeightNoise):
             )
 
     @property
-    def one_sample_per_call(self):
+    def one_sample_per_call(self) -> bool:
         """Whether all rows of a call share the noise."""
         return self.per == "batch"
 
-    def names_to_perturb(self):
+    def names_to_perturb(self) -> tuple[str, ...]:
         names = self.weight_names
         return (*names, "bias") if self.drop_bias else names
 
-    def perturb_weight(self, variable, value):
+    def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
         keep, probability = self.keep_mask(tuple(value.shape))
         return formulas.where_kept(keep, value, formulas.inverse(probability))
 
-    def perturb(self, x, **kwargs):
+    def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         if self.per == "batch":
             return super().perturb(x, **kwargs)
         layer = self.layer
@@ -157,7 +168,7 @@ class DropConnect(WeightNoise):
         between = range(1, len(x.shape) - len(shape))
         return ops.cast(ops.expand_dims(noisy, tuple(between)), x.dtype)
 
-    def infer(self, x, **kwargs):
+    def infer(self, x: Tensor, **kwargs: Any) -> Tensor:
         if self.inference == "mean":
             return super().infer(x, **kwargs)
         mean, stddev = self.gaussian(x)
@@ -172,10 +183,10 @@ class DropConnect(WeightNoise):
             y = ops.mean(activation(mean + stddev * noise), axis=0)
         return ops.cast(y, self.layer.compute_dtype)
 
-    def without_noise(self):
+    def without_noise(self) -> keras.layers.Layer | None:
         return self.layer if self.inference == "mean" else self
 
-    def gaussian(self, x):
+    def gaussian(self, x: Tensor) -> Tensor:
         """Mean and standard deviation of what goes into the activation."""
         layer = self.layer
         kernel = ops.cast(raw(self._kernel()), "float32")
@@ -189,7 +200,7 @@ class DropConnect(WeightNoise):
             squares = squares + ops.square(bias) if self.drop_bias else squares
         return mean, ops.sqrt((1.0 - keep) * formulas.inverse(keep) * squares)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         own = {
             "drop_bias": self.drop_bias,
             "per": self.per,

@@ -1,11 +1,19 @@
 """Mixing the weights of a layer with those it was trained from."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack
+
+import keras
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 
 
@@ -64,30 +72,38 @@ class Mixout(WeightNoise):
           Large-scale Pretrained Language Models](https://arxiv.org/abs/1909.11299)
     """
 
-    rate = Live(_validation.drop_rate, "The probability of a swap, a live float.")
+    rate: Live = Live(_validation.drop_rate, "The probability of a swap, a live float.")
 
     def __init__(
-        self, layer, rate=0.9, weights=("kernel",), per="element", seed=None, **kwargs
-    ):
+        self,
+        layer: keras.layers.Layer,
+        rate: Rate = 0.9,
+        weights: str | Sequence[str] = ("kernel",),
+        per: Literal["element", "input"] = "element",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
         self.rate = rate
-        self.per = _validation.choice("per", per, ("element", "input"))
+        self.per: Literal["element", "input"] = _validation.choice(
+            "per", per, ("element", "input")
+        )
         self.anchors = None
         if layer.built and not self.is_quantized:
             self._create_anchors()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self.anchors is None and not self.is_quantized:
             self._create_anchors()
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Saves the anchors, which belong to weights that are not quantized."""
         if not self.is_quantized:
             super().save_own_variables(store)
 
     def _create_anchors(self):
-        self.anchors = [
+        self.anchors: list[keras.Variable] = [
             self.add_weight(
                 shape=v.shape,
                 dtype=v.dtype,
@@ -98,19 +114,19 @@ class Mixout(WeightNoise):
             for v in self.noisy_weights()
         ]
 
-    def set_anchor(self):
+    def set_anchor(self) -> None:
         """Makes the present weights the anchors."""
         for anchor, variable in zip(self.anchors, self.noisy_weights(), strict=True):
             anchor.assign(_copy(variable))
 
-    def perturb_weight(self, variable, value):
+    def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
         places = {id(v): place for place, v in enumerate(self.noisy_weights())}
         anchor = raw(self.anchors[places[id(variable)]])
         shape = shapes.one_per(self.per, tuple(value.shape))
         keep, probability = self.keep_mask(shape)
         return formulas.mix(keep, value, anchor, probability)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "per": self.per}
 
 

@@ -1,9 +1,18 @@
 """Dropout of the recurrent weights."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Unpack
+
+import keras
+
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Config, Seed, Tensor
 from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.layers._base.live import Live
+from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers.weights._weight_noise import WeightNoise
 
 
@@ -59,28 +68,30 @@ class WeightDrop(WeightNoise):
           Recurrent Neural Networks](https://arxiv.org/abs/1512.05287)
     """
 
-    rate = Live(
+    rate: Live = Live(
         _validation.drop_rate_below_one,
         "The probability of dropping a weight, a live float.",
     )
 
     def __init__(
         self,
-        layer,
-        rate=0.5,
-        weights=("recurrent_kernel",),
-        per="element",
-        seed=None,
-        **kwargs,
-    ):
+        layer: keras.layers.Layer,
+        rate: Rate = 0.5,
+        weights: str | Sequence[str] = ("recurrent_kernel",),
+        per: Literal["element", "input"] = "element",
+        seed: Seed = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(layer, weights, seed=seed, **kwargs)
         self.rate = rate
-        self.per = _validation.choice("per", per, ("element", "input"))
+        self.per: Literal["element", "input"] = _validation.choice(
+            "per", per, ("element", "input")
+        )
 
-    def perturb_weight(self, variable, value):
+    def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
         shape = shapes.one_per(self.per, tuple(value.shape))
         keep, probability = self.keep_mask(shape)
         return formulas.where_kept(keep, value, formulas.inverse(probability))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "per": self.per}

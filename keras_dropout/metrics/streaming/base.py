@@ -1,11 +1,13 @@
 """What all streaming metrics share: weights, masks and a mean over all values."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_dropout import _keras
+from keras_dropout import _bases, _keras
 
 
 def weigh(values: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
@@ -28,7 +30,7 @@ def weigh(values: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
     return ops.where(weights > 0, values, ops.zeros_like(values)), weights
 
 
-class StreamingMean(keras.metrics.Metric):
+class StreamingMean(_bases.Metric):
     """The weighted mean of a number for each value, over all batches.
 
     A subclass writes `values(y_true, y_pred)`. Unlike `keras.metrics.Mean`, batches
@@ -43,8 +45,12 @@ class StreamingMean(keras.metrics.Metric):
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", dtype=self.dtype, name="total")
-        self.weight = self.add_variable((), "zeros", dtype=self.dtype, name="weight")
+        self.total: keras.Variable = self.add_variable(
+            (), "zeros", dtype=self.dtype, name="total"
+        )
+        self.weight: keras.Variable = self.add_variable(
+            (), "zeros", dtype=self.dtype, name="weight"
+        )
         if self.direction is not None:
             _keras.set_direction(self, self.direction)
 

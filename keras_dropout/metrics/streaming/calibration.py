@@ -1,12 +1,14 @@
 """The calibration error, batch by batch."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_dropout import _keras, _validation
+from keras_dropout import _bases, _keras, _validation
 from keras_dropout._registration import registered
 from keras_dropout.metrics import calibration
 from keras_dropout.metrics.streaming import labels
@@ -14,7 +16,7 @@ from keras_dropout.metrics.streaming.base import weigh
 
 
 @registered
-class ExpectedCalibrationError(keras.metrics.Metric):
+class ExpectedCalibrationError(_bases.Metric):
     r"""`expected_calibration_error` as a Keras metric, which streams over batches.
 
     $$\mathrm{ECE} = \sum_{b=1}^B \frac{n_b}{n} \left|\mathrm{acc}_b -
@@ -69,13 +71,15 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.bins = _validation.integer("bins", bins, minimum=1)
-        self.norm = _validation.choice("norm", norm, calibration.NORMS)
-        self.from_logits = _validation.boolean("from_logits", from_logits)
-        self.gaps = self.add_variable(
+        self.bins: int = _validation.integer("bins", bins, minimum=1)
+        self.norm: calibration.Norm = _validation.choice(
+            "norm", norm, calibration.NORMS
+        )
+        self.from_logits: bool = _validation.boolean("from_logits", from_logits)
+        self.gaps: keras.Variable = self.add_variable(
             (self.bins,), "zeros", dtype=self.dtype, name="gaps"
         )
-        self.mass = self.add_variable(
+        self.mass: keras.Variable = self.add_variable(
             (self.bins,), "zeros", dtype=self.dtype, name="mass"
         )
         _keras.set_direction(self, "down")

@@ -1,26 +1,29 @@
 """The Brier score and the likelihood of classes, batch by batch."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Tensor
 from keras_dropout.metrics.classes import TINY
 from keras_dropout.metrics.streaming import labels
 from keras_dropout.metrics.streaming.base import StreamingMean
 
 
 class _OfClasses(StreamingMean):
-    direction = "down"
+    direction: str | None = "down"
 
     def __init__(
         self, from_logits: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.from_logits = _validation.boolean("from_logits", from_logits)
+        self.from_logits: bool = _validation.boolean("from_logits", from_logits)
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = labels.classes_of(y_pred)
         y_true = labels.targets_of(y_true, y_pred)
         if y_pred.shape[-1] == 1:
@@ -76,11 +79,11 @@ class BrierScore(_OfClasses):
     ) -> None:
         super().__init__(from_logits=from_logits, name=name, dtype=dtype)
 
-    def several(self, y_true, y_pred):
+    def several(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         p = ops.softmax(y_pred, axis=-1) if self.from_logits else y_pred
         return ops.sum(ops.square(p - y_true), axis=-1)
 
-    def binary(self, y_true, y_pred):
+    def binary(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         p = ops.sigmoid(y_pred) if self.from_logits else y_pred
         return ops.square(p - y_true)
 
@@ -132,14 +135,14 @@ class NegativeLogLikelihood(_OfClasses):
     ) -> None:
         super().__init__(from_logits=from_logits, name=name, dtype=dtype)
 
-    def several(self, y_true, y_pred):
+    def several(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if self.from_logits:
             log_p = ops.log_softmax(y_pred, axis=-1)
         else:
             log_p = ops.log(ops.maximum(y_pred, TINY))
         return -ops.sum(y_true * log_p, axis=-1)
 
-    def binary(self, y_true, y_pred):
+    def binary(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if self.from_logits:
             log_0, log_1 = ops.log_sigmoid(-y_pred), ops.log_sigmoid(y_pred)
         else:

@@ -1,5 +1,7 @@
 """Labels and probabilities of a batch, brought into one form."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from keras import ops

@@ -1,5 +1,7 @@
 """Scores of predicted distributions of values, batch by batch."""
 
+from __future__ import annotations
+
 import math
 import statistics
 from typing import Any, Literal
@@ -8,6 +10,7 @@ from keras import ops
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._typing import Tensor
 from keras_dropout.losses.data_noise import gaussian
 from keras_dropout.metrics.streaming.base import StreamingMean
 from keras_dropout.metrics.values import level
@@ -53,14 +56,14 @@ class ContinuousRankedProbabilityScore(StreamingMean):
           Estimation](https://doi.org/10.1198/016214506000001437)
     """
 
-    direction = "down"
+    direction: str | None = "down"
 
     def __init__(
         self, name: str = "continuous_ranked_probability_score", dtype: Any = None
     ) -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y, mean, log_variance = gaussian(y_true, y_pred)
         error, std = y - mean, ops.exp(0.5 * log_variance)
         z = error / ops.maximum(std, TINY)
@@ -115,10 +118,12 @@ class IntervalCoverage(StreamingMean):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.confidence_level = level("confidence_level", confidence_level)
-        self.outputs = _validation.choice("outputs", outputs, ("gaussian", "interval"))
+        self.confidence_level: float = level("confidence_level", confidence_level)
+        self.outputs: Literal["gaussian", "interval"] = _validation.choice(
+            "outputs", outputs, ("gaussian", "interval")
+        )
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y, first, second = gaussian(y_true, y_pred)
         if self.outputs == "gaussian":
             z = statistics.NormalDist().inv_cdf((1 + self.confidence_level) / 2)
