@@ -82,15 +82,20 @@ def biased(layer, x):
     return x + ops.cast(_affine.aligned(layer, layer.bias, x), x.dtype)
 
 
+def regularizer_of(layer):
+    """The name of the attribute with a penalty on the kernel of a layer, or `None`."""
+    found = (n for n in _REGULARIZERS if getattr(layer, n, None) is not None)
+    return next(found, None)
+
+
 def require_unregularized(layer, instead):
     """Refuses a layer whose kernel has a penalty already."""
-    for name in _REGULARIZERS:
-        value = getattr(layer, name, None)
-        if value is not None:
-            raise ValueError(
-                f"`layer` must have no `{name}`: the penalty on its kernel is "
-                f"`{instead}`. Received: {name}={value!r} of the layer {layer.name!r}"
-            )
+    name = regularizer_of(layer)
+    if name is not None:
+        raise ValueError(
+            f"`layer` must have no `{name}`: the penalty on its kernel is `{instead}`. "
+            f"Received: {name}={getattr(layer, name)!r} of the layer {layer.name!r}"
+        )
 
 
 def is_embedding(layer):
