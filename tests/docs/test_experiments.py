@@ -14,6 +14,9 @@ RESULTS = ROOT / "docs" / "results"
 EXPERIMENTS = (
     "cifar10",
     "co2",
+    "learned_or_fixed",
+    "learned_rates",
+    "masksembles",
     "lora",
     "mnist_overfitting",
     "pretrained",
@@ -22,8 +25,18 @@ EXPERIMENTS = (
 )
 
 
+# Many small networks, each of which a backend would compile.
+ONCE = ("learned_or_fixed", "learned_rates", "masksembles")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.once) if name in ONCE else name
+        for name in EXPERIMENTS
+    ],
+)
 def test_runs_in_quick_mode(name, tmp_path, monkeypatch, capsys):
     script = str(ROOT / "examples" / f"{name}.py")
     arguments = ["--quick", "--epochs", "1", "--output", str(tmp_path)]
