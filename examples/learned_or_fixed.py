@@ -31,6 +31,7 @@ class Task:
         rows: How many rows to train on; half as many choose, all others score.
         limit: How many rows to use at most.
         kind: `"classes"` or `"values"`.
+        share: The share of the epochs that it is trained for.
     """
 
     load: Callable
@@ -38,6 +39,7 @@ class Task:
     rows: int
     limit: int
     kind: str = "classes"
+    share: float = 1.0
 
     @property
     def loss(self):
@@ -116,7 +118,7 @@ def convolutional():
 
 TASKS = {
     "digits": Task(digits, perceptron(128, 10, "softmax"), 500, 1797),
-    "photographs": Task(photographs, convolutional, 2000, 4000),
+    "photographs": Task(photographs, convolutional, 1000, 3000, share=0.5),
     "concrete": Task(regression("concrete"), perceptron(50, 2), 500, 1030, "values"),
     "yacht": Task(regression("yacht"), perceptron(50, 2), 150, 308, "values"),
 }
@@ -160,18 +162,20 @@ def scores(trained, task, args, seed, rate=None):
     noises = trained.layers(kd.layers.NoiseLayer)
     for layer in noises if rate is not None else ():
         layer.rate = rate
-    rows = shuffled(len(x), args.epochs * STEPS * BATCH, seed)
-    logger = kd.callbacks.RateLogger()
+    epochs = max(int(args.epochs * task.share), 1)
+    rows = shuffled(len(x), epochs * STEPS * BATCH, seed)
     options = {"shuffle": False, "verbose": 0}
-    options |= {"epochs": args.epochs, "steps_per_epoch": STEPS}
-    fit = model.fit(x[rows], y[rows], BATCH, callbacks=[logger], **options)
+    if rate is None:
+        options |= {"epochs": epochs, "steps_per_epoch": STEPS}
+        options["callbacks"] = [kd.callbacks.RateLogger()]
+    history = model.fit(x[rows], y[rows], BATCH, **options).history
     found = {}
     for name, (x, y) in zip(("choose", "score"), others, strict=True):
         p = predicted(model, x, task.kind, seed, noisy=rate is None or rate > 0)
         values = kd.evaluate(p, y)
         found[name] = {each: float(values[each]) for each in ("nll", task.calibration)}
     if rate is None:
-        found["rates"] = [fit.history[f"rate/{layer.name}"] for layer in noises]
+        found["rates"] = [history[f"rate/{layer.name}"] for layer in noises]
     return found
 
 

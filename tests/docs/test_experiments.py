@@ -123,6 +123,14 @@ def test_says_what_dropout_on_lora_was_worth():
     assert f"in likelihood is smaller, {dropped['plain'].mean():.3f}" in words
 
 
+def claims_of_learned_rates(found):
+    once, four = (
+        np.mean([run["pruned"] for run in found["sparse"][strength]])
+        for strength in ("1", "4")
+    )
+    yield f"{once:.0f} of 26 others go, at four times it {four:.0f}"
+
+
 @pytest.mark.parametrize(
     ("name", "page", "claims"),
     [
@@ -131,6 +139,7 @@ def test_says_what_dropout_on_lora_was_worth():
         ("rotated_digits", "rotated-digits", claims_of_rotated_digits),
         ("sonar", "sonar", claims_of_sonar),
         ("cifar10", "cifar10", claims_of_cifar10),
+        ("learned_rates", "../learned", claims_of_learned_rates),
     ],
 )
 def test_says_on_the_page_what_was_measured(name, page, claims):
@@ -165,3 +174,24 @@ def test_makes_the_table_of_the_page(name, monkeypatch):
     report = importlib.import_module(name).report(results(name))
 
     assert report.count("\n") >= 3
+
+
+def test_learned_rates_fall_as_data_grow_by_more_than_the_spread():
+    runs = np.array(list(results("learned_rates")["rates"].values()))
+    mean, spread = runs.mean(axis=1), runs.std(axis=1, ddof=1)
+
+    # The last is that of ten thousand rows; the first layer has a single input.
+    assert (mean[0, 1:] - mean[-1, 1:] > 10 * spread[0, 1:]).all()
+    assert (np.diff(mean[:, 1:], axis=0) < spread[1:, 1:]).all()
+    assert mean[:, 0].max() < 0.05
+
+
+def test_pruning_keeps_the_causes_and_costs_no_accuracy():
+    for strength, runs in results("learned_rates")["sparse"].items():
+        assert {run["causes"] for run in runs} == {4}
+        error, everything = (
+            np.mean([run[name] for run in runs]) for name in ("error", "everything")
+        )
+        assert error < everything, strength
+        if int(strength) >= 3:
+            assert min(run["pruned"] for run in runs) >= 20
