@@ -18,7 +18,7 @@ import keras_dropout as kd
 
 L = keras.layers
 BATCH, STEPS, SAMPLES = 50, 25, 50
-GRID = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+GRID = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +189,7 @@ def compare(task, args):
     def learned():
         return kd.learn_rates(fixed(), **kd.losses.kl_weights(len(x)))
 
-    grid = GRID[::5] if args.quick else GRID
+    grid = GRID[::7] if args.quick else GRID
     seeds = range(args.repeats)
     trained = Again(fixed, task.loss, 2e-3)
     by_rate = [

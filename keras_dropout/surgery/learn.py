@@ -1,6 +1,7 @@
 """Making the dropouts of a built model learn their rates."""
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -18,7 +19,7 @@ from keras_dropout.surgery.twins import is_noise
 def learn_rates(
     model: keras.Model,
     *,
-    layers=None,
+    layers: Any = None,
     rate: float | None = None,
     weight_regularizer: float | Schedule = 1e-6,
     dropout_regularizer: float | Schedule = 1e-5,
