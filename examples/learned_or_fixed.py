@@ -2,7 +2,7 @@
 
 Each network is trained without noise, with each rate of a grid, and with learned rates,
 for the same number of steps, on several splits. The best of the grid is chosen on rows
-that neither trained nor score.
+that neither trained nor score, and so is the best length scale of the learned rates.
 """
 
 import dataclasses
@@ -19,6 +19,9 @@ import keras_dropout as kd
 L = keras.layers
 BATCH, STEPS, SAMPLES = 50, 25, 50
 GRID = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+# Of the prior of the weights, behind learned rates. The first is the default.
+LENGTH_SCALES = (0.01, 0.1, 1.0)
+CHOICES = ("no noise", "rate 0.5", "best rate", "learned", "learned, best scale")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,25 +183,40 @@ def scores(trained, task, args, seed, rate=None):
 
 
 def compare(task, args):
-    """The scores of each split: by rate of the grid, and with learned rates."""
+    """The scores of each split: by rate of the grid, and learned by length scale."""
+    found = zip(fixed(task, args), learned(task, args), strict=True)
+    return [{"fixed": by_rate, "learned": by_scale} for by_rate, by_scale in found]
+
+
+def network(task, args):
+    """The network of a task, and how many rows it is trained on."""
     (x, _), *_ = task.split(args, 0)
+    return keras.Sequential([keras.Input(x.shape[1:]), *task.body()]), len(x)
 
-    def fixed():
-        return keras.Sequential([keras.Input(x.shape[1:]), *task.body()])
 
-    def learned():
-        return kd.learn_rates(fixed(), **kd.losses.kl_weights(len(x)))
-
+def fixed(task, args):
+    """By split: the scores of each rate of the grid."""
+    trained = Again(lambda: network(task, args)[0], task.loss, 2e-3)
     grid = GRID[::7] if args.quick else GRID
-    seeds = range(args.repeats)
-    trained = Again(fixed, task.loss, 2e-3)
-    by_rate = [
+    return [
         {str(rate): scores(trained, task, args, seed, rate) for rate in grid}
-        for seed in seeds
+        for seed in range(args.repeats)
     ]
-    trained = Again(learned, task.loss, 2e-3)
-    own = [scores(trained, task, args, seed) for seed in seeds]
-    return [{"fixed": f, "learned": o} for f, o in zip(by_rate, own, strict=True)]
+
+
+def learned(task, args):
+    """By split: the scores of learned rates with each length scale."""
+    trained = Again(lambda: kd.learn_rates(network(task, args)[0]), task.loss, 2e-3)
+    _, rows = network(task, args)
+    found = [{} for _ in range(args.repeats)]
+    for scale in LENGTH_SCALES[:1] if args.quick else LENGTH_SCALES:
+        strengths = kd.losses.kl_weights(rows, length_scale=scale)
+        for layer in trained.layers(kd.layers.ConcreteDropout):
+            for name, value in strengths.items():
+                setattr(layer, name, value)
+        for seed, own in enumerate(found):
+            own[str(scale)] = scores(trained, task, args, seed)
+    return found
 
 
 def run(args):
@@ -209,53 +227,60 @@ def run(args):
     return {"tasks": tasks}
 
 
-def best(run):
-    """The rate of the grid that did best on the rows that choose, as text."""
-    return min(run["fixed"], key=lambda rate: run["fixed"][rate]["choose"]["nll"])
+def best(by_name):
+    """The name of the setting that did best on the rows that choose."""
+    return min(by_name, key=lambda name: by_name[name]["choose"]["nll"])
 
 
 def choices(run):
-    """What is compared: the scores of one split by name."""
-    found = {"no noise": run["fixed"]["0.0"], "rate 0.5": run["fixed"]["0.5"]}
-    return {**found, "best of grid": run["fixed"][best(run)], "learned": run["learned"]}
+    """The scores of what is compared on one split, in the order of `CHOICES`."""
+    rates, scales = run["fixed"], run["learned"]
+    own = scales[str(LENGTH_SCALES[0])]
+    five = rates["0.0"], rates["0.5"], rates[best(rates)], own, scales[best(scales)]
+    return [each["score"] for each in five]
 
 
 def row(name, runs):
     """The cells of one set of data, those of each choice in turn."""
-    measure = TASKS[name].calibration
     cells = [name]
-    for choice in ("no noise", "rate 0.5", "best of grid", "learned"):
-        scores = [choices(run)[choice]["score"] for run in runs]
-        nll = experiment.mean_and_spread([each["nll"] for each in scores], 3)
-        calibration = experiment.mean_and_spread([each[measure] for each in scores], 3)
-        cells.append(f"{nll}; {calibration}")
-    return [*cells, experiment.mean_and_spread(advantage(runs), 3)]
+    for each in zip(*map(choices, runs), strict=True):
+        measures = ("nll", TASKS[name].calibration)
+        values = [[scores[measure] for scores in each] for measure in measures]
+        cells.append("; ".join(experiment.mean_and_spread(v, 3) for v in values))
+    return [*cells, *(experiment.mean_and_spread(gain, 3) for gain in gains(runs))]
 
 
-def advantage(runs):
-    """The nll of the best of the grid less that of the learned rates, by split."""
-    pairs = [(choices(run)["best of grid"], run["learned"]) for run in runs]
-    return [grid["score"]["nll"] - own["score"]["nll"] for grid, own in pairs]
+def gains(runs):
+    """How much smaller than of the best rate the nll of both learned ones is."""
+    nll = np.array([[each["nll"] for each in choices(run)] for run in runs])
+    return nll[:, 2] - nll[:, 3], nll[:, 2] - nll[:, 4]
 
 
 def report(results):
-    header = ["", "no noise", "rate 0.5", "best of grid", "learned", "gain over grid"]
+    header = ["", *CHOICES, "gain, learned", "gain, best scale"]
     tasks = results["tasks"].items()
     measured = experiment.table(header, [row(name, runs) for name, runs in tasks])
-    header = ["", "chosen from the grid", "learned, first layer to last"]
-    rates = [[name, chosen(runs), ", ".join(ends(runs))] for name, runs in tasks]
+    header = ["", "best rates", "best scales", "learned, first layer to last"]
+    rates = [
+        [name, chosen(runs, "fixed"), chosen(runs, "learned"), ", ".join(ends(runs))]
+        for name, runs in tasks
+    ]
     return f"{measured}\n\n{experiment.table(header, rates)}"
 
 
-def chosen(runs):
-    """The rates that the splits chose from the grid."""
-    return ", ".join(sorted(best(run) for run in runs))
+def chosen(runs, kind):
+    """What the splits chose."""
+    return ", ".join(sorted(best(run[kind]) for run in runs))
+
+
+def curves(runs):
+    """The learned rates of each split, layer and epoch, with the default scale."""
+    return np.array([run["learned"][str(LENGTH_SCALES[0])]["rates"] for run in runs])
 
 
 def ends(runs):
     """What the rates of each layer were at the end of training."""
-    curves = np.array([run["learned"]["rates"] for run in runs])
-    return [experiment.mean_and_spread(each, 3) for each in curves[:, :, -1].T]
+    return [experiment.mean_and_spread(each, 3) for each in curves(runs)[:, :, -1].T]
 
 
 COLOURS = ("#2a9d8f", "#e76f51", "#7b6fb8")
@@ -270,15 +295,14 @@ def draw_training(results):
     figure, axes = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False)
     axes = axes[0]
     for ax, name in zip(axes, names, strict=True):
-        runs = [run["learned"]["rates"] for run in results["tasks"][name]]
-        for place, curves in enumerate(zip(*runs, strict=True)):
-            curves = np.array(curves)
-            steps = STEPS * np.arange(1, curves.shape[1] + 1)
+        by_layer = np.moveaxis(curves(results["tasks"][name]), 1, 0)
+        for place, own in enumerate(by_layer):
+            steps = STEPS * np.arange(1, own.shape[1] + 1)
             colour = COLOURS[place]
             label = f"learned rate {place + 1}"
-            ax.plot(steps, curves.mean(axis=0), color=colour, label=label)
+            ax.plot(steps, own.mean(axis=0), color=colour, label=label)
             ax.fill_between(
-                steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2
+                steps, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.2
             )
         ax.set(xlabel="steps", title=name, ylim=(0, None))
         ax.legend()
@@ -296,11 +320,15 @@ def draw_grid(results):
     for ax, (name, runs) in zip(axes, tasks.items(), strict=True):
         rates = [float(rate) for rate in runs[0]["fixed"]]
         nll = [[f["score"]["nll"] for f in run["fixed"].values()] for run in runs]
-        own = np.array([run["learned"]["score"]["nll"] for run in runs])
+        own = np.array([choices(run)[3]["nll"] for run in runs])
         ax.plot(rates, np.mean(nll, 0), "o-", ms=4, color=COLOURS[1], label="fixed")
         ax.axhline(own.mean(), color=COLOURS[0], label="learned")
         ax.axhspan(own.min(), own.max(), color=COLOURS[0], alpha=0.15, lw=0)
-        ax.set(xlabel="rate", title=name)
+        # Networks without noise may be far off.
+        shown = np.array([*np.mean(nll, axis=0)[1:], own.max()])
+        pad = 0.1 * np.ptp(shown)
+        low = min(shown.min(), own.min()) - pad
+        ax.set(xlabel="rate", title=name, ylim=(low, shown.max() + pad))
     axes[0].set_ylabel("held-out nll")
     axes[0].legend()
     return figure
