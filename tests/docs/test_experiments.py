@@ -131,6 +131,28 @@ def claims_of_learned_rates(found):
     yield f"{once:.0f} of 26 others go, at four times it {four:.0f}"
 
 
+def gains_of_learned_rates(found, name):
+    """By split: how much better learned rates are than the best fixed one, in nats."""
+
+    def best(run):
+        rates = run["fixed"].values()
+        return min(rates, key=lambda each: each["choose"]["nll"])["score"]["nll"]
+
+    runs = found["tasks"][name]
+    return np.array(
+        [best(run) - run["learned"]["0.01"]["score"]["nll"] for run in runs]
+    )
+
+
+def claims_of_learned_or_fixed(found):
+    gains = {
+        name: np.mean(gains_of_learned_rates(found, name)) for name in found["tasks"]
+    }
+    yield f"better than the best of the grid, by {gains['yacht']:.2f} nats"
+    yield f"concrete they are worse by {-gains['concrete']:.2f} nats"
+    yield f"on photographs by {-gains['photographs']:.2f}"
+
+
 @pytest.mark.parametrize(
     ("name", "page", "claims"),
     [
@@ -140,6 +162,7 @@ def claims_of_learned_rates(found):
         ("sonar", "sonar", claims_of_sonar),
         ("cifar10", "cifar10", claims_of_cifar10),
         ("learned_rates", "../learned", claims_of_learned_rates),
+        ("learned_or_fixed", "../learned", claims_of_learned_or_fixed),
     ],
 )
 def test_says_on_the_page_what_was_measured(name, page, claims):
@@ -195,3 +218,24 @@ def test_pruning_keeps_the_causes_and_costs_no_accuracy():
         assert error < everything, strength
         if int(strength) >= 3:
             assert min(run["pruned"] for run in runs) >= 20
+
+
+def test_what_is_said_of_learned_rates_is_more_than_the_spread():
+    found = results("learned_or_fixed")
+    gains = {name: gains_of_learned_rates(found, name) for name in found["tasks"]}
+
+    assert gains["yacht"].min() > 0
+    assert abs(gains["digits"].mean()) < gains["digits"].std(ddof=1)
+    assert gains["concrete"].max() < 0
+    assert gains["photographs"].max() < 0
+
+
+def test_an_ensemble_beats_one_network_on_every_split_and_masksembles_do_not():
+    runs = results("masksembles")["runs"]
+    alone, masked, several = (
+        np.array([run[name]["nll"] for run in runs])
+        for name in ("one network", "Masksembles, scale 2", "an ensemble of 4")
+    )
+
+    assert (several < alone).all()
+    assert np.abs(masked - alone).max() < 0.01
