@@ -54,8 +54,10 @@ class Masks(kd.layers.DropConnect):
         return self.layer(x, **kwargs) + 0.0 * ops.cast(kept, self.compute_dtype)
 
 
-def model_of(layer, shape):
-    model = keras.Sequential([keras.Input(shape[1:]), layer])
+def model_of(layers, shape):
+    """A compiled model of these layers, or of one."""
+    layers = layers if isinstance(layers, list) else [layers]
+    model = keras.Sequential([keras.Input(shape[1:]), *layers])
     model.compile(keras.optimizers.SGD(0.01), "mse")
     return model
 

@@ -67,6 +67,23 @@ def sonar(args):
     return x.astype("float32"), y.astype("float32")
 
 
+def uci(args, name):
+    """A regression of the UCI repository: inputs and values as they are.
+
+    The folder's `uci/NAME.npz` holds them as `X` and `y`.
+    """
+    if args.data is not None:
+        with np.load(args.data / "uci" / f"{name}.npz") as file:
+            x, y = file["X"], file["y"]
+    elif args.quick:
+        from sklearn.datasets import load_diabetes
+
+        x, y = load_diabetes(return_X_y=True)
+    else:
+        raise SystemExit(f"Pass --data FOLDER, with `uci/{name}.npz` of `X` and `y`.")
+    return x.astype("float32"), y.astype("float32").reshape(-1, 1)
+
+
 def co2(args):
     """Carbon dioxide at Mauna Loa: standardised `(x, y)`, and `x` to extrapolate to.
 

@@ -24,6 +24,7 @@ from keras_dropout.sampling import (
 )
 from keras_dropout.surgery import (
     insert_dropout,
+    learn_rates,
     lora_dropout,
     matching_dropout,
     replace_dropout,
@@ -47,6 +48,7 @@ __all__ = [
     "evaluate",
     "insert_dropout",
     "layers",
+    "learn_rates",
     "lora_dropout",
     "losses",
     "matching_dropout",

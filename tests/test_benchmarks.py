@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from benchmarks import layers, moments, parts, report
+from benchmarks import layers, learned, moments, parts, report
 from benchmarks.steps import MODES
 from benchmarks.timing import take_turns
 
@@ -70,3 +70,14 @@ def test_moments_are_compared_with_samples_and_with_no_noise(tmp_path, monkeypat
     rows = (tmp_path / "moments.md").read_text().splitlines()[2:6]
     names = [row.split("|")[2].strip() for row in rows]
     assert names == ["no noise", "moments", "2 samples", "3 samples"]
+
+
+def test_a_learned_layer_is_measured_beside_fixed_dropout():
+    cell = learned.measure("Masksembles, Dense", 0.0)
+
+    assert cell["milliseconds"].keys() == {"bare", "fixed", "learned"}
+    assert min(cell["milliseconds"].values()) > 0
+    cells = [{**cell, "over fixed": (ratio, 1.0, 2.0)} for ratio in (1.2, 1.6)]
+    below, above = learned.table(cells).splitlines()[2:]
+    assert below.endswith("1.20 [1.00, 2.00] |")
+    assert above.endswith("**1.60** [1.00, 2.00] |")

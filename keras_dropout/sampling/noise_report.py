@@ -184,14 +184,14 @@ def _advice(each, placed):
 def _source(layer):
     if not isinstance(layer, NoiseLayer):
         return "number" if adapters.strength(layer) or _cells(layer) else None
-    kinds = {source.kind for source in layer.noise_state.sources.values()}
+    kinds = {source.kind for source in _strengths(layer).values()}
     return "/".join(sorted(kinds)) or None
 
 
 def _strength(layer):
     """The strengths of a layer now, as text."""
     if isinstance(layer, NoiseLayer):
-        values = {name: getattr(layer, name) for name in layer.noise_state.sources}
+        values = {name: getattr(layer, name) for name in _strengths(layer)}
     elif _cells(layer):
         names = ("dropout", "recurrent_dropout")
         values = {name: getattr(_cells(layer)[0], name) for name in names}
@@ -202,6 +202,13 @@ def _strength(layer):
         for name, value in values.items()
     ]
     return ", ".join(shown) or "-"
+
+
+def _strengths(layer):
+    """The live values of one of our layers that are strengths of its noise, or all."""
+    sources = layer.noise_state.sources
+    strengths = {n: s for n, s in sources.items() if s.live.is_silent is not None}
+    return strengths or sources
 
 
 def _is_number(value):

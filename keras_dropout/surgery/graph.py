@@ -24,13 +24,13 @@ def rebuilt(
 
     It is the model itself where nothing changes.
     """
-    _check_reach(model)
+    check_reach(model)
     chains, own_ways = {}, []
 
     def chain(layer):
         if id(layer) not in chains:
             found = change(layer)
-            if isinstance(found.layer, keras.Model) and _has_graph(found.layer):
+            if isinstance(found.layer, keras.Model) and has_graph(found.layer):
                 found = dataclasses.replace(found, layer=whole(found.layer))
             chains[id(layer)] = found
         return chains[id(layer)]
@@ -85,7 +85,8 @@ def _sequential(model, parts):
     return classes.sequential(model, parts)
 
 
-def _has_graph(model):
+def has_graph(model):
+    """Whether a model is a graph of layers, or a `Sequential` that will be one."""
     # A `Sequential` that is not built yet has no graph, only a list of layers.
     plain = type(model).call is keras.Sequential.call
     return graph_of(model) is not None or (
@@ -93,14 +94,14 @@ def _has_graph(model):
     )
 
 
-def _check_reach(model):
+def check_reach(model):
     """Refuses models that are not graphs of layers, at any depth."""
     if not isinstance(model, keras.Model):
         raise TypeError(invalid("model", "a Keras model", model))
     inner = [each for each in all_layers(model) if isinstance(each, keras.Model)]
     noisy = [each for each in inner if any(map(is_noise, flatten_layers(each)))]
     for each in (model, *noisy):
-        if not _has_graph(each):
+        if not has_graph(each):
             raise TypeError(
                 f"The layers of a subclassed model are called by its own code, which "
                 f"cannot be changed. Build it with the Functional API or as a "

@@ -14,6 +14,9 @@ RESULTS = ROOT / "docs" / "results"
 EXPERIMENTS = (
     "cifar10",
     "co2",
+    "learned_or_fixed",
+    "learned_rates",
+    "masksembles",
     "lora",
     "mnist_overfitting",
     "pretrained",
@@ -22,8 +25,18 @@ EXPERIMENTS = (
 )
 
 
+# Many small networks, each of which a backend would compile.
+ONCE = ("learned_or_fixed", "learned_rates", "masksembles")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.once) if name in ONCE else name
+        for name in EXPERIMENTS
+    ],
+)
 def test_runs_in_quick_mode(name, tmp_path, monkeypatch, capsys):
     script = str(ROOT / "examples" / f"{name}.py")
     arguments = ["--quick", "--epochs", "1", "--output", str(tmp_path)]
@@ -128,6 +141,36 @@ def claims_of_when_not_to_answer(found):
     yield f"{left[1]:.1f} and {left[2]:.1f} % of the others"
 
 
+def claims_of_learned_rates(found):
+    once, four = (
+        np.mean([run["pruned"] for run in found["sparse"][strength]])
+        for strength in ("1", "4")
+    )
+    yield f"{once:.0f} of 26 others go, at four times it {four:.0f}"
+
+
+def gains_of_learned_rates(found, name):
+    """By split: how much better learned rates are than the best fixed one, in nats."""
+
+    def best(run):
+        rates = run["fixed"].values()
+        return min(rates, key=lambda each: each["choose"]["nll"])["score"]["nll"]
+
+    runs = found["tasks"][name]
+    return np.array(
+        [best(run) - run["learned"]["0.01"]["score"]["nll"] for run in runs]
+    )
+
+
+def claims_of_learned_or_fixed(found):
+    gains = {
+        name: np.mean(gains_of_learned_rates(found, name)) for name in found["tasks"]
+    }
+    yield f"better than the best of the grid, by {gains['yacht']:.2f} nats"
+    yield f"concrete they are worse by {-gains['concrete']:.2f} nats"
+    yield f"on photographs by {-gains['photographs']:.2f}"
+
+
 @pytest.mark.parametrize(
     ("name", "page", "claims"),
     [
@@ -141,6 +184,8 @@ def claims_of_when_not_to_answer(found):
             "when-not-to-answer",
             claims_of_when_not_to_answer,
         ),
+        ("learned_rates", "../learned", claims_of_learned_rates),
+        ("learned_or_fixed", "../learned", claims_of_learned_or_fixed),
     ],
 )
 def test_says_on_the_page_what_was_measured(name, page, claims):
@@ -175,3 +220,45 @@ def test_makes_the_table_of_the_page(name, monkeypatch):
     report = importlib.import_module(name).report(results(name))
 
     assert report.count("\n") >= 3
+
+
+def test_learned_rates_fall_as_data_grow_by_more_than_the_spread():
+    runs = np.array(list(results("learned_rates")["rates"].values()))
+    mean, spread = runs.mean(axis=1), runs.std(axis=1, ddof=1)
+
+    # The last is that of ten thousand rows; the first layer has a single input.
+    assert (mean[0, 1:] - mean[-1, 1:] > 10 * spread[0, 1:]).all()
+    assert (np.diff(mean[:, 1:], axis=0) < spread[1:, 1:]).all()
+    assert mean[:, 0].max() < 0.05
+
+
+def test_pruning_keeps_the_causes_and_costs_no_accuracy():
+    for strength, runs in results("learned_rates")["sparse"].items():
+        assert {run["causes"] for run in runs} == {4}
+        error, everything = (
+            np.mean([run[name] for run in runs]) for name in ("error", "everything")
+        )
+        assert error < everything, strength
+        if int(strength) >= 3:
+            assert min(run["pruned"] for run in runs) >= 20
+
+
+def test_what_is_said_of_learned_rates_is_more_than_the_spread():
+    found = results("learned_or_fixed")
+    gains = {name: gains_of_learned_rates(found, name) for name in found["tasks"]}
+
+    assert gains["yacht"].min() > 0
+    assert abs(gains["digits"].mean()) < gains["digits"].std(ddof=1)
+    assert gains["concrete"].max() < 0
+    assert gains["photographs"].max() < 0
+
+
+def test_an_ensemble_beats_one_network_on_every_split_and_masksembles_do_not():
+    runs = results("masksembles")["runs"]
+    alone, masked, several = (
+        np.array([run[name]["nll"] for run in runs])
+        for name in ("one network", "Masksembles, scale 2", "an ensemble of 4")
+    )
+
+    assert (several < alone).all()
+    assert np.abs(masked - alone).max() < 0.01

@@ -215,6 +215,30 @@ def test_the_penalty_moves_the_rate_and_the_file_keeps_it(tmp_path):
     assert layer.rate == pytest.approx(0.75, rel=2**-22)
 
 
+def test_the_strengths_are_live_and_follow_schedules():
+    """Each is read anew by the penalty, also on a schedule of training steps."""
+    ramp = kd.schedules.Linear(0.0, 0.02, steps=2)
+    layer = penalized(seed=0)
+    entropy = -0.01501207271
+
+    layer.build((None, 3))
+    layer.weight_regularizer = 0.0
+    assert float(array(layer.losses[0])) == pytest.approx(entropy, rel=2e-5)
+    config = {**layer.get_config(), "dropout_regularizer": ramp}
+    layer = layers.ConcreteDropout.from_config(config)
+    x = np.ones((4, 3), "float32")
+    seen = []
+    for _ in range(3):
+        layer(x, training=True)
+        seen.append(float(array(layer.losses[0])))
+
+    # The bound's strength is 0.01.
+    assert seen == pytest.approx([entropy, 2 * entropy, 2 * entropy], rel=2e-5)
+    for name in ("weight_regularizer", "dropout_regularizer"):
+        with pytest.raises(ValueError, match=f"`{name}`.*not negative"):
+            setattr(penalized(), name, -1.0)
+
+
 @pytest.mark.parametrize("hard", [False, True])
 def test_samples_have_hard_masks_where_they_are_asked_for(hard):
     dense = K.Dense(50, use_bias=False, kernel_initializer="identity")

@@ -27,6 +27,7 @@ def _all_kinds():
     h = L.GRU(5, dropout=0.3, name="steps")(h)
     h = L.Dropout(0.0, name="off")(h)
     h = kd.layers.DropConnect(L.Dense(6), 0.4, name="weights")(h)
+    h = kd.layers.ConcreteDropout(L.Dense(6), 0.25, name="learned")(h)
     return keras.Model(i, L.Dense(3, activation="softmax")(h))
 
 
@@ -40,6 +41,7 @@ def test_each_noise_has_a_row():
         "steps": ("dropout=0.3, recurrent_dropout=0", "number", "row"),
         "off": ("rate=0", "number", "element"),
         "weights": ("rate=0.4", "number", "batch"),
+        "learned": ("rate=0.25", "learned", "learned"),
     }
     assert rows["off"].sampled == "no"
     assert "strength is 0" in rows["off"].advice

@@ -23,7 +23,9 @@ def concrete_dropout():
 
 def masksembles():
     layer = layers.Masksembles(4, 2.0, seed=1)
-    return drawing.features(layer)
+    layer.build((None, FEATURES))
+    masks = keras.ops.convert_to_numpy(layer.masks)
+    return drawing.picture({"": masks}, "channels", "members")
 
 
 def variational_dropout():

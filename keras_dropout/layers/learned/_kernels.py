@@ -86,15 +86,20 @@ def biased(layer: keras.layers.Layer, x: Tensor) -> bool:
     return x + ops.cast(_affine.aligned(layer, layer.bias, x), x.dtype)
 
 
+def regularizer_of(layer: keras.layers.Layer) -> str | None:
+    """The name of the attribute with a penalty on the kernel of a layer, or `None`."""
+    found = (n for n in _REGULARIZERS if getattr(layer, n, None) is not None)
+    return next(found, None)
+
+
 def require_unregularized(layer: keras.layers.Layer, instead: str) -> None:
     """Refuses a layer whose kernel has a penalty already."""
-    for name in _REGULARIZERS:
-        value = getattr(layer, name, None)
-        if value is not None:
-            raise ValueError(
-                f"`layer` must have no `{name}`: the penalty on its kernel is "
-                f"`{instead}`. Received: {name}={value!r} of the layer {layer.name!r}"
-            )
+    name = regularizer_of(layer)
+    if name is not None:
+        raise ValueError(
+            f"`layer` must have no `{name}`: the penalty on its kernel is `{instead}`. "
+            f"Received: {name}={getattr(layer, name)!r} of the layer {layer.name!r}"
+        )
 
 
 def is_embedding(layer: keras.layers.Layer) -> bool:

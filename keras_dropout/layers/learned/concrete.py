@@ -17,6 +17,7 @@ from keras_dropout.layers._base.options import LayerOptions
 from keras_dropout.layers._base.penalties import Penalty
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
+from keras_dropout.schedules import Schedule
 
 
 @registered
@@ -54,8 +55,10 @@ class ConcreteDropout(NoiseWrapper):
             Its kernel may have no regularizer.
         rate: Float in `(0, 1)`, where the rate $p$ starts. The attribute reads the
             learned rate, and may be assigned.
-        weight_regularizer: Float of at least 0, the strength $\lambda_W$.
-        dropout_regularizer: Float of at least 0, the strength $\lambda_p$.
+        weight_regularizer: Float of at least 0, the strength $\lambda_W$, or a
+            schedule. Live.
+        dropout_regularizer: Float of at least 0, the strength $\lambda_p$, or a
+            schedule. Live.
         temperature: Float above 0, the temperature $t$.
         hard: Boolean. If true, Monte Carlo samples have Bernoulli masks of the learned
             rate, whose mean is exact. Training has relaxed ones.
@@ -88,14 +91,20 @@ class ConcreteDropout(NoiseWrapper):
         _validation.probability,
         "The learned probability of dropping, a live float.",
     )
+    weight_regularizer = Live(
+        _validation.weight, "The strength of the penalty of the kernel, live.", None
+    )
+    dropout_regularizer = Live(
+        _validation.weight, "The strength of the pull towards 1/2, live.", None
+    )
 
     def __init__(
         self,
         layer: keras.layers.Layer,
         rate: float = 0.1,
         *,
-        weight_regularizer: float = 1e-6,
-        dropout_regularizer: float = 1e-5,
+        weight_regularizer: float | Schedule = 1e-6,
+        dropout_regularizer: float | Schedule = 1e-5,
         temperature: float = 0.1,
         hard: bool = False,
         seed: Seed = None,
@@ -104,12 +113,8 @@ class ConcreteDropout(NoiseWrapper):
         _kernels.require_known(layer)
         _kernels.require_unregularized(layer, "weight_regularizer")
         super().__init__(layer, seed=seed, **kwargs)
-        self.weight_regularizer: float = _validation.non_negative(
-            "weight_regularizer", weight_regularizer
-        )
-        self.dropout_regularizer: float = _validation.non_negative(
-            "dropout_regularizer", dropout_regularizer
-        )
+        self.weight_regularizer = weight_regularizer
+        self.dropout_regularizer = dropout_regularizer
         self.temperature: float = _validation.positive("temperature", temperature)
         self.hard: bool = _validation.boolean("hard", hard)
         self.rate = Learned(rate, LOGIT)
@@ -124,12 +129,13 @@ class ConcreteDropout(NoiseWrapper):
         logit = ops.cast(logit, "float32")
         p = ops.sigmoid(logit)
         entropy = p * ops.softplus(-logit) + (1.0 - p) * ops.softplus(logit)
-        total = -self.dropout_regularizer * self.features * entropy
+        total = -self.current("dropout_regularizer") * self.features * entropy
         kernel = _kernels.kernel(self.layer)
         if kernel is None:
             return total
         square = ops.sum(ops.square(ops.cast(kernel, "float32")))
-        return total + self.weight_regularizer * square * _inverse_keep(logit)
+        strength = self.current("weight_regularizer")
+        return total + strength * square * _inverse_keep(logit)
 
     def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
         if _kernels.is_embedding(self.layer):
@@ -151,12 +157,7 @@ class ConcreteDropout(NoiseWrapper):
         return keep, _inverse_keep(self.source("rate").raw())
 
     def get_config(self) -> Config:
-        own = {
-            "weight_regularizer": self.weight_regularizer,
-            "dropout_regularizer": self.dropout_regularizer,
-            "temperature": self.temperature,
-            "hard": self.hard,
-        }
+        own = {"temperature": self.temperature, "hard": self.hard}
         return {**super().get_config(), **own}
 
 

@@ -46,6 +46,11 @@ class SparseVariationalDropout(NoiseWrapper):
     learned yet. The penalty belongs to the weight $\log \sigma^2$: it counts once when
     the layer is called several times, in float32 under every dtype policy.
 
+    That strength is the bound's, and it keeps many weights that are of no use: in a
+    linear model all whose estimate by least squares is more than 1.05 standard errors
+    from 0, which is 3 in 10. With $c$ times the strength it is $1.05 \sqrt{c}$ standard
+    errors: 4 in 100 at four times, while weights of 10 standard errors do not notice.
+
     Departures from the authors' code: $\log \alpha$ is clipped to [-8, 8] for the
     divergence only; pruned weights keep their noise in training; the noise of
     convolutions has the same $10^{-8}$ in it as that of dense layers.
