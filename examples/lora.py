@@ -16,8 +16,13 @@ from sklearn.datasets import load_digits
 import keras_dropout as kd
 
 WIDTH, HEADS, RANK, SHOTS, BATCH, SAMPLES = 32, 4, 4, 10, 10, 30
-SETTINGS = [("input", 0.0), ("input", 0.1), ("input", 0.5)]
-SETTINGS += [("weights", 0.1), ("weights", 0.5)]
+SETTINGS = (
+    ("input", 0.0),
+    ("input", 0.1),
+    ("input", 0.5),
+    ("weights", 0.1),
+    ("weights", 0.5),
+)
 SCORES = ("accuracy", "nll", "ece")
 
 

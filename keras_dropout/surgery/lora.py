@@ -1,30 +1,31 @@
 """Dropout on the low-rank branch of layers with LoRA."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
 import keras
 
 from keras_dropout import _model, _validation
+from keras_dropout._typing import ModelT, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.saved import saved
+from keras_dropout.layers._base.options import Rate
 from keras_dropout.layers.weights import _lora, _low_rank
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled
 from keras_dropout.surgery.places import LIVE, Place, walk
 
-Model = TypeVar("Model", bound=keras.layers.Layer)
-Rate = float | Schedule
-
 
 def lora_dropout(
-    model: Model,
+    model: ModelT,
     rate: Rate | Mapping[str, Rate],
     *,
-    layers=None,
+    layers: Picks = None,
     mode: Literal["input", "weights"] = "input",
-) -> Model:
+) -> ModelT:
     r"""Puts dropout on the low-rank branch of layers with LoRA, in place.
 
     Keras's `enable_lora` freezes the kernel $W$ of a layer and learns two small
