@@ -14,8 +14,8 @@ import experiment
 import keras
 import numpy as np
 from again import Again, shuffled
-from digits import no_digits
 from learned_or_fixed import BATCH, STEPS, TASKS
+from strangers import patches
 
 import keras_dropout as kd
 
@@ -73,7 +73,7 @@ def run(args):
     runs = []
     for seed in range(args.repeats):
         train, _, (x, y) = task.split(args, seed)
-        both = np.concatenate([x, no_digits(len(x), seed)])
+        both = np.concatenate([x, patches(len(x), seed).reshape(len(x), 64)])
         # Members of no seed that another run begins with.
         seeds = [seed + 1000 * member for member in range(MEMBERS)]
         each = [
