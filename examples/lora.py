@@ -7,6 +7,7 @@ same weights and see the same images.
 """
 
 import warnings
+from typing import Literal
 
 import experiment
 import keras
@@ -16,7 +17,7 @@ from sklearn.datasets import load_digits
 import keras_dropout as kd
 
 WIDTH, HEADS, RANK, SHOTS, BATCH, SAMPLES = 32, 4, 4, 10, 10, 30
-SETTINGS = (
+SETTINGS: tuple[tuple[Literal["input", "weights"], float], ...] = (
     ("input", 0.0),
     ("input", 0.1),
     ("input", 0.5),

@@ -80,12 +80,13 @@ def run(args):
             fitted(networks, train, args, own).predict(both, 4000, verbose=0)
             for own in seeds
         ]
-        samples = {ALONE: each[:1]}
-        options = {"return_samples": True, "seed": 0, "verbose": 0}
+        samples = {ALONE: np.stack(each[:1])}
         for name, trained in sharing.items():
             model = fitted(trained, train, args, seed)
-            samples[name] = kd.mc_predict(model, both, MEMBERS, **options).samples
-        samples[TOGETHER] = each
+            samples[name] = kd.mc_predict(
+                model, both, MEMBERS, return_samples=True, seed=0, verbose=0
+            ).samples
+        samples[TOGETHER] = np.stack(each)
         runs.append({name: judged(values, y) for name, values in samples.items()})
         print(f"seed {seed}: {runs[-1]}", flush=True)
     return {"runs": runs}

@@ -113,8 +113,7 @@ def asked_often(samples):
     """A function that asks a model under that many masks."""
 
     def ask(model, x):
-        options = {"seed": 0, "batch_size": 400, "verbose": 0}
-        return kd.mc_predict(model, x, samples, **options)
+        return kd.mc_predict(model, x, samples, seed=0, batch_size=400, verbose=0)
 
     return ask
 

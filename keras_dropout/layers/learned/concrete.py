@@ -91,10 +91,10 @@ class ConcreteDropout(NoiseWrapper):
         _validation.probability,
         "The learned probability of dropping, a live float.",
     )
-    weight_regularizer = Live(
+    weight_regularizer: Live = Live(
         _validation.weight, "The strength of the penalty of the kernel, live.", None
     )
-    dropout_regularizer = Live(
+    dropout_regularizer: Live = Live(
         _validation.weight, "The strength of the pull towards 1/2, live.", None
     )
 

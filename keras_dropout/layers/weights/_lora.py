@@ -29,7 +29,9 @@ class LoRADropout:
     """
 
     noise_kind = "LoRADropout"
-    rate = Live(_validation.drop_rate, "The probability of dropping, a live float.")
+    rate: Live = Live(
+        _validation.drop_rate, "The probability of dropping, a live float."
+    )
 
     def called_by(self, plain, inputs, *args, training=None, **kwargs):
         """A call, where `plain` is what the class of the layer does."""
