@@ -44,16 +44,18 @@ def test_holds_every_file_that_is_kept(unpacked):
 
 
 def test_its_tests_run_from_it(unpacked):
-    tests = "tests/metrics/test_values.py"
-    pytest_of_it = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    where = "import keras_dropout; print(keras_dropout.__file__)"
-
-    shown = subprocess.run(
-        [sys.executable, "-c", where], cwd=unpacked, capture_output=True, text=True
+    script = (
+        "import sys, pytest, keras_dropout\n"
+        "arguments = ['-q', '-p', 'no:cacheprovider', 'tests/metrics/test_values.py']\n"
+        "status = pytest.main(arguments)\n"
+        "print(keras_dropout.__file__)\n"
+        "sys.exit(status)\n"
     )
+
     done = subprocess.run(
-        [*pytest_of_it, tests], cwd=unpacked, capture_output=True, text=True
+        [sys.executable, "-c", script], cwd=unpacked, capture_output=True, text=True
     )
 
-    assert pathlib.Path(shown.stdout.strip()).is_relative_to(unpacked), shown.stderr
     assert done.returncode == 0, done.stdout + done.stderr
+    imported = pathlib.Path(done.stdout.splitlines()[-1])
+    assert imported.is_relative_to(unpacked)
