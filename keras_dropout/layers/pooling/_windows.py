@@ -147,7 +147,7 @@ def windows(
             missing = shapes.at_least(span + size - shape[axis], 0)
             paddings[axis] = (missing // 2, missing - missing // 2)
     if padding == "same":
-        x = ops.pad(x, paddings)
+        x = shapes.padded(x, paddings)
     parts = []
     for offsets in itertools.product(*map(range, sizes)):
         part = x

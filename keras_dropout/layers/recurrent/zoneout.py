@@ -121,7 +121,7 @@ def _zone(mix):
 
     def step(cell, parts, states):
         inputs, *noise = parts
-        output, new = cell(inputs, states)
+        output, new = cell(inputs, list(states))
         new = new if keras.tree.is_nested(new) else [new]
         if output is not new[0]:
             expected = "a cell whose output is its first state"

@@ -84,7 +84,7 @@ def spread(seeds: Tensor, axis: int, block: int) -> Tensor:
     after = list(before)
     padding = [(0, 0)] * len(seeds.shape)
     padding[axis] = (block - 1, block - 1)
-    covered = ops.pad(seeds, padding, constant_values=False)
+    covered = shapes.padded(seeds, padding)
     width = 1
     while width < block:
         shift = min(width, block - width)
