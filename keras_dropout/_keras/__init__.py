@@ -29,6 +29,7 @@ import: each function says what happens without it, and
 | `Conv1D._kernel` | a convolution with another kernel | `PrivateNameError` |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
+| `keras.src.export.onnx`, `litert` | what a model is exported to | not refused |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 A few more are overridden, since Keras calls them: `Layer._track_variables` (in
@@ -40,6 +41,7 @@ A few more are overridden, since Keras calls them: `Layer._track_variables` (in
 
 from keras_dropout._keras.borrowing import borrowed, convolved
 from keras_dropout._keras.errors import PrivateNameError
+from keras_dropout._keras.exports import EXPORTERS, export_format
 from keras_dropout._keras.graphs import (
     Functional,
     Node,
@@ -94,6 +96,7 @@ from keras_dropout._keras.turning import adopt, beside, tell_alike, turn_into, v
 
 __all__ = [
     "CREATE_MASK",
+    "EXPORTERS",
     "INITIAL_SEED",
     "RANDOM_FUNCTIONS",
     "AutocastScope",
@@ -108,6 +111,7 @@ __all__ = [
     "borrowed",
     "bring_back",
     "convolved",
+    "export_format",
     "file_of",
     "flatten_layers",
     "functional_of",

@@ -18,7 +18,7 @@ import keras
 from keras import ops
 
 from keras_dropout._typing import Shape, Tensor
-from keras_dropout.random import context, schemes
+from keras_dropout.random import context, exports, schemes
 from keras_dropout.random.context import sample_index
 
 if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
@@ -36,7 +36,12 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     of a TensorFlow distribution strategy or the rank of `torch.distributed`
     mixed into it, so that replicas draw different noise from one state. A part of a
     forward pass that is run again gets the keys of its first run.
+
+    Raises:
+        ValueError: A model is exported to a format that has no random state.
     """
+    if _backend.may_export():
+        exports.require_state()
     return _backend.once(generator, lambda: _backend.next_key(generator))
 
 

@@ -31,6 +31,11 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     return generator.next()
 
 
+def may_export() -> bool:
+    """Whether this call may be part of an export."""
+    return True
+
+
 def plain(rate: Tensor) -> Tensor:
     """A rate as it is: the number may not be there while a function is traced."""
     return rate

@@ -41,6 +41,11 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     return tf.bitwise.bitwise_xor(words, tf.stack([mixed, tf.zeros_like(mixed)]))
 
 
+def may_export() -> bool:
+    """Whether this call may be part of an export."""
+    return not tf.executing_eagerly()
+
+
 def plain(rate: Tensor) -> Tensor:
     """A rate as it is: the number may not be there while a function is traced."""
     return rate

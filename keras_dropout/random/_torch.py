@@ -54,6 +54,13 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     return words
 
 
+def may_export() -> bool:
+    """Whether this call may be part of an export."""
+    if torch.compiler.is_dynamo_compiling():
+        return False
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()
+
+
 def plain(rate: Tensor) -> Tensor:
     """A rate as a Python float where that costs nothing, to reckon with it faster."""
     if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):

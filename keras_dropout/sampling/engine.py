@@ -17,7 +17,7 @@ from keras_dropout._typing import Tensors
 from keras_dropout.graph.endings import endings
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
-from keras_dropout.sampling import backends, noise, outputs, seen
+from keras_dropout.sampling import backends, nested, noise, outputs, seen
 from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
 from keras_dropout.sampling.meeting import Learned, fixed_rows, meet
@@ -145,9 +145,8 @@ class Engine:
                 return keras.tree.flatten(self.plan.whole(inputs))
 
         before = self._endings
-        few = keras.tree.map_structure(
-            lambda x: x[: fixed_rows(self._model()) or _LOOKED], inputs
-        )
+        most = fixed_rows(self._model()) or _LOOKED
+        few = nested.mapped(lambda x: x[:most], inputs)
         try:
             results = backends.run_once(call, self.variables, few)
         except Exception:

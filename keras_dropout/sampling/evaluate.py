@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from keras_dropout._typing import Data, Masks, Models, Outputs, Picks
 from keras_dropout._validation import invalid
-from keras_dropout.sampling import inputs
+from keras_dropout.sampling import inputs, nested
 from keras_dropout.sampling.asked import sampler_of
 from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.sampling.targets import by_output, labels, weights_by_output
@@ -133,7 +133,7 @@ def _data(x, y, sample_weight):
         expected = "the truth, where `x` is arrays"
         raise ValueError(invalid("y", expected, y))
     x = inputs.arrays(x)
-    rows = len(keras.tree.flatten(x)[0])
+    rows = nested.rows(x)
     return x, (labels("y", y, rows), labels("sample_weight", sample_weight, rows))
 
 

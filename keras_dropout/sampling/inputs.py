@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_dropout._typing import Data
 from keras_dropout._validation import invalid
+from keras_dropout.sampling import nested
 
 
 def batches(
@@ -100,7 +101,7 @@ def _from_source(x, steps):
         elements = itertools.islice(iter(x), steps)
     for element in elements:
         batch, *targets = keras.utils.unpack_x_y_sample_weight(element)
-        yield keras.tree.map_structure(_array, batch), targets
+        yield _arrays(batch, _array), targets
 
 
 def _from_arrays(x, batch_size, targets):
@@ -116,11 +117,14 @@ def _cut(structure, rows):
 
 def arrays(x: Data) -> Any:
     """`x` as a structure of arrays, or what slices to arrays, with at least one row."""
-    x = keras.tree.map_structure(
-        lambda each: _Sparse(each) if _is_sparse(each) else _array(each), x
-    )
+    x = _arrays(x, lambda each: _Sparse(each) if _is_sparse(each) else _array(each))
     _rows(x)
     return x
+
+
+def _arrays(x, read):
+    """`x` as arrays. An optional input of several may be `None`, as in `predict`."""
+    return nested.mapped(read, x) if nested.present(x) else read(None)
 
 
 class _Sparse:
@@ -182,11 +186,12 @@ def _is_column(x):
 
 
 def _rows(x):
-    sizes = {np.shape(each)[:1] for each in keras.tree.flatten(x)}
+    shapes = [np.shape(each) for each in nested.present(x)]
+    sizes = {shape[:1] for shape in shapes}
     if len(sizes) != 1 or sizes == {()}:
         raise ValueError(
             "All arrays in `x` must have the same number of rows, on axis 0. "
-            f"Received: shapes {[np.shape(each) for each in keras.tree.flatten(x)]}"
+            f"Received: shapes {shapes}"
         )
     ((rows,),) = sizes
     if not rows:
@@ -195,7 +200,7 @@ def _rows(x):
 
 
 def _map(function, structure, argument):
-    return keras.tree.map_structure(lambda each: function(each, argument), structure)
+    return nested.mapped(lambda each: function(each, argument), structure)
 
 
 def _fill(x, size):

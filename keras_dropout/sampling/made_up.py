@@ -19,10 +19,13 @@ def made_up(model: keras.Model) -> Any:
     graph = graph_of(model)
     if graph is None or any(tensor.dtype == "string" for tensor in graph.inputs):
         return None
+    return for_tensors(input_structure(graph))
+
+
+def for_tensors(structure: Any) -> Any:
+    """Inputs that fit a structure of symbolic tensors or specs of them."""
     numbers = np.random.default_rng(0)
-    return keras.tree.map_structure(
-        lambda tensor: _made_up(tensor, numbers), input_structure(graph)
-    )
+    return keras.tree.map_structure(lambda each: _made_up(each, numbers), structure)
 
 
 def _made_up(tensor, numbers):

@@ -26,7 +26,7 @@ from keras_dropout import _model
 from keras_dropout._typing import Tensors
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
-from keras_dropout.sampling import backends, noise
+from keras_dropout.sampling import backends, nested, noise
 from keras_dropout.sampling.activation import replayed
 from keras_dropout.uncertainty.statistics import Measure
 
@@ -203,7 +203,7 @@ def _others(few, inputs):
     following = _take(inputs, slice(rows, 2 * rows))
     if _count(following) < rows:
         following = few
-    return keras.tree.map_structure(_varied, few, following)
+    return nested.mapped(_varied, few, following)
 
 
 def _varied(x, following):
@@ -222,17 +222,15 @@ def _varied(x, following):
 
 
 def _joined(few, others):
-    return keras.tree.map_structure(
-        lambda *parts: np.concatenate(parts, axis=0), few, others
-    )
+    return nested.mapped(lambda *parts: np.concatenate(parts, axis=0), few, others)
 
 
 def _count(inputs):
-    return len(keras.tree.flatten(inputs)[0])
+    return nested.rows(inputs)
 
 
 def _take(inputs, rows):
-    return keras.tree.map_structure(lambda x: x[rows], inputs)
+    return nested.mapped(lambda x: x[rows], inputs)
 
 
 def fixed_rows(model: keras.Model) -> int | None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_dropout._typing import Tensors
-from keras_dropout.sampling import keys, noise, sizes
+from keras_dropout.sampling import keys, nested, noise, sizes
 from keras_dropout.sampling.engine import Engine, engine
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.sources import Noise
@@ -93,7 +93,7 @@ class Member:
         """How many of so many samples of these rows one call computes."""
         if self.takes_one:
             return 1
-        rows = keras.tree.flatten(inputs)[0].shape[0]
+        rows = nested.rows(inputs)
         rows = rows if isinstance(rows, int) else _ROWS
         settings = self.settings
         most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)

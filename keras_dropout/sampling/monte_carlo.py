@@ -24,10 +24,11 @@ from keras_dropout._typing import (
 from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.layers._base.state import NoiseState
-from keras_dropout.sampling import calibrated, inputs, loop, noise
+from keras_dropout.sampling import calibrated, inputs, loop, made_up, nested, noise
 from keras_dropout.sampling.lending import Lender
-from keras_dropout.sampling.made_up import made_up
 from keras_dropout.sampling.member import Member
+from keras_dropout.sampling.sampler import build
+from keras_dropout.sampling.served import prepared
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.weights import held
 from keras_dropout.uncertainty import pooling, statistics
@@ -127,6 +128,8 @@ class MonteCarlo(Lender, _bases.Model):
         # As in our layers: what Keras would not save, past its tracking.
         self.__dict__["noise_state"] = NoiseState(self.name, self.seed_generator)
         self.__dict__["calibration"] = calibrated.checked(calibration)
+        # How the outputs are nested, as soon as that was seen.
+        self.__dict__["structure"] = None
         noise.require_some(model, self._noises())
         if model.built:
             self.learn()
@@ -157,7 +160,7 @@ class MonteCarlo(Lender, _bases.Model):
             self.model(inputs, training=False)
         member = Member(self.model, self.settings, rows=inputs)
         if member.engine.is_open and all(
-            numbers(each) is not None for each in keras.tree.flatten(inputs)
+            numbers(each) is not None for each in nested.present(inputs)
         ):
             held([self.model], member.engine.look, inputs)
         key = random.next_key(self.seed_generator)
@@ -187,21 +190,25 @@ class MonteCarlo(Lender, _bases.Model):
         Args:
             x: Arrays as the model takes them, or `None`.
         """
-        rows = made_up(self.model) if x is None else inputs.arrays(x)
+        rows = made_up.made_up(self.model) if x is None else inputs.arrays(x)
         if rows is not None:
+            build(self.model, rows)
             held([self.model], self._learn, rows)
 
     def _learn(self, rows):
         member = Member(self.model, self.settings, rows=rows)
         member.learn(rows)
+        self.__dict__["structure"] = member.engine.learned.structure
         if self.calibration and not member.engine.is_open:
             kinds = member.engine.learned.kinds
             calibrated.require_one(kinds)
             calibrated.require_fitting(self.calibration, kinds[0], self.settings)
 
     def predict(self, x: Data, *args: Any, **kwargs: Any) -> Any:
-        if self.model.built:
-            self.learn(None if inputs.is_source(x) else x)
+        if not inputs.is_source(x):
+            self.learn(x)
+        elif self.model.built:
+            self.learn()
         return super().predict(x, *args, **kwargs)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -222,23 +229,24 @@ class MonteCarlo(Lender, _bases.Model):
         format: str = "tf_saved_model",
         **kwargs: Any,
     ) -> Any:
-        """Exports for serving; each call of what is exported draws new samples."""
-        if format == "onnx":
-            raise ValueError(
-                "ONNX has no random state, so an exported `MonteCarlo` would draw the "
-                "same noise in every call, or none. Export with "
-                "format='tf_saved_model', or export the model within and sample "
-                "where Keras runs. Received: format='onnx'"
-            )
-        tensors = getattr(self.model, "inputs", None)
-        if tensors and kwargs.get("input_signature") is None:
-            kwargs["input_signature"] = [
-                keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name)
-                for t in tensors
-            ]
-        if tensors and not self.built:
-            self(tensors if len(tensors) > 1 else tensors[0])
-        return super().export(filepath, format=format, **kwargs)
+        """Exports for serving; each call of what is exported draws new samples.
+
+        It takes inputs in the structure that the model takes. Its answer is that of
+        `predict`, but for a SavedModel of several outputs, which must be one flat
+        dictionary: `answer["a"][0]["mean"]` is `"a_0_mean"` there.
+
+        Args:
+            filepath: Where to write.
+            format: `"tf_saved_model"`, or `"torch"` on PyTorch.
+            **kwargs: As in `keras.Model.export`.
+
+        Raises:
+            ValueError: The format, such as `"onnx"` and `"litert"`, has no random
+                state.
+        """
+        model, options = prepared(self, self.structure, format, kwargs)
+        export = super().export if model is self else model.export
+        return export(filepath, format=format, **options)
 
     def get_config(self) -> Config:
         return {

@@ -27,6 +27,7 @@ from keras_dropout._keras import (
 from keras_dropout._typing import Tensors
 from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.reader import Reader
+from keras_dropout.sampling import nested
 from keras_dropout.sampling.sources import Noise
 
 
@@ -72,10 +73,10 @@ class Plan:
         values = dict(zip(self._entered, entered, strict=True))
         _run(self._before, values, self._crossing)
         features = [values[slot] for slot in self._crossing]
-        masks = [mask_of(feature) for feature in features]
+        masks = [None if x is None else mask_of(x) for x in features]
         # A column without elements tells the number of rows, which layers may have
         # folded with other axes in all of the features.
-        rows = ops.shape(entered[0])[0]
+        rows = ops.shape(nested.present(entered)[0])[0]
         return [*features, ops.zeros((rows, 0), "bool")], masks
 
     def whole(self, inputs: Tensors) -> Any:
@@ -84,7 +85,7 @@ class Plan:
 
     def rows(self, features: Any) -> Any:
         """How many rows the data has, seen from what the prefix gave."""
-        told = keras.tree.flatten(features)[0] if self.is_whole else features[-1]
+        told = nested.present(features)[0] if self.is_whole else features[-1]
         return ops.shape(told)[0]
 
     def widths(self, longest: int) -> tuple[int, int] | None:
@@ -118,12 +119,12 @@ class Plan:
             samples: How many samples to compute, one after the other along the rows.
         """
         if self.is_whole:
-            tiled = keras.tree.map_structure(lambda x: _tile(x, samples), features)
+            tiled = nested.mapped(lambda x: _tile(x, samples), features)
             return predicted(self._model(), tiled)
         values = {}
         crossing = zip(self._crossing, features[:-1], masks, strict=True)
         for slot, feature, mask in crossing:
-            if self._is_rowwise[slot]:
+            if feature is not None and self._is_rowwise[slot]:
                 feature = _tile(feature, samples)
                 mask = None if mask is None else _tile(mask, samples)
             if mask is not None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_dropout._typing import Data
-from keras_dropout.sampling import inputs, keys, noise, sizes
+from keras_dropout.sampling import inputs, keys, nested, noise, sizes
 from keras_dropout.sampling.meeting import fixed_rows
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.progress import Progress
@@ -39,7 +39,7 @@ class Sampler:
     def prepare(self, x: Data) -> None:
         """Builds the models, finds their noise and meets them on rows of `x`."""
         for model in self.models:
-            _build(model, x)
+            build(model, x)
         self.members: list[Member] = held(self.models, self._members, x)
         held(self.models, self._meet, x)
 
@@ -252,12 +252,10 @@ def _joined(parts, row_axis, class_axis):
     return found
 
 
-def _build(model, batch):
+def build(model, batch):
     """Builds the model by a call on one row, as Keras's own `predict` would."""
     if not model.built:
-        row = keras.tree.map_structure(
-            lambda x: keras.ops.convert_to_tensor(x[:1]), batch
-        )
+        row = nested.mapped(lambda x: keras.ops.convert_to_tensor(x[:1]), batch)
         model(row, training=False)
 
 

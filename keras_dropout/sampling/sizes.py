@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import keras
-
 from keras_dropout._typing import Tensors
+from keras_dropout.sampling import nested
 from keras_dropout.sampling.plan import Plan
 
 # Bytes of the widest tensor in a call of the suffix: more would leave the cache.
@@ -53,7 +52,7 @@ def batch_size(plans: Sequence[Plan], inputs: Tensors) -> int:
         prefix, suffix = _widths(plan, inputs)
         most = min(most, _rows_of(suffix), _MEMORY // prefix)
     most = max(most // _BATCH * _BATCH, _BATCH)
-    rows = len(keras.tree.flatten(inputs)[0])
+    rows = nested.rows(inputs)
     # As many in each batch as in the others.
     each = -(-rows // -(-rows // most))
     return -(-each // _BATCH) * _BATCH
@@ -84,7 +83,7 @@ def samples_per_call(
 
 def _widths(plan, inputs):
     """Bytes of the widest tensors of one row, in the prefix and in the suffix."""
-    shapes = [each.shape[1:] for each in keras.tree.flatten(inputs)]
+    shapes = [each.shape[1:] for each in nested.present(inputs)]
     # Symbolic inputs do not know all of their sizes.
     shapes = [[size or 1 for size in shape] for shape in shapes]
     # What the model leaves open, such as the number of steps, is open in its inputs.

@@ -156,15 +156,6 @@ def test_what_is_exported_varies_and_needs_no_keras_dropout(tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
-def test_onnx_is_refused_before_anything_is_written(tmp_path):
-    server = kd.MonteCarlo(models.mlp(), 4)
-
-    with pytest.raises(ValueError, match="ONNX has no random state"):
-        server.export(tmp_path / "model.onnx", format="onnx")
-
-    assert not list(tmp_path.iterdir())
-
-
 def test_several_outputs_answer_in_their_own_structure():
     i = keras.Input((6,))
     h = L.Dropout(0.5)(L.Dense(5)(i))
