@@ -241,3 +241,31 @@ def test_a_killed_training_resumes_to_the_bit(tmp_path):
         assert rates[0] == rates[1]
     for a, b in zip(third.variables, loaded.variables, strict=True):
         assert np.array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b))
+
+
+@pytest.mark.parametrize("value", [7.0, -1.0, float("nan")])
+@pytest.mark.parametrize("door", ["variable", "tree"])
+def test_a_rate_that_came_in_past_the_checks_is_not_sampled_with(door, value, tmp_path):
+    model = _weights_of(0.5, tmp_path / "a.weights.h5")
+    layer = model.layers[0]
+    if door == "tree":
+        model.compile("sgd", "mse")
+        tree = model.get_state_tree()
+        kept = tree["non_trainable_variables"]
+        (name,) = (each for each in kept if each.startswith("drop_state"))
+        kept[name]["rate"] = np.float32(value)
+        model.set_state_tree(tree)
+    else:
+        layer.noise_state.variables[0].assign(value)
+
+    words = r"past its checks(.|\n)*`layer\.rate`"
+    with pytest.raises(ValueError, match=words):
+        _ = layer.rate
+    with pytest.raises(ValueError, match=words):
+        kd.mc_predict(model, np.ones((2, 4), "float32"), 4)
+    with pytest.raises(ValueError, match=words):
+        kd.MonteCarlo(model, 4).predict(np.ones((2, 4), "float32"), verbose=0)
+    with pytest.raises(ValueError, match=words):
+        model.save(tmp_path / "a.keras")
+    layer.rate = 0.25
+    assert layer.rate == 0.25

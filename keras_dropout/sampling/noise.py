@@ -91,7 +91,9 @@ def apart(generators: Sequence[Any], noises: Sequence[Noise]) -> np.ndarray:
 
 def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
     """Refuses a model whose samples would all be equal."""
-    if any(not noise.is_silent for noise in noises):
+    # All are read, since reading a strength also checks it.
+    silent = [noise.is_silent for noise in noises]
+    if not all(silent):
         return
     trouble = f"all noise of `model` has rate 0: {_names(noises)}"
     remedy = "Raise a rate"

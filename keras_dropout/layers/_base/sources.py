@@ -98,7 +98,16 @@ class Number(Source):
     def read(self) -> Any:
         value = _away.read(self.variable)
         given = self.given
-        return given if value.dtype.type(given) == value else value.item()
+        if value.dtype.type(given) == value:
+            return given
+        try:
+            return self.check(value.item())
+        except ValueError as error:
+            raise ValueError(
+                f"A value was assigned to the state of layer {self.layer.name!r} past "
+                f"its checks, as a variable of the model. Assign to "
+                f"`layer.{self.name}` instead. {error}"
+            ) from error
 
     def tensor(self) -> Tensor:
         return self.variable.value

@@ -11,6 +11,9 @@ import numpy as np
 from keras_dropout import _away, _keras
 from keras_dropout._validation import invalid
 
+# How many numbers an entry of the state has at most: the two words of a seed.
+_MOST = 2
+
 
 class NoiseState(keras.layers.Layer):
     """The state of one noise layer, kept out of the layer's weights.
@@ -67,7 +70,7 @@ class NoiseState(keras.layers.Layer):
         """Takes over a saved state, checked as what a person assigns is."""
         names = store.keys()  # which is all that each store of Keras has
         try:
-            entries = {name: np.asarray(store[name]) for name in names}
+            entries = {name: _small(name, store[name]) for name in names}
             takes = [source.loaded(entries) for source in self.sources.values()]
             takes += [self._loaded_step(entries), self._loaded_seed(entries)]
         except (TypeError, ValueError) as error:
@@ -99,3 +102,11 @@ class NoiseState(keras.layers.Layer):
             raise ValueError(invalid("seed", "two integers in [0, 2**32)", words))
         dtype = keras.backend.standardize_dtype(state.dtype)
         return lambda: state.assign(words.astype("uint32").astype(dtype))
+
+
+def _small(name, entry):
+    """An entry of a file as an array. A size of terabytes is not even read."""
+    if np.prod(getattr(entry, "shape", ()), dtype="float64") > _MOST:
+        expected = f"at most {_MOST} numbers"
+        raise ValueError(invalid(name, expected, f"the shape {entry.shape}"))
+    return np.asarray(entry)

@@ -17,6 +17,9 @@ from keras_dropout.layers._base.options import LayerOptions
 from keras_dropout.layers.learned import _covering
 from keras_dropout.random import context
 
+# Papers have 4 to 16. A file that asks for millions would take all memory.
+_MOST = 4096
+
 
 @registered
 class Masksembles(NoiseLayer):
@@ -42,7 +45,7 @@ class Masksembles(NoiseLayer):
     are saved with the layer.
 
     Args:
-        members: Integer of at least 1, the number $M$ of masks.
+        members: Integer from 1 to 4096, the number $M$ of masks.
         scale: Float of at least 1, $S$: the larger, the less the masks overlap. 1
             keeps everything.
         axis: Integer, the axis of the channels. Not 0.
@@ -88,6 +91,8 @@ class Masksembles(NoiseLayer):
     ) -> None:
         super().__init__(seed=seed, **kwargs)
         self.members: int = _validation.integer("members", members, minimum=1)
+        if self.members > _MOST:
+            raise ValueError(invalid("members", f"at most {_MOST}", members))
         self.scale: float = _validation.positive("scale", scale)
         if self.scale < 1:
             raise ValueError(invalid("scale", "a finite float of at least 1", scale))
