@@ -225,7 +225,7 @@ def draw_survivors(results):
         ax.axhline(3, ls="--", lw=1, color="#8c8c8c")
         ax.set(xlabel="input", title=f"penalty times {strength}")
     axes[0].set_ylabel("log alpha (pruned from 3 on)")
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="center right")
     return figure
 
 

@@ -169,5 +169,7 @@ def report(results):
     return experiment.table(header, rows)
 
 
+FIGURES = {}
+
 if __name__ == "__main__":
-    experiment.main(__doc__, run, report, {}, epochs=(40, 2), repeats=5)
+    experiment.main(__doc__, run, report, FIGURES, epochs=(40, 2), repeats=5)
