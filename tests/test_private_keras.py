@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_dropout import _keras
+from keras_dropout._keras import turning
 
 pytestmark = pytest.mark.keras
 
@@ -74,7 +75,7 @@ def test_an_error_names_the_file_that_is_loaded(tmp_path):
 def test_layers_note_the_arguments_of_their_call():
     layer = keras.layers.Embedding(3, 2)
 
-    noted = _keras._arguments_of_call(type(layer))
+    noted = turning._arguments_of_call(type(layer))
 
     assert {"_call_signature", "_call_has_training_arg"} <= set(noted)
     assert set(noted) <= set(vars(layer))
@@ -189,3 +190,13 @@ def test_operations_have_their_names(function, name):
     assert _keras.operation_name(operation) == name
     if name in ("Softmax", "Transpose"):
         assert hasattr(operation, "axis" if name == "Softmax" else "axes")
+
+
+def test_operations_of_keras_are_known():
+    inputs = keras.Input((3,))
+    history = [
+        _keras.history_of(each)[0] for each in (inputs + 1, keras.ops.relu(inputs))
+    ]
+
+    assert all(_keras.is_operation_of_keras(each) for each in history)
+    assert not _keras.is_operation_of_keras(keras.layers.Dense(1))

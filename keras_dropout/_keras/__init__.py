@@ -20,6 +20,7 @@ import: each function says what happens without it, and
 | `Variable._value` | a donated value must not be made up anew | `value` |
 | `Model._jax_state`, ... | what JAX trainers have taken out | wait, then an error |
 | `LSTMCell._create_dropout_mask` | whether a cell's masks are Keras's | unknown |
+| the module of `keras.ops` | whether an operation is of Keras | assumed random |
 | `backend.random` | the place where Keras draws random numbers | `keras.random` |
 | `Optimizer._iterations` | counts batches, not updates | `iterations` |
 | `Metric._direction` | what a callback's `mode="auto"` goes by | ignored |
@@ -61,6 +62,7 @@ from keras_dropout._keras.layers import (
     has_parts,
     is_exported,
     is_layer_of_keras,
+    is_operation_of_keras,
     mark_as_built,
     sublayers,
     takes_training,
@@ -124,6 +126,7 @@ __all__ = [
     "is_ahead",
     "is_exported",
     "is_layer_of_keras",
+    "is_operation_of_keras",
     "is_taken",
     "mark_as_built",
     "mark_as_synced",

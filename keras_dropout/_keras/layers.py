@@ -97,6 +97,11 @@ def is_layer_of_keras(layer: Any) -> bool:
     return own or is_exported(type(layer))
 
 
+def is_operation_of_keras(operation: Any) -> bool:
+    """Whether it is one of `keras.ops`, whose classes Keras does not export."""
+    return type(operation).__module__.startswith("keras.src.ops")
+
+
 def is_exported(cls: type) -> bool:
     """Whether a class is one of `keras.layers`."""
     return getattr(keras.layers, cls.__name__, None) is cls

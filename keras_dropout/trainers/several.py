@@ -62,7 +62,7 @@ def _may_draw(operation):
     """Whether two calls of an operation in training may differ."""
     if not isinstance(operation, keras.layers.Layer):
         # That of a random function keeps a seed.
-        return not type(operation).__module__.startswith("keras.src.ops")
+        return not _keras.is_operation_of_keras(operation)
     if _model.seed_generators(operation):
         return True
     return any(
