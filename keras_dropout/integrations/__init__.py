@@ -4,17 +4,22 @@
 """
 
 import importlib
+import types
+from typing import TYPE_CHECKING
 
 from keras_dropout.integrations.batches import BatchPredictor
+
+if TYPE_CHECKING:
+    from keras_dropout.integrations import ray, sklearn
 
 __all__ = ["BatchPredictor", "ray", "sklearn"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> types.ModuleType:
     if name in ("ray", "sklearn"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
