@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["BatchPredictor", "ray", "sklearn"]
 
 
-def __getattr__(name: str) -> types.ModuleType:
-    if name in ("ray", "sklearn"):
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> types.ModuleType:
+        if name in ("ray", "sklearn"):
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -1,12 +1,13 @@
 """A function of batches of rows, for whatever spreads rows over processes."""
 
 import os
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_dropout import _validation
+from keras_dropout._typing import Masks, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.integrations import columns
 from keras_dropout.integrations.loading import ModelSource
@@ -74,13 +75,11 @@ class BatchPredictor:
         x: Any = None,
         outputs: str | list[str] | tuple[str, ...] = ("mean", "std"),
         prefix: str = "",
-        kind: Any = "auto",
+        kind: Outputs = "auto",
         samples: int = 50,
         seed: int | None = None,
-        masks: Literal[
-            "independent", "shared", "antithetic", "stratified"
-        ] = "independent",
-        layers: Any = None,
+        masks: Masks = "independent",
+        layers: Picks = None,
         batch_size: int | None = None,
         max_rows: int | None = None,
     ) -> None:

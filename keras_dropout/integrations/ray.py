@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def predict(
     dataset: Dataset,
     model_or_path: keras.Model | str | os.PathLike[str],

@@ -212,6 +212,7 @@ def test_weights_of_rows_decide_what_is_learned():
     assert (estimator.predict(nothing) == 1).all()
 
 
+@pytest.mark.once
 def test_a_regressor_tells_mean_and_deviation():
     y = X[:, 0] * 2 + 1
     estimator = MonteCarloRegressor(

@@ -15,3 +15,7 @@ from keras_dropout.integrations.sklearn.classifier import MonteCarloClassifier
 from keras_dropout.integrations.sklearn.regressor import MonteCarloRegressor
 
 __all__ = ["MonteCarloClassifier", "MonteCarloRegressor"]
+
+
+def __dir__() -> list[str]:
+    return __all__

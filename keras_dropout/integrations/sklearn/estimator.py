@@ -4,7 +4,7 @@ import contextlib
 import copy
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from keras_dropout._typing import Masks, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.integrations.loading import packed, unpacked
 from keras_dropout.sampling import mc_predict
@@ -20,14 +21,20 @@ from keras_dropout.sampling.asked import sampler_of
 from keras_dropout.surgery import set_rates
 from keras_dropout.uncertainty import Prediction
 
-Masks = Literal["shared", "independent", "antithetic", "stratified"]
-
 
 class MonteCarloEstimator:
     """The part of the estimators that comes before the class of `keras.wrappers`.
 
     A subclass says in `_targets` what the model is trained on.
     """
+
+    model: keras.Model | Callable[..., keras.Model]
+    warm_start: bool
+    model_kwargs: Mapping[str, Any] | None
+    fit_kwargs: Mapping[str, Any] | None
+    history_: dict[str, list[float]]
+    seed_: int
+    model_: keras.Model
 
     def __init__(
         self,
@@ -38,8 +45,8 @@ class MonteCarloEstimator:
         *,
         rate: Any = None,
         masks: Masks = "shared",
-        layers: Any = None,
-        outputs: str = "auto",
+        layers: Picks = None,
+        outputs: Outputs = "auto",
         predict_kwargs: Mapping[str, Any] | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
