@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from benchmarks import layers, learned, moments, parts, report
+from benchmarks import layers, learned, many_rows, moments, parts, report
 from benchmarks.steps import MODES
 from benchmarks.timing import take_turns
 
@@ -81,3 +81,16 @@ def test_a_learned_layer_is_measured_beside_fixed_dropout():
     below, above = learned.table(cells).splitlines()[2:]
     assert below.endswith("1.20 [1.00, 2.00] |")
     assert above.endswith("**1.60** [1.00, 2.00] |")
+
+
+@pytest.mark.once
+def test_rows_a_second_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(many_rows.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(many_rows, "BLOCK", 64)
+
+    many_rows.main(["--rows", "100", "--samples", "2", "4", "--output", str(tmp_path)])
+
+    rows = (tmp_path / "many_rows.md").read_text().splitlines()[2:4]
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    assert [cell[1:3] for cell in cells] == [["100", "2"], ["100", "4"]]
+    assert all(int(cell[3].replace(",", "")) > 0 for cell in cells)

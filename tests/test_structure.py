@@ -38,6 +38,7 @@ LEVELS = {
     "sampling": 6,
     "moments": 7,
     "trainers": 5,
+    "integrations": 8,
 }
 
 
@@ -90,6 +91,7 @@ def test_nothing_is_left_to_assertions():
         kd.acquisition,
         kd.moments,
         kd.calibration,
+        kd.integrations,
     ],
 )
 def test_all_lists_what_is_there(module):
@@ -101,9 +103,10 @@ def test_importing_the_package_imports_nothing_heavy():
     script = (
         "import sys, keras\n"
         "before = set(sys.modules)\n"
-        "import keras_dropout\n"
+        "import keras_dropout as kd\n"
+        "kd.integrations.ray.predict\n"
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
-        "heavy = {'matplotlib', 'scipy', 'sklearn', 'pandas'}\n"
+        "heavy = {'matplotlib', 'scipy', 'sklearn', 'pandas', 'ray'}\n"
         "heavy |= {'tensorflow', 'jax', 'torch'} - {keras.backend.backend()}\n"
         "assert not new & heavy, new & heavy\n"
     )

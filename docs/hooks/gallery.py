@@ -81,6 +81,9 @@ def public_modules():
         value = getattr(keras_dropout, name)
         if isinstance(value, types.ModuleType):
             modules[value.__name__] = value
+            inner = (getattr(value, each) for each in getattr(value, "__all__", ()))
+            inner = [each for each in inner if isinstance(each, types.ModuleType)]
+            modules |= {each.__name__: each for each in inner}
     return modules
 
 

@@ -1,0 +1,176 @@
+"""A Keras model as a classifier of scikit-learn."""
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from keras_dropout.integrations.sklearn.estimator import MonteCarloEstimator, output_of
+from keras_dropout.uncertainty import classes
+
+
+class MonteCarloClassifier(MonteCarloEstimator, keras.wrappers.SKLearnClassifier):
+    r"""A Keras classifier whose probabilities are means of samples with noise.
+
+    $$\hat p(y \mid x) = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
+
+    It is `keras.wrappers.SKLearnClassifier` sampled by `mc_predict`. One fitted
+    estimator is one function: its noise is the same in each call, and with
+    `masks="shared"` also for each row, whatever else is in `X`.
+
+    Args:
+        model: A compiled Keras model, of which each fit trains a new copy with new
+            weights; or a function `model(X, y, **model_kwargs)` that returns one, where
+            `y` is one-hot, as Keras's wrapper has it. Its output is a softmax with a
+            number for each class, or for two classes one sigmoid. Its loss may be
+            sparse or not.
+        samples: Integer of at least 2, how many samples to draw.
+        fit_kwargs: Dictionary of arguments of `model.fit`, such as `epochs`. A
+            `class_weight` is as in scikit-learn: `"balanced"`, or a dictionary by
+            labels.
+        model_kwargs: Dictionary of arguments for `model`, if that is a function.
+        rate: `None` for the rates that the model has, or what
+            [set_rates][keras_dropout.set_rates] takes: a rate, a schedule, or a
+            dictionary from patterns to these.
+        masks: What joins the samples, as in `mc_predict`.
+        layers: Which noise is on, as in `mc_predict`.
+        outputs: What the outputs are, as in `mc_predict`; `"logits"` for a model
+            without a softmax.
+        predict_kwargs: Dictionary of other arguments of `mc_predict`: `batch_size`,
+            `max_rows`, `tol`.
+        warm_start: Boolean. Whether each fit goes on with the weights of the one
+            before, the first one with those of `model`.
+        random_state: Integer, `RandomState` or `None`. An integer makes fits and
+            noise repeat. Then Keras's global seed is set, as
+            `keras.utils.set_random_seed` does it; the generators of Python and NumPy
+            are put back.
+
+    Attributes:
+        classes_: Array of the labels, sorted.
+        model_: The fitted model.
+        history_: Dictionary, what `model.fit` logged.
+        seed_: The seed of the noise.
+
+    Raises:
+        TypeError: In `fit`, an argument is of the wrong kind.
+        ValueError: In `fit`, an argument is out of its range, there is one class only,
+            or the output has another number of classes.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> import keras_dropout as kd
+        >>> model = keras.Sequential(
+        ...     [
+        ...         keras.Input((4,)),
+        ...         keras.layers.Dropout(0.5),
+        ...         keras.layers.Dense(2, activation="softmax"),
+        ...     ]
+        ... )
+        >>> model.compile("adam", "sparse_categorical_crossentropy")
+        >>> x, y = np.eye(4, dtype="float32"), ["yes", "no", "no", "yes"]
+        >>> estimator = kd.integrations.sklearn.MonteCarloClassifier(model)
+        >>> estimator.fit(x, y).classes_.tolist()
+        ['no', 'yes']
+        >>> estimator.predict_proba(x).shape
+        (4, 2)
+
+    References:
+        - Gal and Ghahramani, 2016, [Dropout as a Bayesian
+          Approximation](https://arxiv.org/abs/1506.02142)
+    """
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """The likeliest class of each row, an array of labels `(rows,)`."""
+        places = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[places]
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Mean probabilities of the samples, `(rows, classes)` as in `classes_`.
+
+        Raises:
+            ValueError: The outputs are no probabilities.
+        """
+        prediction = self.mc_predict(X)
+        if prediction.kind not in classes.KINDS:
+            raise ValueError(
+                "The outputs of the model are no probabilities. Let it end in a "
+                "softmax or a sigmoid, or say outputs='logits' if it ends before "
+                f"the softmax. Received: outputs of kind {prediction.kind!r}"
+            )
+        mean = prediction.mean.astype(float)
+        if mean.shape[1] == 1:
+            return np.concatenate([1 - mean, mean], axis=1)
+        return mean / mean.sum(axis=1, keepdims=True)
+
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
+        """The logarithm of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Log probabilities, and of two classes the log odds of the second, `(rows,)`.
+
+        They are finite.
+        """
+        chances = self.predict_proba(X)
+        logs = np.log(np.maximum(chances, np.finfo(chances.dtype).tiny))
+        return logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs
+
+    def _checked(self, X, y):
+        X, y = validate_data(self, X, y, allow_nd=True)
+        check_classification_targets(y)
+        return X, y
+
+    def _shown(self, y):
+        labels = np.unique(y)
+        return _one_hot(np.searchsorted(labels, y), len(labels))
+
+    def _targets(self, model, X, y, told, goes_on):
+        labels = self.classes_ if goes_on else np.unique(y)
+        if len(labels) < 2:
+            raise ValueError(
+                "A classifier needs targets of two or more classes. Received: one "
+                f"class only, {labels[0]!r}"
+            )
+        width = output_of(model, X).shape[-1]
+        if width != len(labels) and (width, len(labels)) != (1, 2):
+            raise ValueError(
+                "The model must have a number for each class in its output, or for two "
+                f"classes one alone. Received: {width} for {len(labels)} classes"
+            )
+        self.classes_ = labels
+        if isinstance(told.get("validation_data"), (tuple, list)):
+            inputs, targets, *weights = told["validation_data"]
+            encoded = _encoded(model, targets, labels, width)
+            told["validation_data"] = inputs, encoded, *weights
+        by_class = told.pop("class_weight", None)
+        if by_class is not None:
+            # Keras takes them by place, and not beside weights of rows.
+            weights = compute_sample_weight(by_class, y)
+            told["sample_weight"] = weights * told.get("sample_weight", 1.0)
+        return _encoded(model, y, labels, width)
+
+
+def _encoded(model, y, labels, width):
+    """The targets in the form that the loss of a model takes."""
+    y = np.asarray(y)
+    known = np.isin(y, labels)
+    if not known.all():
+        raise ValueError(
+            f"Targets must be among the classes that are known, {labels.tolist()}. "
+            f"Received: {np.unique(y[~known]).tolist()}"
+        )
+    codes = np.searchsorted(labels, y)
+    loss = model.loss
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    if "sparse" in (name or getattr(loss, "__name__", "")):
+        return codes
+    if width == 1:
+        return codes.astype("float32")[:, None]
+    return _one_hot(codes, len(labels))
+
+
+def _one_hot(codes, count):
+    return np.eye(count, dtype="float32")[codes]
