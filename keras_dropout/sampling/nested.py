@@ -13,7 +13,7 @@ def mapped(function: Callable[..., Any], *structures: Any) -> Any:
     )
 
 
-def present(structure: Any) -> list:
+def present(structure: Any) -> list[Any]:
     """All that is not `None`, in a flat list."""
     return [each for each in keras.tree.flatten(structure) if each is not None]
 

@@ -252,7 +252,7 @@ def _joined(parts, row_axis, class_axis):
     return found
 
 
-def build(model, batch):
+def build(model: keras.Model, batch: Any) -> None:
     """Builds the model by a call on one row, as Keras's own `predict` would."""
     if not model.built:
         row = nested.mapped(lambda x: keras.ops.convert_to_tensor(x[:1]), batch)

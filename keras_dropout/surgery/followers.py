@@ -1,6 +1,10 @@
 """Which layer follows each dropout of a model, and whether it can learn the rate."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -36,12 +40,12 @@ class Calls:
         ends: The models that give them out.
     """
 
-    shapes: list = dataclasses.field(default_factory=list)
-    next: list = dataclasses.field(default_factory=list)
-    ends: list = dataclasses.field(default_factory=list)
+    shapes: list[Any] = dataclasses.field(default_factory=list)
+    next: list[Any] = dataclasses.field(default_factory=list)
+    ends: list[Any] = dataclasses.field(default_factory=list)
 
 
-def calls_of(model):
+def calls_of(model: keras.Model) -> dict[int, Calls]:
     """By the id of each operation in a model, and in those within: its `Calls`."""
     found = {}
     _read(model, found, set())
@@ -69,7 +73,7 @@ def _read(model, found, seen):
             makers[id(tensor)].ends.append(model)
 
 
-def follower(dropout, calls):
+def follower(dropout: keras.layers.Layer, calls: Mapping[int, Calls]) -> Any:
     """The layer that is to learn the rate of a dropout.
 
     Args:

@@ -85,7 +85,7 @@ def _sequential(model, parts):
     return classes.sequential(model, parts)
 
 
-def has_graph(model):
+def has_graph(model: keras.Model) -> bool:
     """Whether a model is a graph of layers, or a `Sequential` that will be one."""
     # A `Sequential` that is not built yet has no graph, only a list of layers.
     plain = type(model).call is keras.Sequential.call
@@ -94,7 +94,7 @@ def has_graph(model):
     )
 
 
-def check_reach(model):
+def check_reach(model: keras.Model) -> None:
     """Refuses models that are not graphs of layers, at any depth."""
     if not isinstance(model, keras.Model):
         raise TypeError(invalid("model", "a Keras model", model))
