@@ -12,9 +12,14 @@ from tests.catalogue import Row
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("torch")]
 
-# One row and one precision for each layer, so that each family meets all precisions.
+# One row and one precision for each layer, so that each family meets all precisions,
+# and the first rank of those that come in three.
 # `python -m tests.compiled` takes every row in every precision.
-FIRST = {row.name: row for row in reversed(compiled.DRAWN)}
+FIRST = {
+    row.name: row
+    for row in reversed(compiled.DRAWN)
+    if not row.name.endswith(("2D", "3D"))
+}
 CASES = [
     (FIRST[name], compiled.DTYPES[place % 3])
     for place, name in enumerate(sorted(FIRST))
