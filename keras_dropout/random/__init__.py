@@ -35,6 +35,15 @@ def next_key(generator):
     return _backend.once(generator, lambda: _backend.next_key(generator))
 
 
+def keys(seeds):
+    """Rows of an integer array as the states that seed generators start from.
+
+    Args:
+        seeds: Array `(generators, 2)` of 31-bit integers.
+    """
+    return _backend.keys(seeds)
+
+
 def once(owner, draw):
     """What `draw()` gives, or what it gave where a forward pass is run again.
 
@@ -48,6 +57,16 @@ def once(owner, draw):
 def plain(number):
     """A scalar as a Python float where that is faster and known, else as it is."""
     return _backend.plain(number)
+
+
+def note(variable, number):
+    """Notes the number that a scalar variable was given, so that `plain` knows it.
+
+    Args:
+        variable: A Keras variable.
+        number: Float, what it holds once it is rounded to float32.
+    """
+    _backend.note(variable, number)
 
 
 def keep_probability(rate):

@@ -85,6 +85,7 @@ class Number(Source):
         # What the layer was built with, and what it was given last.
         self.initial = self.given = self.check(self.given)
         self.variable = self.state.create(self.name, self.given)
+        random.note(self.variable, self.given)
         return self
 
     def read(self):
@@ -100,6 +101,7 @@ class Number(Source):
             raise TypeError(no_change(self, value))
         value = self.check(value)
         _away.assign(self.variable, value)
+        random.note(self.variable, value)
         self.given = value
 
     def config(self):
