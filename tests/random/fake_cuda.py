@@ -36,7 +36,7 @@ class HostRead(AssertionError):
 class Watch(TorchFunctionMode):
     """Refuses reads, and counts what the host sends to the device.
 
-    It also takes over what PyTorch without CUDA refuses: indexing and generators.
+    It also takes over what PyTorch without CUDA refuses, such as indexing.
 
     Attributes:
         is_strict: Whether reads are refused. If not, all that is read is 0.
@@ -54,6 +54,8 @@ class Watch(TorchFunctionMode):
         if args and isinstance(args[0], torch.Tensor) and args[0].is_cuda:
             if name == "__getitem__":
                 return _indexed(*args)
+            if name == "contiguous":
+                return args[0].clone(memory_format=torch.contiguous_format)
             if name == "copy_":
                 return args[0].zero_()
             if name in _READS and self.is_strict:
