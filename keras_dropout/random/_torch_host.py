@@ -33,10 +33,10 @@ def is_captured(tensor):
 def note(tensor, numbers):
     """Notes what a tensor on a device holds, and returns it."""
     # A tensor that is made in `torch.inference_mode` does not count.
-    if not tensor.is_cpu and not tensor.is_inference():
-        if _notes.get(tensor) is not _CAPTURED:
-            # Kept, so that no other storage gets its address.
-            _notes[tensor] = numbers, tensor._version, tensor.untyped_storage()
+    counts = not tensor.is_cpu and not tensor.is_inference()
+    if counts and _notes.get(tensor) is not _CAPTURED:
+        # The storage is kept, so that no other gets its address.
+        _notes[tensor] = numbers, tensor._version, tensor.untyped_storage()
     return numbers
 
 

@@ -171,9 +171,7 @@ def test_a_mask_in_jax_is_the_same_for_all_platforms_and_within_vmap():
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="graphs of TensorFlow")
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_no_step_has_a_branch_on_an_accelerator_in_tensorflow(
-    jit_compile, monkeypatch
-):
+def test_no_step_has_a_branch_on_an_accelerator_in_tensorflow(jit_compile, monkeypatch):
     import tensorflow as tf
 
     from keras_dropout.random import _tensorflow
