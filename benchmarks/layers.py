@@ -52,7 +52,7 @@ def cells(quick):
                         yield layer, size, rate, dtype
 
 
-def measure(layer, size, rate, dtype, mode, budget):
+def measure(layer, size, rate, dtype, mode, budget, shape=None):
     """Ours, Keras's and a multiplication, by turns."""
     import keras
     import ml_dtypes
@@ -61,7 +61,7 @@ def measure(layer, size, rate, dtype, mode, budget):
     import keras_dropout
     from benchmarks.steps import BACKEND, training_step
 
-    shape = SHAPES[layer][size]
+    shape = shape or SHAPES[layer][size]
     kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
     x = np.random.default_rng(0).normal(size=shape).astype(kind)
 

@@ -62,7 +62,15 @@ def _tensorflow(call, variables, x, mode, given):
             y = call(x, *given)
         return y, tape.gradient(y, x, upstream)
 
-    return lambda: step(x, x, given)
+    waits = bool(tf.config.list_logical_devices("GPU"))
+
+    def run():
+        results = step(x, x, given)
+        if waits:
+            tf.test.experimental.sync_devices()
+        return results
+
+    return run
 
 
 def _jax(call, variables, x, mode, given):
@@ -85,8 +93,11 @@ def _jax(call, variables, x, mode, given):
 def _torch(call, variables, x, mode, given):
     import torch
 
-    upstream = torch.from_numpy(x.astype("float32")).to(getattr(torch, x.dtype.name))
-    x, given = upstream.clone().requires_grad_(), [torch.from_numpy(g) for g in given]
+    device = keras.ops.zeros(()).device
+    dtype = getattr(torch, x.dtype.name)
+    upstream = torch.from_numpy(x.astype("float32")).to(device, dtype)
+    x = upstream.clone().requires_grad_()
+    given = [torch.from_numpy(each).to(device) for each in given]
     if mode == "compile":
         # What was compiled before would count against the limit of recompilations,
         # and a second shape would be compiled for any shape.
@@ -95,6 +106,9 @@ def _torch(call, variables, x, mode, given):
 
     def step():
         y = call(x, *given)
-        return y, torch.autograd.grad(y, x, upstream)
+        results = y, torch.autograd.grad(y, x, upstream)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return results
 
     return step

@@ -3,7 +3,15 @@
 import keras
 import pytest
 
-from benchmarks import layers, learned, many_rows, moments, parts, report
+from benchmarks import (
+    accelerator,
+    layers,
+    learned,
+    many_rows,
+    moments,
+    parts,
+    report,
+)
 from benchmarks.steps import MODES
 from benchmarks.timing import take_turns
 
@@ -35,6 +43,23 @@ def test_a_layer_is_measured_beside_keras(dtype):
     assert {"multiply", "keras", "ours"} <= cell["milliseconds"].keys()
     assert min(cell["milliseconds"].values()) > 0
     assert f"`Dropout` | {cell['gain'][0]:.1f} |" in report.table([cell])
+
+
+@pytest.mark.once
+def test_the_benchmark_of_accelerators_runs_without_one():
+    found = list(accelerator.results(quick=True))
+
+    assert accelerator.device()
+    assert all(each["fine"] for each in found if "battery" in each)
+    assert sum("gain" in each for each in found) == len(accelerator.TWINS)
+    assert sum("loop_over_ours" in each for each in found) == 1
+
+
+@pytest.mark.once
+def test_the_benchmark_of_accelerators_says_what_it_left_out():
+    found = list(accelerator.twins(accelerator.SIZES, ("float32",), (MODE,), 0.0, 0.0))
+
+    assert [each["left_out"][0] for each in found[::3]] == [*accelerator.TWINS]
 
 
 def test_the_parts_are_measured_beside_the_whole():

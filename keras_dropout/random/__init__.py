@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dropout._typing import Shape, Tensor
@@ -45,6 +46,15 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     return _backend.once(generator, lambda: _backend.next_key(generator))
 
 
+def keys(seeds: np.ndarray) -> Tensor:
+    """Rows of an integer array as the states that seed generators start from.
+
+    Args:
+        seeds: Array `(generators, 2)` of 31-bit integers.
+    """
+    return _backend.keys(seeds)
+
+
 def once(owner: object, draw: Callable[[], Any]) -> Any:
     """What `draw()` gives, or what it gave where a forward pass is run again.
 
@@ -58,6 +68,16 @@ def once(owner: object, draw: Callable[[], Any]) -> Any:
 def plain(number: Tensor) -> Tensor:
     """A scalar as a Python float where that is faster and known, else as it is."""
     return _backend.plain(number)
+
+
+def note(variable: keras.Variable, number: float) -> None:
+    """Notes the number that a scalar variable was given, so that `plain` knows it.
+
+    Args:
+        variable: A Keras variable.
+        number: Float, what it holds once it is rounded to float32.
+    """
+    _backend.note(variable, number)
 
 
 def keep_probability(rate: Tensor) -> Tensor:

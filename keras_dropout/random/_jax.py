@@ -15,6 +15,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -39,6 +40,15 @@ def may_export() -> bool:
 def plain(rate: Tensor) -> Tensor:
     """A rate as it is: the number may not be there while a function is traced."""
     return rate
+
+
+def note(variable: keras.Variable, number: float) -> None:
+    """Nothing: the programs read their variables on the device."""
+
+
+def keys(seeds: np.ndarray) -> Tensor:
+    """Rows of an integer array as the states of generators."""
+    return jnp.asarray(seeds.astype("uint32"))
 
 
 def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
@@ -99,13 +109,61 @@ batching.defbroadcasting(_masked)
 # Compiled as one call each, so that eager layers do not pay for each operation.
 @functools.partial(jax.jit, static_argnums=0)
 def _keep_mask(shape, rate, key):
-    def draw():
-        # At a rate of 1 the threshold leaves 32 bits, and nothing is kept.
-        return (_words(shape, key) >= _threshold(rate, key)) & (rate < 1)
-
     if rate.ndim or is_cheap_to_fuse(shape):
-        return draw()
-    return lax.cond(rate > 0, draw, lambda: jnp.ones(shape, bool))
+        return _reached(rate, key, shape)
+    return _drawn.bind(lax.stop_gradient(rate), key, shape=shape, mapped=())
+
+
+def _reached(rate, key, shape):
+    # At a rate of 1 the threshold leaves 32 bits, and nothing is kept.
+    return (_words(shape, key) >= _threshold(rate, key)) & (rate < 1)
+
+
+def _reached_if_any(rate, key, shape):
+    """The same mask, drawn in a branch of its own."""
+    return lax.cond(
+        rate > 0, lambda: _reached(rate, key, shape), lambda: jnp.ones(shape, bool)
+    )
+
+
+def _mapped(draw):
+    """`draw` as the rule that a primitive is lowered by."""
+
+    def rule(rate, key, *, shape, mapped):
+        call = functools.partial(draw, shape=shape)
+        for axes in mapped:
+            call = jax.vmap(call, axes)
+        return call(rate, key)
+
+    return mlir.lower_fun(rule, multiple_results=False)
+
+
+def _abstract_mask(rate, key, *, shape, mapped):
+    # Each map adds an axis in front.
+    sizes, shapes = [], [list(rate.shape), list(key.shape)]
+    for axes in reversed(mapped):
+        found = [
+            each.pop(axis)
+            for each, axis in zip(shapes, axes, strict=True)
+            if axis is not None
+        ]
+        sizes.append(found[0])
+    return jax.core.ShapedArray((*sizes, *shape), jnp.dtype(bool))
+
+
+def _map_mask(operands, axes, *, shape, mapped):
+    return _drawn.bind(*operands, shape=shape, mapped=(*mapped, tuple(axes))), 0
+
+
+# On a CPU a branch keeps the draw apart from what reads it, and a rate of 0 draws
+# nothing. On other devices a branch waits for the host to read its condition. Which
+# of them a program is for is known when it is lowered, so this is a primitive:
+# `lax.platform_dependent` leaves a branch in the program of each.
+_drawn = Primitive("keep_mask")
+_drawn.def_abstract_eval(_abstract_mask)
+mlir.register_lowering(_drawn, _mapped(_reached))
+mlir.register_lowering(_drawn, _mapped(_reached_if_any), platform="cpu")
+batching.primitive_batchers[_drawn] = _map_mask
 
 
 def _threshold(rate, key):

@@ -1,11 +1,12 @@
 """Draws on TensorFlow: a counter-based generator, keyed by (seed, counter).
 
 Outside XLA it is TensorFlow's own Philox-4x32 with 10 rounds (Salmon et al., 2011),
-the only one that it has a fast kernel of, a byte a decision and two more in the rare
-tie. Under `jit_compile=True` XLA compiles that kernel badly on a CPU, so there it is
-Threefry-2x32 with 13 rounds in plain integer operations, 32 bits a decision. A seed has
-2^32 keys, one a draw, and repeats after them; one draw has 2^128 blocks with Philox,
-and 2^32 numbers with Threefry.
+the only one that it has a fast kernel of. On a CPU that takes a byte a decision, and
+two more in the rare tie, on other devices 32 bits, without a branch. Under
+`jit_compile=True` XLA compiles that kernel badly on a CPU, so there it is Threefry-2x32
+with 13 rounds in plain integer operations, 32 bits a decision. A seed has 2^32 keys,
+one a draw, and repeats after them; one draw has 2^128 blocks with Philox, and 2^32
+numbers with Threefry.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import functools
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_dropout._typing import Shape, Tensor
@@ -51,9 +53,22 @@ def plain(rate: Tensor) -> Tensor:
     return rate
 
 
+def note(variable: keras.Variable, number: float) -> None:
+    """Nothing: the programs read their variables on the device."""
+
+
+def keys(seeds: np.ndarray) -> Tensor:
+    """Rows of an integer array as the states of generators."""
+    return tf.convert_to_tensor(seeds, tf.int64)
+
+
 def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     rate = tf.convert_to_tensor(rate, tf.float32)
+    if _is_on_accelerator(key):
+        # Without a branch: for its condition the host would wait for the device.
+        reach = _threefry_reach if _in_xla() else _words_reach
+        return reach(shape, rate, key) & (rate < 1)
     if _in_xla():
         at_once = isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape)
         reach = few_reach = _threefry_reach
@@ -203,11 +218,23 @@ def _long_words_reach(shape, rate, key):
 
 
 def _threefry_reach(shape, rate, key):
-    """True where 32 random bits reach the threshold."""
+    """True where 32 random bits of Threefry reach the threshold."""
+    return _words(shape, key) >= _threshold(rate, key)
+
+
+def _words_reach(shape, rate, key):
+    """True where 32 random bits of Philox reach the threshold."""
+    words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.convert_to_tensor(shape, tf.int32), dtype=tf.uint32, **_philox(key)
+    )
+    return words >= _threshold(rate, key)
+
+
+def _threshold(rate, key):
     high, low, fraction = thresholds.parts(rate, tf.floor, 16, 16)
     high = tf.bitwise.left_shift(tf.cast(high, tf.uint32), tf.constant(16, tf.uint32))
     whole = high + tf.cast(low, tf.uint32)
-    return _words(shape, key) >= whole + tf.cast(dither(key) < fraction, tf.uint32)
+    return whole + tf.cast(dither(key) < fraction, tf.uint32)
 
 
 def _count(shape):
@@ -248,6 +275,19 @@ def _rotate(words, bits):
     left = tf.bitwise.left_shift(words, tf.cast(bits, tf.uint32))
     right = tf.bitwise.right_shift(words, tf.cast(32 - bits, tf.uint32))
     return tf.bitwise.bitwise_or(left, right)
+
+
+def _is_on_accelerator(key):
+    """Whether what belongs to a key is, or will be, on a device that is no CPU."""
+    # Within a function, a tensor has a device only if somebody chose one.
+    device = key.device if tf.is_tensor(key) else ""
+    return "CPU" not in device if device else _sees_accelerator()
+
+
+def _sees_accelerator():
+    """Whether TensorFlow places what it can on a device that is no CPU."""
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return bool(kinds & {"GPU", "TPU"})
 
 
 def _in_xla():

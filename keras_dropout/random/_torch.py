@@ -5,7 +5,7 @@
 | CPU | NumPy's SFC64 (Doty-Humphrey, 2010) | 2^64 words at least |
 | CPU, normals | PyTorch's MT19937 | 2^19937 - 1 words |
 | other devices | PyTorch's own, on CUDA Philox-4x32 with 10 rounds | 2^66 words |
-| under `torch.compile` | Threefry-2x32 with 13 rounds | 2^32 numbers |
+| under `torch.compile`, in a CUDA graph | Threefry-2x32 with 13 rounds | 2^32 numbers |
 
 Each is seeded by a hash of the key (NumPy's `SeedSequence`): SFC64 by 128 bits, other
 devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred thousand
@@ -27,6 +27,7 @@ import torch
 
 from keras_dropout._keras import in_stateless_scope
 from keras_dropout._typing import Shape, Tensor
+from keras_dropout.random import _torch_host as host
 from keras_dropout.random import thresholds
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
@@ -44,13 +45,22 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     state = generator.state
     value = state.value
     words = value.clone()
-    step = torch.tensor([0, 1], dtype=words.dtype, device=words.device)
+    # 0 and 1, made on the device.
+    step = torch.arange(2, dtype=words.dtype, device=words.device)
+    followed = not host.is_unknown(words) and not (words.is_cpu or words.is_meta)
+    if followed:
+        seed, counter = host.note(words, host.words(value))
+    elif host.is_captured(words):
+        host.captured(value)
     if in_stateless_scope():
-        state.assign(words + step)
+        value = words + step
+        state.assign(value)
     else:
         # `assign` takes longer, and switches gradients off, which an exported graph
         # may not do.
         value.add_(step)
+    if followed:
+        host.note(value, (seed, (counter + 1) & 0xFFFFFFFF))
     return words
 
 
@@ -65,15 +75,33 @@ def plain(rate: Tensor) -> Tensor:
     """A rate as a Python float where that costs nothing, to reckon with it faster."""
     if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
         return rate
-    known = rate.is_cpu and rate.ndim == 0 and not rate.requires_grad
-    return rate.item() if known else rate
+    if rate.ndim or rate.requires_grad:
+        return rate
+    if rate.is_cpu:
+        return rate.item()
+    number = None if host.is_unknown(rate) else host.known(rate)
+    return rate if number is None else number
+
+
+def note(variable, number):
+    """Notes the number that a scalar variable was given, for `plain`."""
+    if not variable.value.is_cpu:
+        host.note(variable.value, float(np.float32(number)))
+
+
+def keys(seeds):
+    """Rows of an integer array as the states of generators."""
+    states = keras.ops.convert_to_tensor(seeds.astype(np.int32)).unbind()
+    for state, words in zip(states, seeds.tolist(), strict=True):
+        host.note(state, tuple(words))
+    return states
 
 
 def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     if isinstance(rate, torch.Tensor):
         rate = plain(rate.detach())
-    if torch.compiler.is_compiling():
+    if host.is_unknown(key):
         # The sign of a difference: loops over Booleans are compiled into slow ones.
         last = (_threshold(rate, key, 31) - 1).to(torch.int32)
         below = (last - _shift_right(_compiled_numbers(shape, key), 1)) >> 31
@@ -88,14 +116,15 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
 
 def dither(key: Tensor) -> Tensor:
     """A number on [0, 1) that belongs to the key."""
-    known = key.is_cpu and not torch.compiler.is_compiling()
-    word = thresholds.dither(key.tolist() if known else key.long()) & 0xFFFFFFFF
+    unknown = host.is_unknown(key) or key.is_meta
+    words = key.long() if unknown else host.words(key)
+    word = thresholds.dither(words) & 0xFFFFFFFF
     return (word >> 8) * 2.0**-24
 
 
 def uniform(shape: Shape, key: Tensor) -> Tensor:
     """Float32 uniforms on [0, 1)."""
-    if torch.compiler.is_compiling():
+    if host.is_unknown(key):
         words, _ = _compiled_words(math.prod(shape), key)
         return (_shift_right(words, 8).float() * 2.0**-24).reshape(shape)
     return drawn(shape, lambda shape: _uniform(shape, key))
@@ -106,7 +135,7 @@ def normal(
 ) -> Tensor:
     """Float32 normals."""
     stddev = plain(stddev)
-    if torch.compiler.is_compiling():
+    if host.is_unknown(key):
         numbers = _compiled_normals(shape, key)
     elif isinstance(stddev, float):
         return drawn(shape, lambda shape: _normal(shape, key, mean or 0.0, stddev))
@@ -187,21 +216,23 @@ def _cpu_words(count, key, dtype):
 
 def _device_reach(shape, rate, key):
     """True where bits of the device's own generator reach the threshold."""
+    if not isinstance(rate, torch.Tensor) and not 0 < rate < 1:
+        return torch.full(shape, rate <= 0, device=key.device)
     count = math.prod(shape)
-    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=key.device)
+    words = torch.empty((count + 1) // 2, dtype=torch.int64, device=key.device)
     # From the least number on: all 64 bits of each word are random.
     words.random_(-(1 << 63), None, generator=_generator(key))
-    words = words.view(torch.int32)
-    numbers = torch.stack([words, _rotate(words, 16)]).reshape(-1)
-    rate = torch.as_tensor(rate, device=key.device)
-    # Numbers with a sign. At a rate of 1 the threshold leaves their bits.
-    least = (_threshold(rate, key, 32) - (1 << 31)).clamp(max=(1 << 31) - 1)
-    return (numbers[:count].reshape(shape) >= least.int()) & (rate < 1)
+    # Numbers with a sign.
+    numbers = words.view(torch.int32)[:count].reshape(shape)
+    least = _threshold(rate, key, 32) - (1 << 31)
+    if not isinstance(rate, torch.Tensor):
+        return numbers >= least
+    # At a rate of 1 the threshold leaves their bits.
+    return (numbers >= least.clamp(max=(1 << 31) - 1).int()) & (rate < 1)
 
 
 def _seeds(key):
-    seed, counter = (word & 0xFFFFFFFF for word in key.tolist())
-    return np.random.SeedSequence((seed, counter, _rank()))
+    return np.random.SeedSequence((*host.words(key), _rank()))
 
 
 def _generator(key):
@@ -209,7 +240,11 @@ def _generator(key):
         return None
     low, high = _seeds(key).generate_state(2).tolist()
     # PyTorch takes seeds of 64 bits with a sign, so one bit is left out.
-    return torch.Generator(key.device).manual_seed((high >> 1 << 32) | low)
+    return _generator_of(key.device, (high >> 1 << 32) | low)
+
+
+def _generator_of(device, seed):
+    return torch.Generator(device).manual_seed(seed)
 
 
 def _rank():

@@ -14,6 +14,8 @@ from typing import Any
 
 import keras
 
+from keras_dropout import random
+
 # How many signatures of a function stay compiled, the latest of them.
 _KEPT = 32
 
@@ -95,8 +97,7 @@ def _in_scope(function, variables, values, generators, seeds, arguments):
     backend = keras.backend.backend()
     arguments = _converted(keras.ops.convert_to_tensor, arguments)
     if len(seeds):
-        dtype = "int32" if backend == "torch" else "int64"
-        seeds = keras.ops.convert_to_tensor(seeds.astype(dtype))
+        seeds = random.keys(seeds)
     run = functools.partial(
         _with_seeds, function, variables, values, generators, seeds, arguments
     )

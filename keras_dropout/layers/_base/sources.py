@@ -93,6 +93,7 @@ class Number(Source):
         # What the layer was built with, and what it was given last.
         self.initial = self.given = self.check(self.given)
         self.variable = self.state.create(self.name, self.given)
+        random.note(self.variable, self.given)
         return self
 
     def read(self) -> Any:
@@ -117,6 +118,7 @@ class Number(Source):
             raise TypeError(no_change(self, value))
         value = self.check(value)
         _away.assign(self.variable, value)
+        random.note(self.variable, value)
         self.given = value
 
     def config(self) -> Any:

@@ -1,0 +1,147 @@
+"""Measures the package on a GPU, in ten minutes at most, one backend a run.
+
+    KERAS_BACKEND=torch python -m benchmarks.accelerator           ten minutes
+    KERAS_BACKEND=torch python -m benchmarks.accelerator --quick   seconds, small
+
+Each layer with a twin beside `keras.layers`, a multiplication and on PyTorch
+`torch.nn.functional.dropout`, forward and backward; `mc_predict` beside the loop by
+hand; and how well the masks of the device meet their rates. Prints a line of JSON for
+each, with the name of the device, and writes them to `--output`.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+import keras_dropout
+from benchmarks import layers
+from benchmarks.steps import BACKEND, MODES
+from benchmarks.timing import take_turns
+
+LIMIT = 540.0
+# The largest of 2^26 elements, 67 million.
+SIZES = {"small": (64, 1024), "medium": (1024, 4096), "large": (8192, 8192)}
+QUICK = {"small": (32, 64)}
+TWINS = ("Dropout", "GaussianDropout", "AlphaDropout")
+
+
+def device():
+    """The name of the device that Keras computes on."""
+    if BACKEND == "torch":
+        import torch
+
+        place = keras.ops.zeros(()).device
+        return torch.cuda.get_device_name(place) if place.type == "cuda" else str(place)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(found[0]) if found else {}
+    return details.get("device_name", "cpu")
+
+
+def twins(sizes, dtypes, modes, budget, end):
+    """A cell for each layer, size, dtype and mode, the heart first, until the end."""
+    cells = [
+        (name, size, dtype, mode)
+        for name in TWINS
+        for mode in modes
+        for size in reversed(sizes)
+        for dtype in dtypes
+    ]
+    for name, size, dtype, mode in cells:
+        if time.monotonic() > end:
+            yield {"left_out": [name, size, dtype, mode]}
+        else:
+            yield layers.measure(name, size, 0.3, dtype, mode, budget, sizes[size])
+
+
+def sampling(samples, rows, width, budget):
+    """How many times as long as `mc_predict` the loop of calls takes."""
+    model = keras.Sequential([keras.Input((width,))])
+    for _ in range(3):
+        model.add(keras.layers.Dense(width, activation="relu"))
+        model.add(keras_dropout.layers.Dropout(0.3, seed=1))
+    model.add(keras.layers.Dense(1))
+    x = np.random.default_rng(0).normal(size=(rows, width)).astype("float32")
+
+    def loop():
+        calls = [model(x, training=True) for _ in range(samples)]
+        return [keras.ops.convert_to_numpy(y) for y in calls]
+
+    def ours():
+        return keras_dropout.mc_predict(model, x, samples=samples, seed=0)
+
+    times = take_turns({"loop": loop, "ours": ours}, budget=budget, least=3)
+    ratio = [float(f"{q:.4g}") for q in times.ratio("loop", to="ours")]
+    return {"mc_predict": samples, "rows": rows, "loop_over_ours": ratio}
+
+
+def battery(count):
+    """The masks of the device: how far from their rates, and from one another.
+
+    Each score is in standard errors: the share that is dropped, and how often
+    neighbours in a row, and masks of two keys, agree.
+    """
+    for rate in (1e-3, 0.1, 0.5, 0.9):
+        generator = keras.random.SeedGenerator(1)
+        masks = [
+            keras.ops.convert_to_numpy(
+                keras_dropout.random.keep_mask(
+                    (count,), rate, keras_dropout.random.next_key(generator)
+                )
+            )
+            for _ in range(2)
+        ]
+        pairs = {
+            "neighbours": (masks[0][::2], masks[0][1::2]),
+            "keys": (masks[0], masks[1]),
+        }
+        agree = rate**2 + (1 - rate) ** 2
+        scores = {"rate": _score(1 - masks[0].mean(), rate, count)}
+        for name, (first, second) in pairs.items():
+            scores[name] = _score(np.mean(first == second), agree, len(first))
+        yield {"battery": rate, "scores": scores, "fine": max(scores.values()) < 5}
+
+
+def _score(share, expected, count):
+    error = np.sqrt(expected * (1 - expected) / count)
+    return float(abs(share - expected) / error)
+
+
+def results(quick, limit=LIMIT):
+    """All that is measured, a dictionary each."""
+    end = time.monotonic() + limit
+    modes = MODES[BACKEND][:1] if quick else MODES[BACKEND]
+    yield from battery(1 << 16 if quick else 1 << 24)
+    if quick:
+        yield sampling(4, 8, 16, 0.0)
+        yield from twins(QUICK, ("float32",), modes, 0.0, end)
+    else:
+        yield sampling(100, 256, 1024, 20.0)
+        yield from twins(SIZES, ("float32", "bfloat16"), modes, 3.0, end)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--output", type=pathlib.Path)
+    arguments = parser.parse_args()
+    place = {"device": device(), "backend": BACKEND, "keras": keras.__version__}
+    lines = []
+    for found in results(arguments.quick):
+        lines.append(json.dumps({**place, **found}))
+        print(lines[-1], flush=True)
+    if arguments.output:
+        arguments.output.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the host knows of numbers that lie on a device.
+
+To read a number of a GPU the host waits until the GPU has done all that it was given.
+But PyTorch's generators take their seeds from the host, and a rate that the host knows
+needs no kernels of its own. So the numbers of seeds and rates are noted when they are
+written, each with the state in which the tensor was: PyTorch counts what is written to
+a tensor, through whatever view, and `.data = ...` gives it another storage. A note of
+another state does not hold. What is written into `tensor.data` in place is not counted.
+
+A CUDA graph writes to tensors without being counted, and repeats what the host told it.
+So while one is captured nothing is known, and what it has advanced is read ever after.
+"""
+
+import torch
+from torch.utils.weak import WeakTensorKeyDictionary
+
+_notes = WeakTensorKeyDictionary()
+_CAPTURED = object()
+
+
+def is_unknown(tensor):
+    """Whether the host must not know: while something is compiled or captured."""
+    return torch.compiler.is_compiling() or is_captured(tensor)
+
+
+def is_captured(tensor):
+    """Whether a CUDA graph is being captured of what happens to a tensor."""
+    if torch.compiler.is_compiling() or not tensor.is_cuda:
+        return False
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+
+
+def note(tensor, numbers):
+    """Notes what a tensor on a device holds, and returns it."""
+    # A tensor that is made in `torch.inference_mode` does not count.
+    counts = not tensor.is_cpu and not tensor.is_inference()
+    if counts and _notes.get(tensor) is not _CAPTURED:
+        # The storage is kept, so that no other gets its address.
+        _notes[tensor] = numbers, tensor._version, tensor.untyped_storage()
+    return numbers
+
+
+def captured(tensor):
+    """Notes that a CUDA graph writes to a tensor."""
+    _notes[tensor] = _CAPTURED
+
+
+def known(tensor):
+    """What a tensor holds, if that is noted and holds still, else None."""
+    noted = _notes.get(tensor)
+    if noted is None or noted is _CAPTURED:
+        return None
+    numbers, version, storage = noted
+    same = tensor.untyped_storage()._cdata == storage._cdata
+    return numbers if same and tensor._version == version else None
+
+
+def words(key):
+    """The two words of a key or of a state, unsigned. Read where they are not known."""
+    numbers = None if key.is_cpu else known(key)
+    if numbers is None:
+        numbers = note(key, tuple(word & 0xFFFFFFFF for word in read(key)))
+    return numbers
+
+
+def read(tensor):
+    """The numbers of a tensor. The host waits for them."""
+    return tensor.tolist()
