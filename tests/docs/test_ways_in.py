@@ -5,6 +5,8 @@ import json
 import pathlib
 import re
 
+import keras
+import numpy as np
 import pytest
 
 from tests.docs.test_pages import BLOCK
@@ -67,6 +69,39 @@ def test_quotes_messages_that_the_package_has():
 
     assert len(quoted) >= 15
     assert [message for message in quoted if message not in text] == []
+
+
+def test_says_what_keras_does_to_weights_below_the_limit():
+    """The page gives Keras's factor, which shows where norms are tiny."""
+    page = (DOCS / "max-norm.md").read_text("utf-8")
+    weights = np.full((1, 1), 1e-7, "float32")
+    shrunk = keras.ops.convert_to_numpy(keras.constraints.MaxNorm(2.0)(weights))
+
+    factor = r"$\lVert w \rVert / (10^{-7} + \lVert w \rVert)$"
+    assert factor in page
+    np.testing.assert_allclose(shrunk, weights * 1e-7 / (1e-7 + 1e-7), rtol=1e-5)
+
+
+def test_says_how_much_slower_a_loop_over_predict_is():
+    tables = (DOCS / "assets" / "benchmarks" / "mc_predict.md").read_text("utf-8")
+    rows = [line.split("|") for line in tables.splitlines() if "| cnn |" in line]
+    ratios = [float(row[5]) for row in rows if "long" not in row[5]]
+    page = (DOCS / "uncertainty.md").read_text("utf-8")
+
+    assert f"{min(ratios):.0f} to {max(ratios):.0f} times slower" in page
+
+
+def test_says_where_a_training_argument_has_no_effect():
+    """Written into a Functional model, it acts in a plain call and not in `predict`."""
+    inputs = keras.Input((64,))
+    outputs = keras.layers.Dropout(0.5)(inputs, training=True)
+    model, x = keras.Model(inputs, outputs), np.ones((1, 64), "float32")
+    quiet = model.predict(x, verbose=0), model(x, training=False)
+    page = (DOCS / "uncertainty.md").read_text("utf-8")
+
+    assert [int((keras.ops.convert_to_numpy(y) == 0).sum()) for y in quiet] == [0, 0]
+    assert (keras.ops.convert_to_numpy(model(x)) == 0).any()
+    assert "only a plain `model(x)` drops" in page
 
 
 @pytest.mark.slow
