@@ -126,7 +126,7 @@ def claims_of_pretrained(found):
         for name in ("and tuned", "and tuned, one softmax", "tuned without dropout")
     )
     yield f"mutual information of the masks reaches {masks:.3f}"
-    yield f"one softmax of the same network {softmax:.3f}"
+    yield f"one softmax of the same network reaches {softmax:.3f}"
     yield f"tuned as long without dropout {plain:.3f}"
 
 
