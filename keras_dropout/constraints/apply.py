@@ -27,17 +27,17 @@ def apply_max_norm(
     vector. Biases are not limited, and frozen and quantized layers are left alone.
 
     The limit is saved with the model. It replaces other limits, so that calling this
-    again changes them. Training steps that are compiled already know nothing of it:
-    `fit` of `model` itself compiles anew, a larger model around it has to be compiled
-    again, by `compile`, and so have steps of your own.
+    again changes them. A training step that is already compiled does not apply it.
+    `fit` of `model` itself compiles anew. For a larger model that contains it, call
+    `compile` again, and compile training steps of your own again.
 
     Args:
         model: A Keras model or layer that is built.
         max_value: Float above 0, the limit $c$, in the units of the weights.
         layers: The layers to limit: `None` for all, or one or a list of names,
             classes, layers, or functions from a layer to True or False. A layer is
-            limited with all layers within it. Spare layers within that were never
-            built are passed over.
+            limited with all layers within it. Layers within it that were
+            never built are ignored.
         skip: The layers to leave out, with all layers within them, in the same ways;
             `None` for none.
 

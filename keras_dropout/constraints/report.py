@@ -49,10 +49,10 @@ class MaxNormReport(Table[NormRow]):
 def max_norm_report(
     model: Model, layers: Picks = None, *, skip: Picks = None
 ) -> MaxNormReport:
-    """The incoming norms of a model, weight by weight, and who is at the limit.
+    """The incoming norms of each weight, and how many units are at their limit.
 
-    It tells which limit would bite before max-norm is applied, and whether it does
-    afterwards. Quantized layers, whose integers have no scale, are left out.
+    Before you apply max-norm, it shows which limit would have an effect; afterwards,
+    whether it has one. Quantized layers are left out.
 
     Args:
         model: A Keras model or layer that is built.

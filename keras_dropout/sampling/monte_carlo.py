@@ -39,10 +39,10 @@ from keras_dropout.uncertainty.fitted import Calibration
 class MonteCarlo(Lender, _bases.Model):
     r"""Any model, with its mean prediction and uncertainty as outputs.
 
-    A Keras model like others: `predict`, `save`, `export`. It shares the weights of
-    the model within, and calls it as `mc_predict` does: only noise is on, and what no
-    noise reaches is computed once. `compile`, `fit` and `evaluate` are those of the
-    model within.
+    It is a Keras model with `predict`, `save` and `export`. It shares the weights of
+    the model that it wraps, and calls it as `mc_predict` does: only noise is on, and
+    layers before the noise are computed once. `compile`, `fit` and `evaluate` are those
+    of the wrapped model.
 
     Args:
         model: Any Keras model that has noise.

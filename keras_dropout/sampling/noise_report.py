@@ -24,10 +24,10 @@ _RECURRENT_DROPOUT = (
     "recurrent_dropout leaves the fused kernel of the layer; wrap it in WeightDrop, or "
     "use dropout alone: https://arxiv.org/abs/1708.02182"
 )
-_OFF = "its strength is 0, so it does nothing"
+_OFF = "its strength is 0, so it has no effect"
 _SLIVER = (
-    "max-norm on axes {axes} limits slivers of a unit; the weights of one unit lie on "
-    "axes {right}: use `constraints.apply_max_norm`"
+    "max-norm on axes {axes} limits only parts of a unit; the weights of one unit lie "
+    "on axes {right}: use `constraints.apply_max_norm`"
 )
 
 

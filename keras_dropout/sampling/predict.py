@@ -31,8 +31,8 @@ def mc_predict(
     $$\bar y = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
 
     where $m_t$ is the noise of sample $t$. Only noise is switched on, and only for the
-    calling thread: batch normalisation stays in inference, and the model is the same
-    afterwards, to the bit. What no noise reaches is computed once.
+    calling thread. Batch normalisation stays in inference mode, and the model does not
+    change. Layers before the noise are computed once.
 
     Args:
         model: Any Keras model, or a list of models with outputs of one shape, whose
@@ -41,37 +41,39 @@ def mc_predict(
             SciPy, columns of a Hugging Face dataset; strings on TensorFlow), or a
             `tf.data.Dataset`, torch `DataLoader`, `keras.utils.PyDataset`, or an
             iterator of batches. Of `(x, y)` only `x` counts.
-        samples: Integer of at least 2, the number $T$ of samples (for each model of a
-            list, where 1 will do).
+        samples: Integer of at least 2, the number $T$ of samples. For a list of models,
+            the number for each, at least 1.
         batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
             32 to 256, as the width of the model allows.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each call, which
             `keras.utils.set_random_seed` makes repeatable, as it does Keras's own.
-        masks: `"independent"`; `"shared"`, one noise for all rows of a sample, which
-            is so one function, whatever the batch; `"antithetic"` (an even number of
-            samples) or `"stratified"`, means with less variance. Layers of your own
-            that draw by themselves stay independent.
-        layers: Which noise is on: `None` for all, or names, types, instances or
-            predicates of layers, or a list of these. Layers with `monte_carlo=True`
-            are always on. Layers that augment data never are.
-        outputs: What the outputs are. `"auto"` reads how the model ends: softmax
-            means `"probabilities"`, sigmoid `"binary"`. What cannot be read is seen in
-            the outputs of the first rows without noise: several that sum to one
+        masks: `"independent"`, new noise for each row and sample; `"shared"`, the same
+            noise for all rows and batches, so that each sample is one function;
+            `"antithetic"` (an even number of samples) or `"stratified"`, means with
+            less variance. Your own layers that draw by themselves are independent in
+            the last two, and refused with `"shared"`.
+        layers: Which noise is on: `None` for all, or names, classes, layers, or
+            functions from a layer to True or False, or a list of these. Layers with
+            `monte_carlo=True` are always on. Layers that augment data never are.
+        outputs: What the outputs are. `"auto"` looks at the end of the model: softmax
+            means `"probabilities"`, sigmoid `"binary"`. If neither is found, it looks
+            at the outputs of the first rows without noise: several that sum to one
             mean `"probabilities"`, all else `"values"`. `"logits"` are put through a
             softmax. `"gaussian"` means a mean and a log variance, as two outputs (with
             the keys `"mean"` and `"log_variance"` in a dictionary) or as the halves of
             the last axis. With several outputs, a list of these by place or a
-            dictionary by the names of the outputs. What is told has its classes on the
-            last axis.
+            dictionary by the names of the outputs. Kinds that you
+            pass have their classes on the last axis.
         return_samples: Boolean. Whether to keep all samples, for quantiles.
         tol: Float, stops a batch once the largest standard error of its means is
             below it, or `None`. `samples` is then the most to draw.
-        max_rows: Integer, how many rows times samples to compute in one call. `None`
-            takes up to 5120, so that the widest tensor fits a processor's cache.
+        max_rows: Integer, the largest number of rows times samples to compute in one
+            call. `None` takes up to 5120, so that the widest tensor fits a processor's
+            cache.
         steps: Integer of at least 1, how many batches to take, or `None` for all.
-        part: Integer of at least 0, which part of the data this is. Calls with one
-            seed on different parts draw different noise if each says its part. Shared
-            masks are the same in all parts.
+        part: Integer of at least 0, the number of this part of the data. Calls with
+            the same seed and different parts draw different noise. Shared masks are the
+            same in all parts.
         verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
             long.
 
@@ -81,8 +83,8 @@ def mc_predict(
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: `model` is an empty list, or has no noise, or all of it has rate
-            0, or its `call` passes it over; `layers` asks for what is not there; `x`
-            is empty or does not fit the model; an argument is out of its range.
+            0, or its `call` does not use it; `layers` fits no layer; `x` is empty or
+            does not fit the model; an argument is out of its range.
 
     With one `seed`, the result repeats for the same number of rows, `batch_size` and
     `max_rows`. Shared masks do not depend on these: sample $t$ is the same function in

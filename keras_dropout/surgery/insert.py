@@ -27,8 +27,8 @@ def insert_dropout(
 
     Args:
         model: A Functional or Sequential model; models nested in it are searched too.
-        layer: The noise layer to insert, of which every place gets a copy of its own
-            name and seed (a `SeedGenerator` is shared by all), or a function of the
+        layer: The noise layer to insert. Every place gets a copy with its own name and
+            seed (a `SeedGenerator` is shared by all). Or a function of the
             neighbouring layer that returns the layer to insert, or `None` for none.
             [keras_dropout.matching_dropout][] chooses by the kind of each layer.
         where: The layers to put it next to: one or a list of names, paths, classes,
@@ -42,7 +42,7 @@ def insert_dropout(
         A new model that shares the weights of `model`.
 
     Raises:
-        TypeError: `model` is subclassed, or `layer` no layer and no function.
+        TypeError: `model` is subclassed, or `layer` is neither a layer nor a function.
         ValueError: `where`, or one of a list, asks for no layer, or is left out for one
             layer; a `matching_dropout` finds no place, or is to stand before layers.
 

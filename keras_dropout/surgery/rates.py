@@ -28,28 +28,29 @@ from keras_dropout.surgery.unsaved import unsaved
 
 
 def set_rates(model: ModelT, rate: Rate | Mapping[str, Rate]) -> ModelT:
-    """Sets the rates of a model as it comes, in place.
+    """Sets the dropout rates of any Keras model, in place.
 
-    It is as if the model had been built with these rates. Our layers are told the new
-    number. Keras's become ours where they stand, also within attention and layers of
-    your own, so that their rates are live from then on. Layers that were never made,
-    since the rate was 0, are made. The rates of recurrent cells, and of layers that
-    draw by themselves, are assigned. Attributes of the layers around, such as the
-    `dropout` of a Transformer block, follow, since they say whether the noise is used
-    and are what is saved. The model keeps its class, its weights and its layers.
+    Afterwards the model is as if it had been built with these rates. Our layers get the
+    new number. Keras's layers are exchanged for ours where they are, also within
+    attention and your own layers, so that their rates are live from then on. Layers
+    that do not exist because the rate was 0 are made. The rates of recurrent cells, and
+    of layers that draw by themselves, are assigned. Attributes of outer layers, such as
+    the `dropout` of a Transformer block, are set too, because they decide whether the
+    noise is used, and they are saved. The model keeps its class, its weights and its
+    layers.
 
-    A number is for every place that has a rate, also where it is 0 now, with two
-    exceptions, which must be named: `recurrent_dropout` where it is 0, which would take
-    a cell off the fused path of accelerators, and numbers that are no `rate`, such as
-    the `stddev` of `GaussianNoise`.
+    A number applies to every place that has a rate, also where it is 0 now, with two
+    exceptions, which you must name: `recurrent_dropout` where it is 0, because it turns
+    off the fused implementation of the cell, and numbers that are not called `rate`,
+    such as the `stddev` of `GaussianNoise`.
 
     Args:
         model: A Keras model or layer of any kind, built or not.
         rate: Float in `[0, 1]`, 0 to take the noise out, or a schedule; or a dictionary
             from patterns to these. A pattern is the name of a layer, a path like
             `"block_1/attention/dropout"` of names of layers or of attributes, the end
-            of one, or a glob (`"*attention*"`). It stands for all noise within what it
-            names. Where several fit, the last one holds.
+            of one, or a glob (`"*attention*"`). It applies to all noise within what it
+            names. If several fit, the last one counts.
 
     Returns:
         The model.

@@ -20,7 +20,7 @@ NO_NOISE = (
 
 
 class Evaluation(Mapping[str, float]):
-    r"""What an uncertainty is worth: numbers by name.
+    r"""Scores of an uncertainty, by name.
 
     For classes (each label of outputs, steps and pixels that counts is one):
 
