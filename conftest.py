@@ -3,6 +3,9 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Most tests run once what they compile, so that XLA need not try hard, on JAX. Processes
+# that a test starts compile alike, and round alike.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Loaded before TensorFlow: loaded after it, torch finds another OpenMP runtime.
 import torch  # noqa: F401, I001
@@ -37,11 +40,10 @@ def pytest_report_header():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_once_and_soon(tmp_path_factory):
-    """What several tests compile alike is compiled once, on JAX, and without pains.
+def _compiled_once(tmp_path_factory):
+    """What several tests compile alike is compiled once, on JAX.
 
     In a folder of this process, since JAX writes files that others might read half.
-    Most tests run once what they compile, so the compiler need not try hard.
     """
     if BACKEND == "jax":
         import jax
@@ -50,7 +52,6 @@ def _compiled_once_and_soon(tmp_path_factory):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-        jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True)
