@@ -3,8 +3,8 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Most tests run once what they compile, so XLA need not try hard, on JAX. A process that
-# a test starts compiles alike, and rounds alike.
+# Most tests run what they compile once, so XLA need not try hard, on JAX. A process
+# that a test starts compiles alike, and rounds alike.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Loaded before TensorFlow: loaded after it, torch finds another OpenMP runtime.
