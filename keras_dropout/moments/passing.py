@@ -14,7 +14,7 @@ from keras_dropout import _model
 from keras_dropout._keras import standard_inputs
 from keras_dropout._typing import Data
 from keras_dropout.graph.models import graph_of
-from keras_dropout.moments import heads, walk
+from keras_dropout.moments import heads, rules, walk
 from keras_dropout.moments.state import Moments
 from keras_dropout.sampling import backends, noise
 from keras_dropout.sampling.fingerprint import Fingerprint
@@ -43,6 +43,8 @@ def pass_of(model: keras.Model, told: Any, batch: Any) -> Pass:
         tuple(id(layer) for layer in _model.flatten_layers(model)),
         # Quantization and LoRA put others in their places.
         tuple(id(variable) for variable in model.variables),
+        # What is compiled keeps the rules that it was traced with.
+        rules.registered(),
     )
     found = _passes.get(model)
     if found is None or found.key != key or found.is_outdated(model):

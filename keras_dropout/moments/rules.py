@@ -75,6 +75,11 @@ def operation(*names: str) -> Callable[..., Any]:
     return register
 
 
+def registered() -> dict[Any, Callable[..., Any]]:
+    """All rules as they are now, to see whether any has changed since."""
+    return dict(_rules)
+
+
 def of_operation(operation: Any) -> Callable[..., Any] | None:
     """The rule of a layer or another operation, or `None`."""
     if not isinstance(operation, keras.layers.Layer):
