@@ -85,7 +85,9 @@ class BatchPredictor:
     ) -> None:
         self._source = ModelSource(model_or_path)
         self.x = x
-        self.outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        self.outputs: tuple[str, ...] = (
+            (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        )
         for name in self.outputs:
             _validation.choice("outputs", name, columns.OUTPUTS)
         if not isinstance(prefix, str):

@@ -81,6 +81,8 @@ class MonteCarloClassifier(MonteCarloEstimator, keras.wrappers.SKLearnClassifier
           Approximation](https://arxiv.org/abs/1506.02142)
     """
 
+    classes_: np.ndarray
+
     def predict(self, X: ArrayLike) -> np.ndarray:
         """The likeliest class of each row, an array of labels `(rows,)`."""
         places = self.predict_proba(X).argmax(axis=1)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from keras_dropout._typing import Masks, Outputs, Picks
@@ -144,7 +144,7 @@ class MonteCarloEstimator:
         pattern.model = None
         return BaseEstimator.__sklearn_clone__(pattern).set_params(model=self.model)
 
-    def __sklearn_tags__(self) -> Tags:
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.non_deterministic = self.random_state is None
         for kind in (tags.classifier_tags, tags.regressor_tags):
@@ -201,7 +201,7 @@ class MonteCarloEstimator:
         return model
 
 
-def output_of(model, X):
+def output_of(model: keras.Model | Any, X: Any) -> Any:
     """What a model says of the first row, without noise; it must be one array."""
     answer = model(keras.ops.convert_to_tensor(X[:1]), training=False)
     if keras.tree.is_nested(answer):

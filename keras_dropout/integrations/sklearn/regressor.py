@@ -1,9 +1,10 @@
 """A Keras model as a regressor of scikit-learn."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from keras_dropout.integrations.sklearn.estimator import MonteCarloEstimator, output_of
@@ -88,7 +89,7 @@ class MonteCarloRegressor(MonteCarloEstimator, keras.wrappers.SKLearnRegressor):
             mean, std = mean[:, 0], std[:, 0]
         return (mean, std) if return_std else mean
 
-    def __sklearn_tags__(self) -> Tags:
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
@@ -110,7 +111,7 @@ class MonteCarloRegressor(MonteCarloEstimator, keras.wrappers.SKLearnRegressor):
                 f"The model must have {expected} numbers in its output for targets of "
                 f"the shape {y.shape} and outputs={self.outputs!r}. Received: {width}"
             )
-        self.has_flat_targets_ = y.ndim == 1
+        self.has_flat_targets_: bool = y.ndim == 1
         if isinstance(told.get("validation_data"), (tuple, list)):
             inputs, held_out, *weights = told["validation_data"]
             told["validation_data"] = inputs, _columns(np.asarray(held_out)), *weights
