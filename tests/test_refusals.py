@@ -149,3 +149,18 @@ def test_r_drop_takes_masks_and_weights_together():
 
     assert np.isfinite(loss)
     assert (weights == 1).all()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: layers.VariationalDropout(0.5),
+        lambda: layers.ConcreteDropout(keras.layers.Dense(3)),
+        lambda: layers.Standout(keras.layers.Dense(3)),
+        lambda: layers.DropConnect(keras.layers.Dense(3), 0.5),
+        lambda: layers.MultiSampleDropout(keras.layers.Conv1D(3, 2), 0.5),
+    ],
+)
+def test_an_input_that_lacks_an_axis_is_refused(build):
+    with pytest.raises(ValueError, match=r"axes|axis|rank|ndim"):
+        build()(np.float32(1.0))

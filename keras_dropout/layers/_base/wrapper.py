@@ -40,7 +40,7 @@ class NoiseWrapper(NoiseLayer):
 
     def build(self, input_shape: Shape) -> None:
         if not self.layer.built:
-            self.layer.build(input_shape)
+            build_within(self, self.layer, input_shape)
         # Some wrappers compute by themselves what the layer does, so Keras checks the
         # inputs here as it would there.
         self.input_spec: Any = self.layer.input_spec
@@ -95,3 +95,15 @@ class NoiseWrapper(NoiseLayer):
     def from_config(cls, config: Config) -> Self:
         layer = keras.saving.deserialize_keras_object(config["layer"])
         return super().from_config({**config, "layer": layer})
+
+
+def build_within(owner: NoiseLayer, layer: keras.layers.Layer, shape: Shape) -> None:
+    """Builds a layer within another, or says that the inputs lack an axis."""
+    try:
+        layer.build(shape)
+    except IndexError as error:
+        raise ValueError(
+            f"{type(owner).__name__} needs inputs that the layer {layer.name!r} takes, "
+            f"which have more axes. Received: an input of shape {shape} in layer "
+            f"{owner.name!r}"
+        ) from error

@@ -114,12 +114,12 @@ class VariationalDropout(NoiseLayer):
         return min(log_alpha, limit) if log_alpha <= limit + 1e-6 else math.nan
 
     def build(self, input_shape: Shape) -> None:
-        self.units: int = input_shape[-1]
-        if self.units is None:
+        if not input_shape or input_shape[-1] is None:
             raise ValueError(
                 "VariationalDropout needs inputs with a known last axis. Received: "
                 f"shape={input_shape} in layer {self.name!r}"
             )
+        self.units: int = input_shape[-1]
         shape = (self.units,) if self.granularity == "unit" else ()
         limit = Limit(self._limited)
         self.source("rate").build(shape, Penalty(self.penalty), limit)

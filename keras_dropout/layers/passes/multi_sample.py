@@ -83,7 +83,7 @@ class MultiSampleDropout(BernoulliLayer):
 
     def build(self, input_shape: Shape) -> None:
         if not self.head.built:
-            self.head.build(input_shape)
+            build_within(self, self.head, input_shape)
 
     def call(self, inputs: Tensors, training: bool | None = False) -> Tensor:
         self.check_inputs(inputs)
