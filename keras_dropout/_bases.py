@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     _Metric = keras.metrics.Metric
     _Callback = keras.callbacks.Callback
     _Constraint = keras.constraints.Constraint
+    _Classifier = keras.wrappers.SKLearnClassifier
+    _Regressor = keras.wrappers.SKLearnRegressor
 
     if not (
         issubclass(_Layer, _Class)
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
         and issubclass(_Metric, _Class)
         and issubclass(_Callback, _Class)
         and issubclass(_Constraint, _Class)
+        and issubclass(_Classifier, _Class)
+        and issubclass(_Regressor, _Class)
     ):
         raise TypeError
 
@@ -66,6 +70,10 @@ if TYPE_CHECKING:
 
     class Constraint(_Constraint): ...
 
+    class Classifier(_Classifier): ...
+
+    class Regressor(_Regressor): ...
+
 else:
     Layer = keras.layers.Layer
     RNN = keras.layers.RNN
@@ -77,3 +85,5 @@ else:
     Metric = keras.metrics.Metric
     Callback = keras.callbacks.Callback
     Constraint = keras.constraints.Constraint
+    Classifier = keras.wrappers.SKLearnClassifier
+    Regressor = keras.wrappers.SKLearnRegressor

@@ -1,17 +1,17 @@
 """A Keras model as a classifier of scikit-learn."""
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from keras_dropout import _bases
 from keras_dropout.integrations.sklearn.estimator import MonteCarloEstimator, output_of
 from keras_dropout.uncertainty import classes
 
 
-class MonteCarloClassifier(MonteCarloEstimator, keras.wrappers.SKLearnClassifier):
+class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
     r"""A Keras classifier whose probabilities are means of samples with noise.
 
     $$\hat p(y \mid x) = \frac1T \sum_{t=1}^{T} f(x; m_t)$$

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
+from keras_dropout import _bases
 from keras_dropout.integrations.sklearn.estimator import MonteCarloEstimator, output_of
 
 
-class MonteCarloRegressor(MonteCarloEstimator, keras.wrappers.SKLearnRegressor):
+class MonteCarloRegressor(MonteCarloEstimator, _bases.Regressor):
     r"""A Keras regressor whose predictions are means of samples with noise.
 
     $$\hat y = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
