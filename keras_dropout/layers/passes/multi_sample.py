@@ -13,6 +13,7 @@ from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.options import LayerOptions, Rate
+from keras_dropout.layers._base.wrapper import build_within
 
 
 @registered

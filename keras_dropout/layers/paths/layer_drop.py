@@ -13,6 +13,7 @@ from keras_dropout._validation import invalid
 from keras_dropout.layers._base import shapes
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.options import LayerOptions, Rate
+from keras_dropout.layers._base.wrapper import build_within
 
 
 @registered
@@ -73,7 +74,7 @@ class LayerDrop(BernoulliLayer):
 
     def build(self, input_shape: Shape) -> None:
         if not self.layer.built:
-            self.layer.build(input_shape)
+            build_within(self, self.layer, input_shape)
         output_shape = self.layer.compute_output_shape(input_shape)
         if tuple(output_shape) != tuple(input_shape):
             raise ValueError(

@@ -13,6 +13,7 @@ from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 from keras_dropout._validation import invalid
 from keras_dropout.constraints import apply
 from keras_dropout.layers._base.options import Rate, UnitOptions
+from keras_dropout.layers._base.wrapper import build_within
 from keras_dropout.layers.units.dropout import Dropout
 
 
@@ -101,7 +102,7 @@ class MaxNormDropout(Dropout):
         # A layer of several inputs builds itself when it is called.
         single = len(inspect.signature(self.layer.build).parameters) == 1
         if single and not self.layer.built:
-            self.layer.build(input_shape)
+            build_within(self, self.layer, input_shape)
         # Again, for what the wrapped layer made only when it was built.
         apply.constrain(self.layer, self.max_value)
 
