@@ -23,6 +23,8 @@ def unrolled(layer):
     return layer
 
 
+# `keras.ops.repeat` of Keras 3.10 reads how often to repeat.
+@pytest.mark.newest
 @torch_only
 @every_layer
 def test_no_step_on_cuda_reads_from_the_device(row, monkeypatch):
