@@ -247,7 +247,7 @@ FIGURES = answers.FIGURES
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=3, help="seeds")
+    parser.add_argument("--repeats", type=int, default=5, help="seeds")
     parser.add_argument("--samples", type=int, default=50, help="Monte Carlo samples")
     parser.add_argument(
         "--output", type=pathlib.Path, default="outputs/when_not_to_answer"
