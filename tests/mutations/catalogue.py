@@ -202,11 +202,13 @@ MUTATIONS = (
     # Seeds and generators.
     seeding(
         "neighbouring seeds share their draws",
-        "SeedSequence((seed, counter, _rank()))",
-        "SeedSequence((seed + counter, _rank()))",
+        "SeedSequence((*host.words(key), _rank()))",
+        "SeedSequence((sum(host.words(key)), _rank()))",
     ),
     seeding("ranks draw the same", "return distributed.get_rank()", "return 0"),
-    seeding("the counter stands still", "torch.tensor([0, 1]", "torch.tensor([0, 0]"),
+    seeding(
+        "the counter stands still", "value = words + step", "value = words + 0 * step"
+    ),
     threefry("another constant", "0x1BD11BDA", "0x1BD11BDB"),
     threefry("another rotation", "(17, 29, 16, 24)", "(17, 29, 16, 25)"),
     _in("random/_jax", "test_core_layers", backend="jax")(
