@@ -206,9 +206,7 @@ MUTATIONS = (
         "SeedSequence((sum(host.words(key)), _rank()))",
     ),
     seeding("ranks draw the same", "return distributed.get_rank()", "return 0"),
-    seeding(
-        "the counter stands still", "value = words + step", "value = words + 0 * step"
-    ),
+    seeding("the counter stands still", "value.add_(step)", "value.add_(0 * step)"),
     threefry("another constant", "0x1BD11BDA", "0x1BD11BDB"),
     threefry("another rotation", "(17, 29, 16, 24)", "(17, 29, 16, 25)"),
     _in("random/_jax", "test_core_layers", backend="jax")(
