@@ -7,6 +7,8 @@ Each case takes a saved model apart, changes one thing, and puts it together aga
 import copy
 import io
 import json
+import pathlib
+import tempfile
 import zipfile
 
 import h5py
@@ -15,6 +17,9 @@ import numpy as np
 
 import keras_dropout as kd
 from keras_dropout import layers
+
+# An absolute path, where nothing must be written.
+AT_THE_ROOT = pathlib.Path(tempfile.gettempdir()).resolve() / "hostile-member"
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 
@@ -330,7 +335,7 @@ CASES = {
 HARMLESS = {
     "no metadata": ("number", _member(METADATA, None)),
     "a member above": ("number", _member("../hostile", b"evil")),
-    "a member at the root": ("number", _member("/tmp/hostile-member", b"evil")),
+    "a member at the root": ("number", _member(str(AT_THE_ROOT), b"evil")),
     "an asset above": ("number", _member("assets/../../hostile", b"evil")),
     "state of others": ("number", _stored(_STATE, "evil", 7.0)),
     "a pickle": (

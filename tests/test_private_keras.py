@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.resources
+import importlib.util
 import pkgutil
 
 import keras
@@ -200,3 +201,21 @@ def test_operations_of_keras_are_known():
 
     assert all(_keras.is_operation_of_keras(each) for each in history)
     assert not _keras.is_operation_of_keras(keras.layers.Dense(1))
+
+
+def test_the_module_that_exports_to_onnx_is_there():
+    assert importlib.util.find_spec("keras.src.export.onnx") is not None
+
+
+@pytest.mark.newest
+def test_the_module_that_exports_to_litert_is_there():
+    assert importlib.util.find_spec("keras.src.export.litert") is not None
+
+
+def test_the_format_of_an_export_is_read_from_who_calls():
+    def within(name):
+        here = {"__name__": name, "export_format": _keras.export_format}
+        return eval("export_format()", here)
+
+    assert _keras.export_format() is None
+    assert {name: within(name) for name in _keras.EXPORTERS} == _keras.EXPORTERS

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 import keras
-from keras import ops
 
-from keras_dropout import _bases, _validation
+from keras_dropout import _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Model, Shape, Tensor, Tensors
-from keras_dropout._validation import invalid
 from keras_dropout.layers._base.options import ModelOptions
+from keras_dropout.layers._base.trainer import Trainer
 from keras_dropout.trainers.several import passes
 
 # The key of what a call in training gives, which no evaluation does.
@@ -19,7 +18,7 @@ _PASSES = "passes"
 
 
 @registered
-class BatchRepetition(_bases.Model):
+class BatchRepetition(Trainer):
     r"""A model trained on the mean loss of several passes with other noise.
 
     With $P_1, \ldots, P_M$ the predictions of $M$ passes in training and $\ell$ the
@@ -69,16 +68,10 @@ class BatchRepetition(_bases.Model):
         - Nado et al., 2021, [Uncertainty Baselines](https://arxiv.org/abs/2106.04015)
     """
 
-    # Reads as the model within, which it only trains.
-    is_trainer = True
-
     def __init__(
         self, model: Model, times: int = 4, **kwargs: Unpack[ModelOptions]
     ) -> None:
-        if not isinstance(model, keras.Model):
-            raise TypeError(invalid("model", "a Keras model", model))
-        super().__init__(**kwargs)
-        self.model: keras.Model = model
+        super().__init__(model, **kwargs)
         self._times: int = _validation.integer("times", times, minimum=1)
 
     @property
@@ -119,22 +112,8 @@ class BatchRepetition(_bases.Model):
         given = {"x": x, "y": y, "training": training}
         several = _passes_in(y_pred)
         if several is None:
-            return super().compute_loss(
-                y_pred=y_pred, sample_weight=sample_weight, **given
-            )
-
-        def weight():
-            # A copy each time: Keras multiplies a mask into weights in place on torch.
-            if sample_weight is None:
-                return None
-            return keras.tree.map_structure(ops.copy, sample_weight)
-
-        losses = [
-            super(BatchRepetition, self).compute_loss(
-                y_pred=each, sample_weight=weight(), **given
-            )
-            for each in several
-        ]
+            return self.loss_of_pass(y_pred, sample_weight, **given)
+        losses = [self.loss_of_pass(each, sample_weight, **given) for each in several]
         return sum(losses) / len(losses)
 
     def compute_metrics(
@@ -146,20 +125,7 @@ class BatchRepetition(_bases.Model):
         return super().compute_metrics(x, y, first, sample_weight)
 
     def get_config(self) -> Config:
-        own = {
-            "model": keras.saving.serialize_keras_object(self.model),
-            "times": self.times,
-        }
-        return {**super().get_config(), **own}
-
-    @classmethod
-    def from_config(
-        cls, config: Config, custom_objects: dict[str, Any] | None = None
-    ) -> Self:
-        model = keras.saving.deserialize_keras_object(
-            config["model"], custom_objects=custom_objects
-        )
-        return cls(**{**config, "model": model})
+        return {**super().get_config(), "times": self.times}
 
 
 def _passes_in(y_pred):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Literal, Unpack
 
 import keras
-from keras import ops
 
-from keras_dropout import _bases, _validation
+from keras_dropout import _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Model, Shape, Tensor, Tensors
-from keras_dropout._validation import invalid
 from keras_dropout.layers._base.options import ModelOptions
+from keras_dropout.layers._base.trainer import Trainer, copied
 from keras_dropout.losses.agreement import SymmetricKL
 
 
 @registered
-class RDrop(_bases.Model):
+class RDrop(Trainer):
     r"""A model trained on two noisy passes that are to agree.
 
     With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss it
@@ -67,9 +66,6 @@ class RDrop(_bases.Model):
         - Zolna et al., 2018, [Fraternal Dropout](https://arxiv.org/abs/1711.00066)
     """
 
-    # Reads as the model within, which it only trains.
-    is_trainer = True
-
     def __init__(
         self,
         model: Model,
@@ -78,10 +74,7 @@ class RDrop(_bases.Model):
         from_logits: bool = False,
         **kwargs: Unpack[ModelOptions],
     ) -> None:
-        if not isinstance(model, keras.Model):
-            raise TypeError(invalid("model", "a Keras model", model))
-        super().__init__(**kwargs)
-        self.model = model
+        super().__init__(model, **kwargs)
         self._alpha = _validation.non_negative("alpha", alpha)
         self.distance: Literal["kl", "mse"] = _validation.choice(
             "distance", distance, ("kl", "mse")
@@ -114,14 +107,7 @@ class RDrop(_bases.Model):
     ) -> Any:
         """The loss of one pass, or in training of two and of their distance."""
         given = {"x": x, "y": y, "training": training}
-
-        def weight():
-            # A copy each time: Keras multiplies a mask into weights in place on torch.
-            if sample_weight is None:
-                return None
-            return keras.tree.map_structure(ops.copy, sample_weight)
-
-        first = super().compute_loss(y_pred=y_pred, sample_weight=weight(), **given)
+        first = self.loss_of_pass(y_pred, sample_weight, **given)
         if not training:
             return first
         again = self(x, training=True)
@@ -130,24 +116,14 @@ class RDrop(_bases.Model):
                 f"RDrop needs a model of one output. Received: "
                 f"{len(keras.tree.flatten(again))} outputs of {self.model.name!r}"
             )
-        second = super().compute_loss(y_pred=again, sample_weight=weight(), **given)
-        distance = self._between(y_pred, again, sample_weight=weight())
+        second = self.loss_of_pass(again, sample_weight, **given)
+        distance = self._between(y_pred, again, sample_weight=copied(sample_weight))
         return first + second + self.alpha * distance
 
     def get_config(self) -> Config:
         own = {
-            "model": keras.saving.serialize_keras_object(self.model),
             "alpha": self.alpha,
             "distance": self.distance,
             "from_logits": self.from_logits,
         }
         return {**super().get_config(), **own}
-
-    @classmethod
-    def from_config(
-        cls, config: Config, custom_objects: dict[str, Any] | None = None
-    ) -> Self:
-        model = keras.saving.deserialize_keras_object(
-            config["model"], custom_objects=custom_objects
-        )
-        return cls(**{**config, "model": model})
