@@ -1,6 +1,8 @@
 """What all tests share: one backend a process, and quiet libraries."""
 
+import gc
 import os
+import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Most tests run what they compile once, so XLA need not try hard, on JAX. A process
@@ -23,15 +25,45 @@ collect_ignore_glob = [f"keras_dropout/**/*_{name}.py" for name in OTHERS]
 collect_ignore_glob += [f"keras_dropout/**/{name}.py" for name in OTHERS]
 
 
+def pytest_addoption(parser):
+    """How the cases are shared out among the backends, when all are run."""
+    parser.addoption("--shared", action="store_true", help="leave some to the others")
+    parser.addoption("--few", action="store_true", help="leave out half")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leaves out tests that are of another backend."""
+    """Leaves out tests that are of another backend, or are run on another."""
     mine, others = [], []
     for item in items:
         mark = item.get_closest_marker("backend")
-        (mine if mark is None or BACKEND in mark.args else others).append(item)
+        here = mark is None or BACKEND in mark.args
+        (mine if here and is_taken(item, config) else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = mine
+
+
+def is_taken(item, config):
+    """Whether this process runs a case, of those that are shared out.
+
+    PyTorch, which compiles nothing here, runs each. Of the two that compile, which
+    takes most of the time of the tests, one does. The sum over the name decides, so
+    that the choice is always the same, and follows no order of the cases.
+    """
+    number = zlib.crc32(item.nodeid.encode())
+    if config.getoption("few") and number // 2 % 2:
+        return BACKEND == "torch" and item.get_closest_marker("keras")
+    alone = any(map(item.get_closest_marker, ("everywhere", "backend", "skipif")))
+    if alone or BACKEND == "torch" or not config.getoption("shared"):
+        return True
+    return ("jax", "tensorflow")[number % 2] == BACKEND
+
+
+def pytest_collection_finish():
+    """Collects garbage less often, of which tracing makes much that does not matter."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_report_header():

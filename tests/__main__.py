@@ -5,11 +5,15 @@
     python -m tests --fast               the inner loop, without the slow tests
     python -m tests --backend jax        one backend
     python -m tests --oldest             also on the oldest Keras that we support
+    python -m tests --every              every case on every backend, before a release
     python -m tests -- -k max_norm -x    arguments for pytest after `--`
 
 A process has one backend, so each runs in its own, as many at a time as there are
-cores. What needs no backend runs on one of them only. On the oldest Keras PyTorch runs
-all fast tests, and the others those of what Keras itself may change.
+cores. What needs no backend runs on one of them only. PyTorch, which compiles nothing,
+runs all other tests. JAX and TensorFlow both run those that are marked `everywhere`,
+and share out the cases of the rest. On the oldest Keras PyTorch runs the fast tests of
+what Keras itself may change and half of the others, and JAX and TensorFlow half of the
+former.
 """
 
 import argparse
@@ -34,6 +38,8 @@ HEARTBEAT = 30
 def units(options):
     """What to run: each backend on the newest Keras, and where asked on the oldest."""
     backends = options.backend or BACKENDS
+    share = {"jax", "tensorflow"} <= set(backends) and not options.every
+    shared, few = ("--shared",) * share, ("--few",) * share
     variables = dict.fromkeys(backends, ())
     if "jax" in backends:
         variables["jax"] = (("XLA_FLAGS", needs.xla_flags()),)
@@ -41,7 +47,8 @@ def units(options):
         marks = "not slow" if options.fast or options.smoke else ""
         if backend != backends[0]:
             marks = f"{marks} and not once" if marks else "not once"
-        yield jobs.Unit(backend, "newest Keras", marks, (), variables[backend])
+        name = "newest Keras"
+        yield jobs.Unit(backend, name, marks, (), variables[backend], shared)
     if options.oldest:
         version = needs.oldest_keras()
         path = (needs.install_keras(version),)
@@ -49,9 +56,8 @@ def units(options):
             # PyTorch, which compiles nothing, shows what an older Keras lacks.
             marks = "not once" if backend == "torch" else "keras"
             marks = f"{marks} and not slow and not newest"
-            yield jobs.Unit(
-                backend, f"Keras {version}", marks, path, variables[backend]
-            )
+            name = f"Keras {version}"
+            yield jobs.Unit(backend, name, marks, path, variables[backend], few)
 
 
 class Report:
@@ -140,6 +146,7 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="a few tests of each")
     parser.add_argument("--fast", action="store_true", help="leave out slow tests")
     parser.add_argument("--oldest", action="store_true", help="test oldest Keras too")
+    parser.add_argument("--every", action="store_true", help="share out no tests")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     options = parser.parse_args()
     if missing := needs.missing(options.backend or BACKENDS):
@@ -151,11 +158,12 @@ def main():
     arguments = [*options.pytest, *(SMOKE if options.smoke else ())]
     # Arguments that name files choose the tests themselves.
     named = any(pathlib.Path(each.split("::")[0]).exists() for each in arguments)
+    options.every |= named
     planned = jobs.plan(list(units(options)), cores, whole=named)
     report = Report(planned, cores)
     report.plan()
     jobs.run_all(planned, arguments, cores, report.ended, report.beat, HEARTBEAT)
-    if not (arguments or options.fast):
+    if not (arguments or options.fast or options.every):
         jobs.remember(planned)
     return report.summary()
 

@@ -34,8 +34,8 @@ NOTHING_COLLECTED = 5
 class Unit:
     """One backend on one version of Keras, and which tests run there.
 
-    `path` goes before other folders of packages, and `variables` are pairs of names and
-    values for the environment.
+    `path` goes before other folders of packages, `variables` are pairs of names and
+    values for the environment, and `arguments` are for pytest.
     """
 
     backend: str
@@ -43,6 +43,7 @@ class Unit:
     marks: str
     path: tuple = ()
     variables: tuple = ()
+    arguments: tuple = ()
 
     def __str__(self):
         return f"{self.backend}, {self.keras}"
@@ -147,7 +148,7 @@ def run(job, arguments, show=False):
         command += [*job.files, *([] if show else ["-p", "no:cacheprovider"])]
         start = time.monotonic()
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*command, *job.unit.arguments, *arguments],
             cwd=ROOT,
             env={**os.environ, **threads, **variables},
             stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ def unknown(path):
     """The public names without a known type, and the score; `path` has the package."""
     command = [sys.executable, "-m", "pyright", "--verifytypes", "keras_dropout"]
     done = subprocess.run(
-        [*command, "--ignoreexternal", "--outputjson"],
+        [*command, "--ignoreexternal", "--outputjson", "--pythonpath", sys.executable],
         env={**os.environ, "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,

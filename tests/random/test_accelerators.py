@@ -9,6 +9,8 @@ import pytest
 from keras_dropout import layers, random
 from tests.catalogue import ROWS, every_layer
 
+pytestmark = pytest.mark.everywhere
+
 BACKEND = keras.backend.backend()
 torch_only = pytest.mark.skipif(BACKEND != "torch", reason="tensors of PyTorch")
 # Layers of which nothing but the mask costs, and that send no number to the device.

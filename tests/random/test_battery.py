@@ -9,6 +9,8 @@ from scipy import stats
 from keras_dropout import random
 from tests.random import battery
 
+pytestmark = pytest.mark.everywhere
+
 BACKEND = keras.backend.backend()
 STEPS, ROWS, COLUMNS = 6, 4096, 4096
 

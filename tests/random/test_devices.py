@@ -42,6 +42,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 import keras_dropout as kd
 from keras_dropout import random
 
+pytestmark = pytest.mark.everywhere
+
 assert jax.device_count() == 2
 mesh = jax.make_mesh((2,), ("batch",))
 x = np.ones((64, 48), "float32")

@@ -10,6 +10,8 @@ from keras_dropout import random
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from tests.bounds import near
 
+pytestmark = pytest.mark.everywhere
+
 BACKEND = keras.backend.backend()
 ODD = (7, 3, 5)
 

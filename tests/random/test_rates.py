@@ -13,6 +13,8 @@ from keras_dropout.random import context, schemes, thresholds
 from tests.bounds import near
 from tests.random.test_battery import WAYS, plain
 
+pytestmark = pytest.mark.everywhere
+
 BACKEND = keras.backend.backend()
 ways = pytest.mark.parametrize("way", WAYS[BACKEND])
 # As rare as 5 standard errors of a normal number.

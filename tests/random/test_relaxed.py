@@ -10,6 +10,8 @@ from keras_dropout.random import context, schemes
 from tests.bounds import near
 from tests.gradients import weight_gradients
 
+pytestmark = pytest.mark.everywhere
+
 KEY_SEED = 5
 
 

@@ -10,6 +10,8 @@ from keras_dropout import layers
 from keras_dropout.random import replay
 from tests.catalogue import ROWS
 
+pytestmark = pytest.mark.everywhere
+
 BACKEND = keras.backend.backend()
 WAYS = {"tensorflow": ["eager", "graph"], "jax": ["jit"], "torch": ["new", "reentrant"]}
 # The others differ in their formulas, and draw as these do.

@@ -8,6 +8,8 @@ from keras import ops
 from keras_dropout import random
 from keras_dropout.random.threefry import threefry
 
+pytestmark = pytest.mark.everywhere
+
 WORD = "int32" if keras.backend.backend() == "torch" else "uint32"
 PI = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
 ONES = (0xFFFFFFFF,) * 4

@@ -9,6 +9,8 @@ from keras import layers as L
 
 import keras_dropout as kd
 
+pytestmark = pytest.mark.everywhere
+
 BACKEND = keras.backend.backend()
 # PyTorch's export holds for one number of rows.
 ROWS = 1 if BACKEND == "torch" else 3

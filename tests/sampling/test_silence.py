@@ -8,6 +8,8 @@ import keras_dropout as kd
 from keras_dropout.sampling import noise
 from tests.uncertainty import models
 
+pytestmark = pytest.mark.everywhere
+
 K, L = keras.layers, kd.layers
 LATE = kd.schedules.Late(0.5, 10)
 

@@ -8,6 +8,8 @@ import keras_dropout as kd
 from keras_dropout.random.schemes import SCHEMES
 from tests.uncertainty import models
 
+pytestmark = pytest.mark.everywhere
+
 ROWS, SAMPLES = 150, 80
 
 each_scheme = pytest.mark.parametrize("masks", SCHEMES)
