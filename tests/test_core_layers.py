@@ -10,6 +10,8 @@ from keras_dropout import layers
 from keras_dropout.layers._base import formulas
 from tests.test_contract import array
 
+pytestmark = pytest.mark.everywhere
+
 SIGMAS = 5
 HALF_ULP = {"float32": 2**-23, "mixed_float16": 2**-11, "mixed_bfloat16": 2**-8}
 

@@ -93,7 +93,8 @@ def _run_here(tests, folder, printed):
     # A file that changes twice in a second would be taken for the former.
     sys.dont_write_bytecode = True
     options = ["-x", "-rf", "--tb=no", "--assert=plain", "-p", "no:cacheprovider"]
-    options += ["-m", "not slow"]
+    # Of the cases, those that the whole suite runs on this backend.
+    options += ["-m", "not slow", "--shared"]
     status = pytest.main([*options, *tests])
     sys.stdout.flush()
     os._exit(status)

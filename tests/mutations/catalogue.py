@@ -222,7 +222,7 @@ MUTATIONS = (
         "numbers = stddev * numbers\n",
         "numbers = 1.0 * numbers\n",
     ),
-    _in("random/_tensorflow", "test_core_layers", backend="tensorflow")(
+    _in("random/_tensorflow", "test_contract", backend="tensorflow")(
         "the key is ignored",
         "return few_reach(shape, rate, key) & ",
         "return few_reach(shape, rate, 0 * key) & ",
