@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_dropout import random
 
@@ -82,6 +83,16 @@ def run_once(
     else:
         results = _in_scope(function, (), (), (), (), arguments)
     return keras.tree.map_structure(keras.ops.convert_to_numpy, results)
+
+
+def fetched(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Tensors as NumPy arrays, which may be views of them."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # All at once, which is faster than one by one.
+        return jax.device_get(arrays)
+    return {name: keras.ops.convert_to_numpy(x) for name, x in arrays.items()}
 
 
 def _with_seeds(function, variables, values, generators, seeds, arguments):
@@ -178,12 +189,13 @@ class _Latest(collections.OrderedDict):
         return False
 
 
-def _signature(arguments):
-    return str(
-        keras.tree.map_structure(
-            lambda x: None if x is None else (tuple(x.shape), str(x.dtype)), arguments
-        )
-    )
+def _signature(x):
+    """Structure, shapes and dtypes of arguments, as something to look up by."""
+    if isinstance(x, dict):
+        return tuple((key, _signature(each)) for key, each in x.items())
+    if isinstance(x, (list, tuple)):
+        return type(x), *map(_signature, x)
+    return None if x is None else (tuple(x.shape), x.dtype)
 
 
 def _converted(convert, arguments):
