@@ -94,7 +94,8 @@ class Member:
         if self.takes_one:
             return 1
         rows = nested.rows(inputs)
-        rows = rows if isinstance(rows, int) else _ROWS
+        # As for a batch that is filled up: one size for all numbers of rows up to it.
+        rows = sizes.filled(rows) if isinstance(rows, int) else _ROWS
         settings = self.settings
         most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)
         return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)

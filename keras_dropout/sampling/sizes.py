@@ -55,7 +55,19 @@ def batch_size(plans: Sequence[Plan], inputs: Tensors) -> int:
     rows = nested.rows(inputs)
     # As many in each batch as in the others.
     each = -(-rows // -(-rows // most))
-    return -(-each // _BATCH) * _BATCH
+    return min(max(filled(each), _BATCH), most)
+
+
+def filled(rows: int, most: int | None = None) -> int:
+    """The size that so many rows are filled up to where each size is compiled.
+
+    It is a power of two, or, above 64, one and a half of one, or `most` if that is
+    enough.
+    """
+    power = 1 << (rows - 1).bit_length()
+    middle = power // 4 * 3
+    size = middle if power > 64 and rows <= middle else power
+    return min(size, most) if most and rows <= most else size
 
 
 def samples_per_call(
