@@ -45,7 +45,7 @@ def compiled(
             an array `(generators, 2)` of 31-bit integers.
         data: How many of the arrays, from the first, have rows.
     """
-    make = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
+    make = {"jax": _jax, "tensorflow": _tensorflow, "torch": eager}
     return make[keras.backend.backend()](function, variables, generators, data)
 
 
@@ -195,7 +195,14 @@ def _spec(x, rows):
     return tf.TensorSpec(shape, x.dtype)
 
 
-def _torch(function, variables, generators, data):
+def eager(
+    function: Callable[..., Any],
+    variables: Iterable[keras.Variable],
+    generators: Sequence[keras.random.SeedGenerator],
+    data: int = 1,
+) -> Callable[..., Any]:
+    """As `compiled`, without compiling it."""
+
     def run(seeds, *arguments, rows=None):
         return _in_scope(function, (), (), generators, seeds, arguments)
 

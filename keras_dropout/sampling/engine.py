@@ -102,7 +102,9 @@ class Engine:
         # A reference to each variable also keeps its id unique.
         self.variables: list[keras.Variable] = model.variables
         state = self.variables, self.seeded
-        self._prefix = backends.compiled(self.plan.prefix, *state)
+        # Where nothing runs before the noise, compiling would take longer.
+        make = backends.compiled if self.plan.has_prefix else backends.eager
+        self._prefix = make(self.plan.prefix, *state)
         self._chunk = backends.compiled(self._summarised, *state, data=2)
         self._whole = backends.compiled(self._without_noise, *state)
         self._learned = None

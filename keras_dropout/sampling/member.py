@@ -97,7 +97,8 @@ class Member:
         # As for a batch that is filled up: one size for all numbers of rows up to it.
         rows = sizes.filled(rows) if isinstance(rows, int) else _ROWS
         settings = self.settings
-        most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)
+        plan, learned = self.engine.plan, self.engine.learned
+        most = settings.max_rows or sizes.max_rows(plan, inputs, learned.wider)
         return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)
 
     def key_of_call(self, call: int) -> int:

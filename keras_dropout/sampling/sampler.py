@@ -161,8 +161,10 @@ class Sampler:
         return sizes.filled if fixed is None else lambda rows, most: fixed
 
     def _batch_size(self, x, asked):
-        plans = [member.engine.plan for member in self.members]
-        return self._fixed or asked or sizes.batch_size(plans, x)
+        engines = [member.engine for member in self.members]
+        plans = [engine.plan for engine in engines]
+        wider = [engine.learned.wider for engine in engines]
+        return self._fixed or asked or sizes.batch_size(plans, x, wider)
 
     def _batch(self, x, number, rows, tell):
         sampled = [
