@@ -2,8 +2,8 @@
 
 In each round a new model answers by `predict` and a new one by `mc_predict`, in turn.
 The first call traces and compiles, and `mc_predict` also meets the model: it finds the
-noise and tries out what it assumes. The last column is a call with a number of rows that
-is new to the model, the mean of several. Run it for each backend:
+noise and tries out what it assumes. "New rows" is a call with a number of rows that is
+new to the model, the mean of several. Run it for each backend:
 
     KERAS_BACKEND=jax python -m benchmarks.first_call
 """
