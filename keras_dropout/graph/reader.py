@@ -82,9 +82,9 @@ class Reader:
         known.update(zip(map(id, node.outputs), writes, strict=True))
         rowwise = is_rowwise(operation, node.inputs)
         self.steps.append(Step(run, reads, writes, noisy, rowwise))
-        if isinstance(operation, _ATTENTION):
-            shapes = [self.shapes[slot] for slot in reads]
-            self.inner[writes[0]] = _scores(operation, shapes[0], shapes[-1])
+        shapes = [self.shapes[slot] for slot in reads]
+        for scores in attention_scores(operation, shapes):
+            self.inner[writes[0]] = scores
 
 
 _ATTENTION = (
@@ -94,11 +94,21 @@ _ATTENTION = (
 )
 
 
-def _scores(attention, query, key):
-    """The shape of the weights that an attention layer makes of these shapes."""
+def attention_scores(
+    operation: Any, shapes: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """The shape of the weights that a layer of attention makes; of others none.
+
+    Args:
+        operation: A layer or another node's operation.
+        shapes: The shapes of what it is called on, the query first and a key last.
+    """
+    if not isinstance(operation, _ATTENTION) or not shapes:
+        return []
+    query, key = shapes[0], shapes[-1]
     names = ("num_heads", "num_query_heads")
-    heads = max(getattr(attention, name, 1) for name in names)
-    return (query[0], heads, *query[1:-1], *key[1:-1])
+    heads = max(getattr(operation, name, 1) for name in names)
+    return [(query[0], heads, *query[1:-1], *key[1:-1])]
 
 
 def _is_plain(arguments):

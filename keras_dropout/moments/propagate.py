@@ -93,7 +93,7 @@ def propagate_moments(
     if batch_size is not None:
         size = integer("batch_size", batch_size, minimum=1)
     done = []
-    for batch, _, _ in inputs.batches(x, size, None, lambda batch: False):
+    for batch, _, _ in inputs.batches(x, size, None, lambda batch: None):
         if not done:
             passing = held([model], pass_of, model, outputs, batch)
         done.append(held([model], passing.batch, batch))

@@ -1,8 +1,9 @@
 """Draws on JAX: Threefry-2x32 with 13 rounds, keyed by (seed, counter).
 
-Each number is a function of the key and of its place in the tensor: 32 bits a
-number, all of which a mask compares. A seed has 2^32 keys, one a draw, and repeats
-after them; one draw has 2^32 different numbers and repeats within larger tensors.
+Each number is a function of the key and of its place in the tensor, or in its part of
+the tensor: 32 bits a number, all of which a mask compares. A seed has 2^32 keys, one a
+draw, and repeats after them; one draw has 2^32 different numbers (each part has) and
+repeats within larger tensors.
 
 XLA compiles it into one loop over the elements, which is faster than JAX's own
 generator, and each device of a mesh computes the part that it holds.
@@ -51,9 +52,9 @@ def keys(seeds: np.ndarray) -> Tensor:
     return jnp.asarray(seeds.astype("uint32"))
 
 
-def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
+def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor:
     """True where 32 random bits reach the threshold of the rate."""
-    return _keep_mask(tuple(shape), jnp.asarray(rate, jnp.float32), key)
+    return _keep_mask(tuple(shape), parts, jnp.asarray(rate, jnp.float32), key)
 
 
 def dither(key: Tensor) -> Tensor:
@@ -62,16 +63,20 @@ def dither(key: Tensor) -> Tensor:
     return (word >> 8).astype(jnp.float32) * 2.0**-24
 
 
-def uniform(shape: Shape, key: Tensor) -> Tensor:
+def uniform(shape: Shape, key: Tensor, parts: int = 1) -> Tensor:
     """Float32 uniforms on [0, 1), multiples of 2^-24."""
-    return _uniform(tuple(shape), key)
+    return _uniform(tuple(shape), parts, key)
 
 
 def normal(
-    shape: Shape, key: Tensor, mean: Tensor = None, stddev: Tensor = 1.0
+    shape: Shape,
+    key: Tensor,
+    mean: Tensor = None,
+    stddev: Tensor = 1.0,
+    parts: int = 1,
 ) -> Tensor:
     """Float32 normals, the quantiles of 2^23 equally likely steps."""
-    numbers = stddev * _normal(tuple(shape), key)
+    numbers = stddev * _normal(tuple(shape), parts, key)
     return numbers if mean is None else mean + numbers
 
 
@@ -107,30 +112,33 @@ batching.defbroadcasting(_masked)
 
 
 # Compiled as one call each, so that eager layers do not pay for each operation.
-@functools.partial(jax.jit, static_argnums=0)
-def _keep_mask(shape, rate, key):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _keep_mask(shape, parts, rate, key):
     if rate.ndim or is_cheap_to_fuse(shape):
-        return _reached(rate, key, shape)
-    return _drawn.bind(lax.stop_gradient(rate), key, shape=shape, mapped=())
+        return _reached(rate, key, shape, parts)
+    rate = lax.stop_gradient(rate)
+    return _drawn.bind(rate, key, shape=shape, parts=parts, mapped=())
 
 
-def _reached(rate, key, shape):
+def _reached(rate, key, shape, parts):
     # At a rate of 1 the threshold leaves 32 bits, and nothing is kept.
-    return (_words(shape, key) >= _threshold(rate, key)) & (rate < 1)
+    return (_words(shape, key, parts) >= _threshold(rate, key)) & (rate < 1)
 
 
-def _reached_if_any(rate, key, shape):
+def _reached_if_any(rate, key, shape, parts):
     """The same mask, drawn in a branch of its own."""
     return lax.cond(
-        rate > 0, lambda: _reached(rate, key, shape), lambda: jnp.ones(shape, bool)
+        rate > 0,
+        lambda: _reached(rate, key, shape, parts),
+        lambda: jnp.ones(shape, bool),
     )
 
 
 def _mapped(draw):
     """`draw` as the rule that a primitive is lowered by."""
 
-    def rule(rate, key, *, shape, mapped):
-        call = functools.partial(draw, shape=shape)
+    def rule(rate, key, *, shape, parts, mapped):
+        call = functools.partial(draw, shape=shape, parts=parts)
         for axes in mapped:
             call = jax.vmap(call, axes)
         return call(rate, key)
@@ -138,7 +146,7 @@ def _mapped(draw):
     return mlir.lower_fun(rule, multiple_results=False)
 
 
-def _abstract_mask(rate, key, *, shape, mapped):
+def _abstract_mask(rate, key, *, shape, parts, mapped):
     # Each map adds an axis in front.
     sizes, shapes = [], [list(rate.shape), list(key.shape)]
     for axes in reversed(mapped):
@@ -151,8 +159,8 @@ def _abstract_mask(rate, key, *, shape, mapped):
     return jax.core.ShapedArray((*sizes, *shape), jnp.dtype(bool))
 
 
-def _map_mask(operands, axes, *, shape, mapped):
-    return _drawn.bind(*operands, shape=shape, mapped=(*mapped, tuple(axes))), 0
+def _map_mask(operands, axes, *, mapped, **drawn):
+    return _drawn.bind(*operands, mapped=(*mapped, tuple(axes)), **drawn), 0
 
 
 # On a CPU a branch keeps the draw apart from what reads it, and a rate of 0 draws
@@ -172,28 +180,36 @@ def _threshold(rate, key):
     return whole + (dither(key) < fraction)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _uniform(shape, key):
-    return (_words(shape, key) >> 8).astype(jnp.float32) * 2.0**-24
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _uniform(shape, parts, key):
+    return (_words(shape, key, parts) >> 8).astype(jnp.float32) * 2.0**-24
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _normal(shape, key):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _normal(shape, parts, key):
     # The middles of the steps: symmetric about 0, and never at -1 or 1.
-    steps = (_words(shape, key) >> 9).astype(jnp.float32) + 0.5
+    steps = (_words(shape, key, parts) >> 9).astype(jnp.float32) + 0.5
     return lax.erf_inv(steps * 2.0**-22 - 1.0) * jnp.float32(2.0**0.5)
 
 
-def _words(shape, key):
-    """One random 32-bit word for each place of the shape."""
-    place = jnp.zeros(shape, jnp.uint32)
+def _words(shape, key, parts=1):
+    """One random 32-bit word for each place of the shape.
+
+    The counter has two words: the place within a part, and which part it is. So a part
+    has the same numbers, however many rows are added at the end of each.
+    """
+    split = shape if parts == 1 else (parts, shape[0] // parts, *shape[1:])
+    place = jnp.zeros(split, jnp.uint32)
     stride = 1
-    for axis in reversed(range(len(shape))):
-        along = lax.broadcasted_iota(jnp.uint32, shape, axis)
+    for axis in reversed(range(parts > 1, len(split))):
+        along = lax.broadcasted_iota(jnp.uint32, split, axis)
         place = place + along * _modulo(stride)
-        stride *= shape[axis]
-    key = key.astype(jnp.uint32)
-    return threefry(key, place, jnp.zeros_like(place), _rotate)[0]
+        stride *= split[axis]
+    part = jnp.zeros_like(place)
+    if parts > 1:
+        part = lax.broadcasted_iota(jnp.uint32, split, 0)
+    words, _ = threefry(key.astype(jnp.uint32), place, part, _rotate)
+    return words.reshape(shape)
 
 
 def _modulo(size):

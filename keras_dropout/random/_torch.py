@@ -97,7 +97,7 @@ def keys(seeds):
     return states
 
 
-def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
+def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     if isinstance(rate, torch.Tensor):
         rate = plain(rate.detach())
@@ -122,7 +122,7 @@ def dither(key: Tensor) -> Tensor:
     return (word >> 8) * 2.0**-24
 
 
-def uniform(shape: Shape, key: Tensor) -> Tensor:
+def uniform(shape: Shape, key: Tensor, parts: int = 1) -> Tensor:
     """Float32 uniforms on [0, 1)."""
     if host.is_unknown(key):
         words, _ = _compiled_words(math.prod(shape), key)
@@ -131,7 +131,11 @@ def uniform(shape: Shape, key: Tensor) -> Tensor:
 
 
 def normal(
-    shape: Shape, key: Tensor, mean: Tensor = None, stddev: Tensor = 1.0
+    shape: Shape,
+    key: Tensor,
+    mean: Tensor = None,
+    stddev: Tensor = 1.0,
+    parts: int = 1,
 ) -> Tensor:
     """Float32 normals."""
     stddev = plain(stddev)

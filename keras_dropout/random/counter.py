@@ -60,18 +60,18 @@ def hashed(key: Tensor, first: Tensor, second: Tensor) -> list[Tensor]:
     return [ops.cast(ops.right_shift(word, _word(2)), "int32") for word in words]
 
 
-def hashed_words(key: Any, first: Any, second: np.ndarray) -> list[np.ndarray]:
-    """What `hashed` gives, in NumPy: `key` and `first` integers, `second` an array."""
+def hashed_words(key: Any, first: Any, second: Any) -> list[np.ndarray]:
+    """What `hashed` gives, in NumPy: `first` and `second` integers or arrays."""
 
     def rotate(words, bits):
         return (words << np.uint32(bits)) | (words >> np.uint32(32 - bits))
 
     key = np.asarray(key, np.uint32)
-    second = np.asarray(second, np.uint32)
+    first, second = np.broadcast_arrays(
+        np.asarray(first, np.uint32), np.asarray(second, np.uint32)
+    )
     with np.errstate(over="ignore"):
-        words = threefry_of_words(
-            key, np.full_like(second, first), second, rotate, rounds=20
-        )
+        words = threefry_of_words(key, first, second, rotate, rounds=20)
     return [(word >> np.uint32(2)).astype(np.int64) for word in words]
 
 

@@ -9,6 +9,10 @@
 
 Every number is uniform (or normal) by itself in every scheme, so the mean over
 samples is unbiased.
+
+A backend is told in how many *parts* the rows of a draw lie, which are those of one
+sample each. Where batches are filled up to sizes that are compiled already, it counts
+the places of each part by themselves, so that further rows change no number.
 """
 
 from __future__ import annotations
@@ -94,7 +98,7 @@ def keep_mask(
     if arrangement.scheme == "independent":
         return _independent(
             arrangement,
-            lambda size: backend.keep_mask(size, rate, key),
+            lambda size, parts: backend.keep_mask(size, rate, key, parts),
             shape,
             axis,
         )
@@ -119,8 +123,8 @@ def normal(
     """Standard normals for all samples, joined by the scheme."""
     axis = arrangement.row_axis(shape, per_row)
 
-    def draw(size):
-        return backend.normal(size, key)
+    def draw(size, parts):
+        return backend.normal(size, key, parts=parts)
 
     if arrangement.scheme == "independent":
         return _independent(arrangement, draw, shape, axis)
@@ -139,8 +143,8 @@ def inside(numbers: Tensor) -> Tensor:
 
 
 def _uniform(arrangement, backend, shape, key, axis):
-    def draw(size):
-        return backend.uniform(size, key)
+    def draw(size, parts):
+        return backend.uniform(size, key, parts)
 
     if arrangement.scheme == "independent":
         return _independent(arrangement, draw, shape, axis)
@@ -152,9 +156,12 @@ def _uniform(arrangement, backend, shape, key, axis):
 
 
 def _independent(arrangement, draw, shape, axis):
-    if axis != 0 or not _is_one(shape[0]):
-        return draw(shape)
-    return _over_rows(arrangement, draw((arrangement.samples, *shape[1:])))
+    samples = arrangement.samples
+    if axis != 0:
+        return draw(shape, 1)
+    if _is_one(shape[0]):
+        return _over_rows(arrangement, draw((samples, *shape[1:]), samples))
+    return draw(shape, samples if _is_even(shape[0], samples) else 1)
 
 
 def _shared(arrangement, shape, key, axis):
@@ -175,12 +182,13 @@ def _shared(arrangement, shape, key, axis):
 def _antithetic(arrangement, draw, reflect, shape):
     if arrangement.samples == 1:
         # Both of a pair draw with one key, one after the other.
-        numbers = draw(shape)
+        numbers = draw(shape, 1)
         odd = ops.cast(arrangement.first, "int32") % 2 == 1
         return ops.where(odd, reflect(numbers), numbers)
     pairs, rest = arrangement.samples // 2, tuple(shape[1:])
     rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
-    numbers = ops.reshape(draw((pairs * rows, *rest)), (pairs, 1, rows, *rest))
+    numbers = draw((pairs * rows, *rest), pairs)
+    numbers = ops.reshape(numbers, (pairs, 1, rows, *rest))
     both = ops.concatenate([numbers, reflect(numbers)], axis=1)
     numbers = ops.reshape(both, (arrangement.samples * rows, *rest))
     return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
@@ -189,9 +197,10 @@ def _antithetic(arrangement, draw, reflect, shape):
 def _stratified(arrangement, draw, shape):
     samples, rest = arrangement.samples, tuple(shape[1:])
     if samples == 1:
-        return draw(shape)
+        return draw(shape, 1)
     rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
-    drawn = ops.reshape(draw((2 * samples * rows, *rest)), (2, samples, rows, *rest))
+    drawn = draw((2 * samples * rows, *rest), 2 * samples)
+    drawn = ops.reshape(drawn, (2, samples, rows, *rest))
     # The order of independent uniforms is a random permutation of the strata.
     stratum = ops.cast(ops.argsort(drawn[0], axis=0), "float32")
     numbers = ops.minimum((stratum + drawn[1]) / samples, _TOP)
@@ -206,13 +215,18 @@ def _over_rows(arrangement, numbers):
 def _rows(arrangement, shape):
     """Rows in each sample of this tensor; layers may have folded axes into them."""
     total = shape[0]
-    if isinstance(total, int) and total % arrangement.samples:
+    if not _is_even(total, arrangement.samples):
         raise ValueError(
             f"The first axis of a noisy tensor must count rows, so that samples can "
             f"be joined by masks={arrangement.scheme!r}. Use masks='independent'. "
             f"Received: a shape of {tuple(shape)} for {arrangement.samples} samples"
         )
     return total // arrangement.samples
+
+
+def _is_even(total, parts):
+    """Whether so many rows can be divided into equal parts, as far as is known."""
+    return not isinstance(total, int) or total % parts == 0
 
 
 def _is_one(size):

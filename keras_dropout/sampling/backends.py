@@ -3,6 +3,10 @@
 The functions that come out take everything that may change as arguments, or read it
 anew on each call: weights, rates and seeds. Nothing that the functions do to a
 variable is kept. They belong to us; the model's own `predict_function` is never made.
+
+What is compiled serves many numbers of rows where no row looks at another: TensorFlow
+leaves their number open. JAX compiles for fixed shapes, so batches are filled up to few
+sizes. PyTorch compiles nothing here.
 """
 
 from __future__ import annotations
@@ -13,28 +17,36 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_dropout import random
 
 # How many signatures of a function stay compiled, the latest of them.
 _KEPT = 32
 
+# Whether another number of rows would be compiled anew, so that batches are filled up.
+FILLS: bool = keras.backend.backend() == "jax"
+
 
 def compiled(
     function: Callable[..., Any],
     variables: Iterable[keras.Variable],
     generators: Sequence[keras.random.SeedGenerator],
+    data: int = 1,
 ) -> Callable[..., Any]:
     """`function(*arrays)` compiled, as one that takes seeds first.
+
+    It also takes `rows=`, the number of rows if the next batch may have another one.
 
     Args:
         function: A function of arrays that returns a structure of tensors.
         variables: All variables that it may read.
         generators: Seed generators. In each call they start from the `seeds` given,
             an array `(generators, 2)` of 31-bit integers.
+        data: How many of the arrays, from the first, have rows.
     """
-    make = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
-    return make[keras.backend.backend()](function, variables, generators)
+    make = {"jax": _jax, "tensorflow": _tensorflow, "torch": eager}
+    return make[keras.backend.backend()](function, variables, generators, data)
 
 
 def probed(
@@ -84,6 +96,16 @@ def run_once(
     return keras.tree.map_structure(keras.ops.convert_to_numpy, results)
 
 
+def fetched(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Tensors as NumPy arrays, which may be views of them."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # All at once, which is faster than one by one.
+        return jax.device_get(arrays)
+    return {name: keras.ops.convert_to_numpy(x) for name, x in arrays.items()}
+
+
 def _with_seeds(function, variables, values, generators, seeds, arguments):
     states = [generator.state for generator in generators]
     mapping = [*zip(variables, values, strict=True)]
@@ -109,7 +131,7 @@ def _in_scope(function, variables, values, generators, seeds, arguments):
     return run()
 
 
-def _jax(function, variables, generators):
+def _jax(function, variables, generators, data):
     import jax
 
     @jax.jit
@@ -118,7 +140,7 @@ def _jax(function, variables, generators):
 
     signatures = _Latest()
 
-    def run(seeds, *arguments):
+    def run(seeds, *arguments, rows=None):
         if signatures.is_full_with(_signature(arguments)):
             step.clear_cache()
         values = [variable.value for variable in variables]
@@ -127,7 +149,7 @@ def _jax(function, variables, generators):
     return run
 
 
-def _tensorflow(function, variables, generators):
+def _tensorflow(function, variables, generators, data):
     import tensorflow as tf
 
     # TensorFlow reads variables anew on each call by itself.
@@ -136,21 +158,52 @@ def _tensorflow(function, variables, generators):
 
     # By shape and type. A `tf.function` keeps all of its traces, and warns of many.
     traced = _Latest()
+    # Models that cannot be traced without knowing the number of rows.
+    closed = set()
 
-    def run(seeds, *arguments):
+    def run(seeds, *arguments, rows=None):
         seeds = tf.convert_to_tensor(seeds, tf.int64)
         arguments = _converted(tf.convert_to_tensor, arguments)
-        signature = _signature(arguments)
+        # One row may stand for all rows, where that is what a shape says.
+        rows = None if rows == 1 or closed else rows
+        signature = _signature(arguments, rows, data)
         if signature not in traced:
-            made = tf.function(step, autograph=False)
-            traced[signature] = made.get_concrete_function(seeds, *arguments)
+            traced[signature] = trace(seeds, arguments, rows)
         return traced[signature](seeds, *arguments)
+
+    def trace(seeds, arguments, rows):
+        made = tf.function(step, autograph=False)
+        if rows is None:
+            return made.get_concrete_function(seeds, *arguments)
+        specs = _converted(lambda x: _spec(x, rows), arguments[:data])
+        try:
+            return made.get_concrete_function(seeds, *specs, *arguments[data:])
+        except Exception:
+            closed.add(True)
+            return trace(seeds, arguments, None)
 
     return run
 
 
-def _torch(function, variables, generators):
-    def run(seeds, *arguments):
+def _spec(x, rows):
+    """What a function is traced for: any number of rows where there are so many."""
+    import tensorflow as tf
+
+    shape = [*x.shape]
+    if shape and shape[0] == rows:
+        shape[0] = None
+    return tf.TensorSpec(shape, x.dtype)
+
+
+def eager(
+    function: Callable[..., Any],
+    variables: Iterable[keras.Variable],
+    generators: Sequence[keras.random.SeedGenerator],
+    data: int = 1,
+) -> Callable[..., Any]:
+    """As `compiled`, without compiling it."""
+
+    def run(seeds, *arguments, rows=None):
         return _in_scope(function, (), (), generators, seeds, arguments)
 
     return run
@@ -178,11 +231,26 @@ class _Latest(collections.OrderedDict):
         return False
 
 
-def _signature(arguments):
-    return str(
-        keras.tree.map_structure(
-            lambda x: None if x is None else (tuple(x.shape), str(x.dtype)), arguments
-        )
+def _signature(arguments, rows=None, data=0):
+    """Structure, shapes and dtypes of arguments, as something to look up by.
+
+    In the first `data` of them a first axis of so many rows counts as open.
+    """
+
+    def of(x, rows):
+        if isinstance(x, dict):
+            return tuple((key, of(each, rows)) for key, each in x.items())
+        if isinstance(x, (list, tuple)):
+            return type(x), *(of(each, rows) for each in x)
+        if x is None:
+            return None
+        shape = tuple(x.shape)
+        if rows is not None and shape[:1] == (rows,):
+            shape = None, *shape[1:]
+        return shape, x.dtype
+
+    return tuple(
+        of(x, rows if place < data else None) for place, x in enumerate(arguments)
     )
 
 

@@ -102,8 +102,10 @@ class Engine:
         # A reference to each variable also keeps its id unique.
         self.variables: list[keras.Variable] = model.variables
         state = self.variables, self.seeded
-        self._prefix = backends.compiled(self.plan.prefix, *state)
-        self._chunk = backends.compiled(self._summarised, *state)
+        # Where nothing runs before the noise, compiling would take longer.
+        make = backends.compiled if self.plan.has_prefix else backends.eager
+        self._prefix = make(self.plan.prefix, *state)
+        self._chunk = backends.compiled(self._summarised, *state, data=2)
         self._whole = backends.compiled(self._without_noise, *state)
         self._learned = None
         # What each output is, `None` where that is not known; or `None` for all.
@@ -160,13 +162,14 @@ class Engine:
             return False
         # What was compiled took the outputs for plain values.
         state = self.variables, self.seeded
-        self._chunk = backends.compiled(self._summarised, *state)
+        self._chunk = backends.compiled(self._summarised, *state, data=2)
         self._whole = backends.compiled(self._without_noise, *state)
         return True
 
     def prefix(self, inputs: Tensors) -> Any:
         """What is computed once for these inputs."""
-        return self._prefix(np.zeros((self.generators, 2), np.int64), inputs)
+        rows = self._open_rows(inputs)
+        return self._prefix(self._no_seeds(), inputs, rows=rows)
 
     def quiet(self, inputs: Tensors) -> Any:
         """What the model gives without noise, as `Model.predict` has it.
@@ -175,7 +178,15 @@ class Engine:
             A list with a dictionary for each head: `values`, and where there are any
             `noise_variance` and `valid`.
         """
-        return self._whole(np.zeros((self.generators, 2), np.int64), inputs)
+        return self._whole(self._no_seeds(), inputs, rows=self._open_rows(inputs))
+
+    def _no_seeds(self):
+        return np.zeros((self.generators, 2), np.int64)
+
+    def _open_rows(self, inputs):
+        """How many rows there are, if what is compiled may serve other numbers."""
+        is_open = self._learned is not None and self._learned.fills
+        return nested.rows(inputs) if is_open else None
 
     def _without_noise(self, inputs):
         with context.silence():
@@ -198,7 +209,10 @@ class Engine:
             first: The number of the first sample.
         """
         numbers = np.array([getattr(*each) for each in self._numbers], np.float32)
-        return self._chunk(seeds, *prepared, kept, np.int32(first), numbers)
+        features = prepared[0] if self.plan.is_whole else prepared[0][-1]
+        rows = self._open_rows(features)
+        arguments = *prepared, kept, np.int32(first), numbers
+        return self._chunk(seeds, *arguments, rows=rows)
 
     def _summarised(self, features, masks, kept, first, numbers):
         arrangement = self.arrangement(features, kept.shape[0], first)

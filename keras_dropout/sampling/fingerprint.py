@@ -18,6 +18,8 @@ from keras_dropout import _model
 # What trainers, and PyTorch for them, set while a model trains or predicts.
 _OF_TRAINERS = ("training", "stop_training", "stop_evaluating", "stop_predicting")
 _PLAIN = (str, bytes, bool, numbers.Number, type(None))
+_USUAL = frozenset([str, bytes, bool, int, float, type(None)])
+_IGNORED = object()
 
 
 class Fingerprint:
@@ -46,34 +48,33 @@ class Fingerprint:
         self._taken = {key: now[key] for key in now.keys() - self._apart}
 
     def _take(self, model):
-        return {
-            (id(layer), name): _mark(value)
-            for layer in _model.flatten_layers(model)
-            for name, value in vars(layer).items()
-            if name[0] != "_" and name not in _OF_TRAINERS and _counts(value)
-            if (id(layer), name) not in self._apart
-        }
-
-
-def _counts(value):
-    if isinstance(value, (tuple, list)):
-        return all(isinstance(each, _PLAIN) for each in value)
-    return isinstance(value, _PLAIN) or _is_function(value)
-
-
-def _is_function(value):
-    # Keras marks methods of layers as it likes; functions are what people assign.
-    return (
-        callable(value) and hasattr(value, "__name__") and not isinstance(value, type)
-    )
+        taken = {}
+        for layer in _model.flatten_layers(model):
+            for name, value in vars(layer).items():
+                if name[0] == "_" or name in _OF_TRAINERS:
+                    continue
+                mark = _mark(value)
+                if mark is not _IGNORED:
+                    taken[id(layer), name] = mark
+        for place in self._apart & taken.keys():
+            del taken[place]
+        return taken
 
 
 def _mark(value):
-    if not _is_function(value):
-        return tuple(value) if isinstance(value, list) else value
-    function = getattr(value, "__func__", value)
-    try:
-        # Keras puts functions on layers that hold the layer itself.
-        return weakref.ref(function)
-    except TypeError:
-        return function
+    """What stands for a value; it takes as long as a call has values of layers."""
+    kind = type(value)
+    if kind in _USUAL:
+        return value
+    if isinstance(value, (tuple, list)):
+        plain = all(isinstance(each, _PLAIN) for each in value)
+        return tuple(value) if plain else _IGNORED
+    # Keras marks methods of layers as it likes; functions are what people assign.
+    if callable(value) and hasattr(value, "__name__") and not isinstance(value, type):
+        function = getattr(value, "__func__", value)
+        try:
+            # Keras puts functions on layers that hold the layer itself.
+            return weakref.ref(function)
+        except TypeError:
+            return function
+    return value if isinstance(value, _PLAIN) else _IGNORED

@@ -20,35 +20,33 @@ def batches(
     x: Data,
     batch_size: int | None,
     steps: int | None,
-    may_fill: Callable[[Any], bool],
+    filling: Callable[[Any], Callable[[int, int], int] | None],
     targets: Any = None,
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Yields `(batch, rows, targets)`, the batch a structure of arrays of one size.
 
-    Arrays come in batches of `batch_size`, all other sources in their own. Where
-    `may_fill(batch)` allows it, a smaller batch is filled up with copies of its last
-    row, so that few sizes ever need to be compiled; `rows` counts those that are real.
-    The targets are the pair of `y` and weights of a source, or `targets` of arrays,
-    either `None` where there is none; they are not filled up.
+    Arrays come in batches of `batch_size`, all other sources in their own. The targets
+    are the pair of `y` and weights of a source, or `targets` of arrays, either `None`
+    where there is none. `filling(batch)` gives `None`, or a function from the number of
+    rows and the most rows so far to the size that the batch is filled up to, with
+    copies of its last row. `rows` counts those that are real. Targets are not filled.
     """
     if is_source(x):
-        source = _from_source(x, steps)
+        source, batch_size = _from_source(x, steps), None
     else:
         source = _from_arrays(x, batch_size, targets or (None, None))
         source = source if steps is None else itertools.islice(source, steps)
     largest = 0
     for batch, targets in source:
-        rows = _rows(batch)
-        if not may_fill(batch):
-            largest = max(largest, rows)
-            yield batch, rows, targets
-            continue
-        size = min(1 << (rows - 1).bit_length(), largest or batch_size or rows)
-        size = max(rows, size)
-        if largest and not is_source(x):
-            size = max(size, largest)
+        size = rows = _rows(batch)
+        fill = filling(batch)
+        if fill is not None:
+            size = fill(rows, largest or batch_size or rows)
+            if largest and not is_source(x):
+                # The last of equal batches.
+                size = max(size, largest)
         largest = max(largest, size)
-        yield _map(_fill, batch, size), rows, targets
+        yield (batch if size == rows else _map(_fill, batch, size)), rows, targets
     if not largest:
         raise ValueError(
             "`x` must have at least one row. Received: a source that gave no batches"

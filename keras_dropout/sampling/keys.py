@@ -24,7 +24,8 @@ def derived(seed: int, part: int) -> int:
     return int(np.random.SeedSequence([seed, part]).generate_state(1)[0] >> 1)
 
 
-def seeds(key: Any, call: int, generators: int, member: int = 0) -> np.ndarray:
-    """Seeds for all generators in one call, an integer array (generators, 2)."""
+def seeds(key: Any, calls: Any, generators: int, member: int = 0) -> np.ndarray:
+    """Seeds for all generators in each call, integers (calls, generators, 2)."""
     places = np.arange(generators) + _PLACES * member
-    return np.stack(counter.hashed_words(key, call, places), axis=1)
+    words = counter.hashed_words(key, np.asarray(calls)[:, None], places)
+    return np.stack(words, axis=-1)

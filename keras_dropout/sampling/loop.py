@@ -55,8 +55,8 @@ def sampled(member: Member, inputs: Tensors, key: Any) -> tuple[Any, ...]:
 
     def merged(a, b):
         measures = [head.measure for head in seen[0].heads]
-        pairs = zip(a, b, measures, strict=True)
-        return [statistics.merge(one, other, kind, ops) for one, other, kind in pairs]
+        heads = zip(a, b, measures, strict=True)
+        return [statistics.merge(pair, kind, ops) for *pair, kind in heads]
 
     def one_step(step):
         if not member.pairs_calls:

@@ -7,8 +7,10 @@ another. Both are tried out on a few rows:
 - The shapes of all draws and outputs are compared for these rows and for twice as many.
   What counts rows has twice as many of them. Two samples of these rows must give the
   same shapes as twice the rows.
-- Without noise, a pass on these rows is compared with one on these and other rows. A
-  graph of layers that are known to leave rows alone does not need this.
+- Without noise, a pass on these rows is compared with one on these and other rows.
+
+A graph of layers that are known to leave rows alone needs neither: all that it draws
+and gives has the rows that it was given, or is noise of weights.
 
 Where it does not hold, each call computes one sample, of the batch as it is.
 """
@@ -26,7 +28,7 @@ from keras_dropout import _model
 from keras_dropout._typing import Tensors
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
-from keras_dropout.sampling import backends, nested, noise
+from keras_dropout.sampling import backends, nested, noise, widths
 from keras_dropout.sampling.activation import replayed
 from keras_dropout.uncertainty.statistics import Measure
 
@@ -55,6 +57,8 @@ class Learned:
         fills: Whether a batch may be filled up with further rows.
         axes: The axis that counts rows in each draw, or `None` if all have it first.
         row_axes: The axis that counts rows in each output; `None` for no axis.
+        wider: How many times as wide as the widest input the widest tensor is, in a
+            model that runs whole and was watched; or `None`.
     """
 
     kinds: tuple[str, ...]
@@ -66,6 +70,7 @@ class Learned:
     fills: bool
     axes: tuple[int | None, ...] | None
     row_axes: tuple[int | None, ...]
+    wider: float | None = None
 
 
 def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
@@ -94,9 +99,14 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     if fixed is not None:
         why = f"it is made for batches of {fixed} rows"
         return learn(why_single=why, fills=True, axes=None, row_axes=no_axes)
-    mixes = None
+    one_a_call = _why_one_a_call(engine)
+    rows = _count(few)
+    if engine.plan.is_rowwise and all(size[:1] == (rows,) for size in sizes):
+        return learn(why_single=one_a_call, fills=True, axes=None, row_axes=no_axes)
+    mixes, wider = None, None
     if not engine.plan.is_rowwise:
-        mixes = _why_rows_mix(engine, model, few, inputs)
+        mixes, wider = _why_rows_mix(engine, model, few, inputs)
+    learn = functools.partial(learn, wider=wider)
     try:
         more, _, more_sizes = _probe(engine, _joined(few, few), 1)
     except Exception as error:
@@ -104,17 +114,20 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
         return learn(why_single=why, fills=False, axes=None, row_axes=no_axes)
     axes = tuple(_growing(*pair) for pair in zip(one, more, strict=False))
     row_axes = tuple(_growing(*pair) for pair in zip(sizes, more_sizes, strict=True))
-    rows = _count(few)
     rows_are_first = all(size[:1] == (rows,) for size in sizes) and not any(row_axes)
     why = mixes or _why_not_tiled(engine, few, axes, more, rows_are_first)
-    if why is None and (single := noise.one_sample_per_call(engine.noises)):
-        why = f"all rows share the noise of {single[0].name!r}"
     return learn(
-        why_single=why,
+        why_single=why or one_a_call,
         fills=mixes is None and rows_are_first,
         axes=axes if any(axis != 0 for axis in axes) else None,
         row_axes=row_axes,
     )
+
+
+def _why_one_a_call(engine):
+    """Why the noise itself allows one sample in each call, or None if it does not."""
+    single = noise.one_sample_per_call(engine.noises)
+    return f"all rows share the noise of {single[0].name!r}" if single else None
 
 
 def _why_not_tiled(engine, few, axes, more, rows_are_first):
@@ -163,28 +176,36 @@ def _growing(one, more):
 
 
 def _why_rows_mix(engine, model, few, inputs):
-    """Why other rows of a batch change what a row gives, or None if they do not."""
+    """Why other rows of a batch change what a row gives, or None if they do not.
+
+    And, as these passes show it, how wide the model is, as `Learned.wider` says.
+    """
     rows = _count(few)
     more = _joined(few, _others(few, inputs))
+    replayed_layers = [each.layer for each in engine.noises if each.is_foreign]
+    watch = widths.Watch(model, replayed_layers)
 
     def passes(few, more):
         with context.silence(), replayed(engine.noises):
-            return engine.plan.whole(few), engine.plan.whole(more)
+            with watch.on():
+                alone = engine.plan.whole(few)
+            return alone, engine.plan.whole(more)
 
     try:
         alone, among = backends.run_once(passes, engine.variables, few, more)
     except Exception as error:
-        return f"its rows need each other ({error!r})"
+        return f"its rows need each other ({error!r})", None
+    wider = watch.wider(few)
     rounding = max(
         _ROUNDING.get(layer.compute_dtype, _ROUNDING_OF_OTHERS)
         for layer in _model.flatten_layers(model)
     )
     for a, b in zip(*map(keras.tree.flatten, (alone, among)), strict=True):
         if len(a) != rows or b.shape != (_count(more), *a.shape[1:]):
-            return "an output does not have a row for each row of the data"
+            return "an output does not have a row for each row of the data", wider
         if not _alike(a, b[:rows], rounding):
-            return "its rows look at each other"
-    return None
+            return "its rows look at each other", wider
+    return None, wider
 
 
 def _alike(a, b, rounding):

@@ -94,9 +94,11 @@ class Member:
         if self.takes_one:
             return 1
         rows = nested.rows(inputs)
-        rows = rows if isinstance(rows, int) else _ROWS
+        # As for a batch that is filled up: one size for all numbers of rows up to it.
+        rows = sizes.filled(rows) if isinstance(rows, int) else _ROWS
         settings = self.settings
-        most = settings.max_rows or sizes.max_rows(self.engine.plan, inputs)
+        plan, learned = self.engine.plan, self.engine.learned
+        most = settings.max_rows or sizes.max_rows(plan, inputs, learned.wider)
         return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)
 
     def key_of_call(self, call: int) -> int:
@@ -115,12 +117,18 @@ class Member:
         """
         size = self.samples_per_call(batch, self.wanted)
         prepared = self.engine.prefix(batch)
-        for call, first in enumerate(range(0, self.wanted, size)):
+        firsts = range(0, self.wanted, size)
+        seeds = self._seeds(key, len(firsts))
+        for first, seed in zip(firsts, seeds, strict=True):
             kept = first + np.arange(size) < self.wanted
-            yield self.engine.chunk(prepared, self._seeds(key, call), kept, first)
+            yield self.engine.chunk(prepared, seed, kept, first)
 
-    def _seeds(self, key, call):
+    def _seeds(self, key, calls):
+        """The seeds of all generators in each of so many calls."""
         count, apart = self.engine.generators, self.engine.apart
-        joined = keys.seeds(key, self.key_of_call(call), count, self.number)
-        alone = keys.seeds(key, call, count, self.number)
-        return np.where(apart[:, None], alone, joined)
+        joined = [self.key_of_call(call) for call in range(calls)]
+        seeds = keys.seeds(key, joined, count, self.number)
+        if apart.any():
+            alone = keys.seeds(key, range(calls), count, self.number)
+            seeds = np.where(apart[:, None], alone, seeds)
+        return seeds

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_dropout._typing import Data
-from keras_dropout.sampling import inputs, keys, nested, noise, sizes
+from keras_dropout.sampling import backends, inputs, keys, nested, noise, sizes
 from keras_dropout.sampling.meeting import fixed_rows
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.progress import Progress
@@ -58,8 +58,15 @@ class Sampler:
 
     @property
     def fills(self) -> bool:
-        """Whether a batch may be filled up to a size that is compiled already."""
-        return all(member.engine.learned.fills for member in self.members)
+        """Whether a batch is filled up to a size that is compiled already."""
+        may = all(member.engine.learned.fills for member in self.members)
+        return may and (backends.FILLS or self._fixed is not None)
+
+    @property
+    def _fixed(self):
+        """The number of rows that a model is made for, if there is one."""
+        fixed = (fixed_rows(model) for model in self.models)
+        return next((rows for rows in fixed if rows is not None), None)
 
     def batch(
         self,
@@ -114,7 +121,7 @@ class Sampler:
         most = len(self.models) * self.settings.samples
         progress = Progress(count, most, verbose)
         for number, (batch, rows, wanted) in enumerate(
-            inputs.batches(x, batch_size, steps, self._may_fill, targets)
+            inputs.batches(x, batch_size, steps, self._filling, targets)
         ):
             if self.members is None:
                 self.prepare(batch)
@@ -144,17 +151,20 @@ class Sampler:
             for member in self.members
         ]
 
-    def _may_fill(self, batch):
-        """Whether this batch may be filled up; it may be the first that comes."""
+    def _filling(self, batch):
+        """How to fill up this batch, which may be the first that comes."""
         if self.members is None:
             self.prepare(batch)
-        return self.fills
+        if not self.fills:
+            return None
+        fixed = self._fixed
+        return sizes.filled if fixed is None else lambda rows, most: fixed
 
     def _batch_size(self, x, asked):
-        fixed = [fixed_rows(model) for model in self.models]
-        plans = [member.engine.plan for member in self.members]
-        found = next((rows for rows in fixed if rows is not None), None)
-        return found or asked or sizes.batch_size(plans, x)
+        engines = [member.engine for member in self.members]
+        plans = [engine.plan for engine in engines]
+        wider = [engine.learned.wider for engine in engines]
+        return self._fixed or asked or sizes.batch_size(plans, x, wider)
 
     def _batch(self, x, number, rows, tell):
         sampled = [
@@ -180,7 +190,10 @@ class Sampler:
         rows = rows if self.fills else None
         measures = member.engine.learned.measures
         totals = [Total(measure, rows, member.pairs_calls) for measure in measures]
-        for heads in member.calls(x, self._key(number)):
+        calls = member.calls(x, self._key(number))
+        if not settings.tol:
+            calls = _one_ahead(calls)
+        for heads in calls:
             for total, head in zip(totals, heads, strict=True):
                 total.add(head)
             if tell is not None:
@@ -250,6 +263,15 @@ def _joined(parts, row_axis, class_axis):
         else:
             found[name] = joined(arrays, row_axis + (name == "samples"))
     return found
+
+
+def _one_ahead(calls):
+    """The same calls, each started before the one before it is waited for."""
+    last = next(calls)
+    for heads in calls:
+        yield last
+        last = heads
+    yield last
 
 
 def build(model: keras.Model, batch: Any) -> None:

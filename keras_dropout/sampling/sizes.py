@@ -6,6 +6,7 @@ small network is sampled in calls of thousands of rows and a wide one in calls o
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -21,7 +22,7 @@ _MOST_ROWS = 4096
 # The batch that Keras predicts with, which is so one that fits; and the largest.
 _BATCH, _LARGEST_BATCH = 32, 256
 # Models that run whole are wider within than they show: than their inputs, by about
-# so many times.
+# so many times where nobody watched their layers.
 _WIDER = 8
 # Samples of one call. They are few, so that little is compiled, and round, as numbers
 # of samples are, so that little is computed in vain.
@@ -33,9 +34,15 @@ _SIZES = (*_SMALL, *(n * 10**power for power in range(4) for n in _ROUND))
 _LOOK = 32
 
 
-def max_rows(plan: Plan, inputs: Tensors) -> int:
-    """How many rows, of all samples together, to compute in one call."""
-    _, suffix = _widths(plan, inputs)
+def max_rows(plan: Plan, inputs: Tensors, wider: float | None = None) -> int:
+    """How many rows, of all samples together, to compute in one call.
+
+    Args:
+        plan: The plan of a model.
+        inputs: Its inputs, a structure of arrays.
+        wider: As in `meeting.Learned`.
+    """
+    _, suffix = _widths(plan, inputs, wider)
     return _rows_of(suffix)
 
 
@@ -45,17 +52,37 @@ def _rows_of(suffix):
     return max(1, rows * 5 // 4)
 
 
-def batch_size(plans: Sequence[Plan], inputs: Tensors) -> int:
-    """How many rows of `inputs` to take at a time, a multiple of 32."""
+def batch_size(
+    plans: Sequence[Plan], inputs: Tensors, wider: Sequence[float | None] = ()
+) -> int:
+    """How many rows of `inputs` to take at a time, a multiple of 32.
+
+    Args:
+        plans: The plans of all models.
+        inputs: Their inputs, a structure of arrays.
+        wider: For each model as in `meeting.Learned`.
+    """
     most = _LARGEST_BATCH
-    for plan in plans:
-        prefix, suffix = _widths(plan, inputs)
+    for plan, times in itertools.zip_longest(plans, wider):
+        prefix, suffix = _widths(plan, inputs, times)
         most = min(most, _rows_of(suffix), _MEMORY // prefix)
     most = max(most // _BATCH * _BATCH, _BATCH)
     rows = nested.rows(inputs)
     # As many in each batch as in the others.
     each = -(-rows // -(-rows // most))
-    return -(-each // _BATCH) * _BATCH
+    return min(max(filled(each), _BATCH), most)
+
+
+def filled(rows: int, most: int | None = None) -> int:
+    """The size that so many rows are filled up to where each size is compiled.
+
+    It is a power of two, or, above 64, one and a half of one, or `most` if that is
+    enough.
+    """
+    power = 1 << (rows - 1).bit_length()
+    middle = power // 4 * 3
+    size = middle if power > 64 and rows <= middle else power
+    return min(size, most) if most and rows <= most else size
 
 
 def samples_per_call(
@@ -81,13 +108,13 @@ def samples_per_call(
     return min(found, key=lambda size: -(-samples // size) * (size + most / 32))
 
 
-def _widths(plan, inputs):
+def _widths(plan, inputs, wider=None):
     """Bytes of the widest tensors of one row, in the prefix and in the suffix."""
     shapes = [each.shape[1:] for each in nested.present(inputs)]
     # Symbolic inputs do not know all of their sizes.
     shapes = [[size or 1 for size in shape] for shape in shapes]
     # What the model leaves open, such as the number of steps, is open in its inputs.
     longest = max((size for shape in shapes for size in shape), default=1)
-    whole = _WIDER * max(map(math.prod, shapes))
+    whole = math.ceil((wider or _WIDER) * max(map(math.prod, shapes)))
     widths = plan.widths(longest) or (whole, whole)
     return tuple(4 * max(1, width) for width in widths)

@@ -15,6 +15,7 @@ from keras_dropout._typing import Data
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.sampling import adapters, compare, draws, made_up, probe
 from keras_dropout.sampling.activation import own_attribute
+from keras_dropout.sampling.finding import UNSEEDED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _foreign(layer, finding):
         is_forced=forced,
         is_single=not finding.has_rows,
         generators=tuple(finding.generators),
-        trouble=probe.UNSEEDED if finding.is_unseeded else trouble,
+        trouble=UNSEEDED if finding.is_unseeded else trouble,
     )
 
 

@@ -95,12 +95,8 @@ def pool(
     as well, and `information_bias`.
     """
     alike = sum(summary["count"] for summary in summaries) / len(summaries)
-    pooled = None
-    for summary in summaries:
-        plain = _as_of(summary, alike)
-        if pooled is not None:
-            plain = statistics.merge(pooled, plain, measure, xp)
-        pooled = plain
+    pooled = [_as_of(summary, alike) for summary in summaries]
+    pooled = statistics.merge(pooled, measure, xp) if len(pooled) > 1 else pooled[0]
     single = len(summaries) > 1 and all(each["count"] == 1 for each in summaries)
     # One sample of each model: the models are the samples.
     parts = [pooled] if single else summaries

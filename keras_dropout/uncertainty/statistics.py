@@ -21,7 +21,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Below every positive float32, so that a zero probability has a finite logarithm.
@@ -105,35 +105,46 @@ def summarise(
 
 
 def merge(
-    a: Mapping[str, Any], b: Mapping[str, Any], measure: Measure, xp: Any
+    summaries: Sequence[Mapping[str, Any]], measure: Measure, xp: Any
 ) -> dict[str, Any]:
-    """The summary of the samples of both summaries.
+    """The summary of the samples of all summaries.
 
     All is exact but the spread of the divergences, for which see `seen_from`.
     """
-    count = a["count"] + b["count"]
-    share = b["count"] / count
-    weight = a["count"] * share
-    step = b["mean"] - a["mean"]
-    mean = a["mean"] + step * share
-    merged = {"count": count, "mean": mean}
+    names = summaries[0]
+    each = {name: xp.stack([one[name] for one in summaries]) for name in names}
+    count = xp.sum(each["count"])
+    merged = {"count": count}
+
+    def total(x, weights=None):
+        """The sum over all summaries; of each as often as it has samples."""
+        if weights is not None:
+            x = x * xp.reshape(weights, (-1,) + (1,) * (len(x.shape) - 1))
+        return xp.sum(x, axis=0)
+
+    def mean_of(x):
+        # Exact where all are equal.
+        return x[0] + total(x - x[:1], each["count"] / count)
+
+    merged["mean"] = mean_of(each["mean"])
+    step = each["mean"] - merged["mean"][None]
     if measure.has_classes:
-        a, b = (seen_from(mean, side, measure, xp) for side in (a, b))
-        further = b["information"] - a["information"]
-        merged["information"] = a["information"] + further * share
-        merged["votes"] = a["votes"] + b["votes"]
-    if "blocks" in a:
-        merged["blocks"] = a["blocks"] + b["blocks"]
-    for unit in ("", "block_") if "blocks" in a else ("",):
+        each = seen_from(merged["mean"][None], each, measure, xp)
+        merged["information"] = mean_of(each["information"])
+        further = each["information"] - merged["information"][None]
+        merged["votes"] = total(each["votes"])
+    if "blocks" in each:
+        merged["blocks"] = xp.sum(each["blocks"])
+    for unit in ("", "block_") if "blocks" in each else ("",):
         between = {"m2": step**2}
         if measure.has_classes:
             between["information_m2"] = further**2
             between["cross"] = step * _like_classes(further, measure, xp)
         for name, square in between.items():
             name = unit + name
-            merged[name] = a[name] + b[name] + square * weight
-    if "aleatoric" in a:
-        merged["aleatoric"] = a["aleatoric"] + (b["aleatoric"] - a["aleatoric"]) * share
+            merged[name] = total(each[name]) + total(square, each["count"])
+    if "aleatoric" in each:
+        merged["aleatoric"] = mean_of(each["aleatoric"])
     return merged
 
 

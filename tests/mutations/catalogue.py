@@ -312,8 +312,8 @@ MUTATIONS = (
     # Statistics.
     statistic(
         "a merge forgets one of the weights",
-        'weight = a["count"] * share',
-        "weight = share",
+        'total(square, each["count"])',
+        "total(square)",
     ),
     _in("uncertainty/pooling", "uncertainty/test_statistics")(
         "the error is that of one block more",
@@ -325,7 +325,9 @@ MUTATIONS = (
         'summary["information"] + _divergence(q, mean, measure, xp)',
         'summary["information"]',
     ),
-    statistic("votes of one side are lost", 'a["votes"] + b["votes"]', 'b["votes"]'),
+    statistic(
+        "votes of one side are lost", 'total(each["votes"])', 'each["votes"][-1]'
+    ),
     statistic(
         "the other label has no entropy",
         "total = total + (1.0 - p) * xp.log(xp.maximum(1.0 - p, _TINY))",

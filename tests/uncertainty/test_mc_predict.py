@@ -6,7 +6,7 @@ import pytest
 
 import keras_dropout as kd
 from keras_dropout.random.schemes import SCHEMES
-from keras_dropout.sampling import engine, inputs
+from keras_dropout.sampling import engine, inputs, sizes
 from tests.uncertainty import models
 
 L = keras.layers
@@ -113,16 +113,16 @@ def test_every_source_gives_what_the_array_gives():
 
 
 def test_batches_of_a_source_are_filled_up_to_few_sizes():
-    x = models.x_of(40, 6)
-    sizes = (40, 37, 9, 1, 40)
+    x = models.x_of(50, 6)
+    rows = (40, 37, 9, 1, 50)
 
-    def found(may_fill):
-        source = iter([x[:size] for size in sizes])
-        batches = inputs.batches(source, 32, None, lambda _: may_fill)
+    def found(fill):
+        source = iter([x[:size] for size in rows])
+        batches = inputs.batches(source, 32, None, lambda _: fill)
         return [(len(batch), rows) for batch, rows, _ in batches]
 
-    assert found(True) == [(40, 40), (40, 37), (16, 9), (1, 1), (40, 40)]
-    assert found(False) == [(size, size) for size in sizes]
+    assert found(sizes.filled) == [(40, 40), (40, 37), (16, 9), (1, 1), (64, 50)]
+    assert found(None) == [(size, size) for size in rows]
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="other tensors know no gradient")
@@ -370,26 +370,6 @@ def test_bad_arguments_are_refused(arguments, error, text):
     given = {"model": models.mlp(), "x": models.x_of(2, 6), "samples": 4, **arguments}
     with pytest.raises(error, match=text):
         kd.mc_predict(**given)
-
-
-@pytest.mark.skipif(BACKEND == "torch", reason="torch compiles nothing here")
-def test_few_sizes_are_ever_compiled():
-    traced = []
-
-    class Traced(L.Layer):
-        def call(self, x):
-            traced.append(x.shape[0])
-            return x
-
-    model = keras.Sequential([keras.Input((6,)), L.Dropout(0.5), Traced()])
-    # Meets the model, so that what follows is what is compiled for sampling.
-    kd.MonteCarlo(model, samples=4)
-    traced.clear()
-
-    for rows in (1, 2, 3, 4, 5, 6, 7, 8):
-        kd.mc_predict(model, models.x_of(rows, 6), samples=4, seed=rows)
-
-    assert traced == [4, 8, 16, 32]
 
 
 def test_old_choices_are_forgotten(monkeypatch):

@@ -70,7 +70,7 @@ def _summary(samples, measure, block, chunk):
         part = samples[start : start + chunk]
         kept = np.ones(chunk, bool)
         part = statistics.summarise(part, kept, measure, np, block=block)
-        total = part if total is None else statistics.merge(total, part, measure, np)
+        total = part if total is None else statistics.merge([total, part], measure, np)
     return total
 
 

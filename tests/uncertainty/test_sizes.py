@@ -61,7 +61,7 @@ def test_a_model_that_runs_whole_is_taken_for_wider_than_its_inputs():
 
 
 @pytest.mark.parametrize(
-    ("rows", "expected"), [(1, 32), (32, 32), (33, 64), (256, 256), (300, 160)]
+    ("rows", "expected"), [(1, 32), (32, 32), (33, 64), (256, 256), (300, 192)]
 )
 def test_batches_are_even_and_of_few_sizes(rows, expected):
     plan = _plan(keras.Input((6,)), L.Dropout(0.5), L.Dense(2))

@@ -43,7 +43,9 @@ def _streamed(samples, kind, sizes, block=1):
     for size in sizes:
         part = samples[start : start + size]
         summary = statistics.summarise(part, _all(part), kind, np, block=block)
-        total = summary if total is None else statistics.merge(total, summary, kind, np)
+        total = (
+            summary if total is None else statistics.merge([total, summary], kind, np)
+        )
         start += size
     return total
 

@@ -1,0 +1,122 @@
+"""Another number of rows costs no compilation of its own, and changes no number."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_dropout as kd
+from keras_dropout.random.schemes import SCHEMES
+from keras_dropout.sampling import backends, sizes
+from keras_dropout.sampling.engine import Engine
+
+L = keras.layers
+BACKEND = keras.backend.backend()
+
+
+def x_of(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+class Traced(L.Layer):
+    """Notes with how many rows it is traced."""
+
+    def build(self, shape):
+        self.rows = []
+
+    def call(self, x):
+        self.rows.append(x.shape[0])
+        return x
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch compiles nothing here")
+def test_twenty_numbers_of_rows_are_compiled_a_few_times():
+    before, after = Traced(), Traced()
+    model = keras.Sequential([keras.Input((3,)), before, L.Dropout(0.5), after])
+    # Meets the model, so that what follows is what is compiled for sampling.
+    kd.MonteCarlo(model, samples=4)
+    before.rows.clear()
+    after.rows.clear()
+
+    for rows in (*range(1, 17), 100, 130, 200, 256):
+        assert len(kd.mc_predict(model, x_of(rows, 3), samples=4)) == rows
+
+    open_rows = [1, None], [4, None]
+    few = [1, 2, 4, 8, 16, 128, 192, 256]
+    expected = (few, [4 * n for n in few]) if BACKEND == "jax" else open_rows
+    assert (before.rows, after.rows) == expected
+
+
+def _noise():
+    """A model whose outputs are its noise, more of it than is drawn in one go."""
+    h = i = keras.Input((40,))
+    h = L.Dropout(0.4)(h)
+    h = L.GaussianNoise(0.5)(h)
+    return keras.Model(i, kd.layers.UOut(0.3)(h)), np.ones((6, 40), "float32")
+
+
+def _folded():
+    """Layers that fold steps into rows, and noise that rows share."""
+    i = keras.Input((5, 4))
+    h = L.TimeDistributed(L.Dropout(0.5))(i)
+    h = L.SpatialDropout1D(0.5)(h)
+    h = L.GRU(3, recurrent_dropout=0.5, dropout=0.2)(h)
+    h = L.Dropout(0.5, noise_shape=(1, None))(h)
+    return keras.Model(i, kd.layers.DropPath(0.5)(h)), x_of(6, 5, 4)
+
+
+@pytest.mark.parametrize("masks", SCHEMES)
+@pytest.mark.parametrize("make", [_noise, _folded])
+def test_the_samples_are_those_of_the_rows_alone(make, masks, monkeypatch):
+    model, x = make()
+
+    def samples():
+        # Two calls, the second of which is not whole.
+        options = {"masks": masks, "seed": 3, "max_rows": 8 * 40}
+        drawn = kd.mc_predict(model, x[:5], 50, return_samples=True, **options).samples
+        again = kd.mc_predict(model, x, 50, batch_size=6, **options)
+        return drawn, again.mean
+
+    found = samples()
+    monkeypatch.setattr(backends, "FILLS", False)
+    monkeypatch.setattr(Engine, "_open_rows", lambda self, inputs: None)
+    expected = samples()
+
+    for one, other in zip(found, expected, strict=True):
+        if make is _noise:
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_that_must_know_its_rows_is_compiled_for_them():
+    class Counts(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.drop = L.Dropout(1e-4)
+
+        def call(self, x, training=False):
+            rows = int(x.shape[0])
+            return self.drop(keras.ops.reshape(x, (rows, 6)), training=training)
+
+    model, x = Counts(), x_of(7, 2, 3)
+
+    for rows in (3, 5, 7):
+        found = kd.mc_predict(model, x[:rows], 2)
+        np.testing.assert_allclose(found.mean, x[:rows].reshape(rows, 6), atol=1e-2)
+
+
+def test_a_batch_smaller_than_a_model_is_made_for_is_filled_up():
+    model = keras.Sequential([keras.Input((2,), batch_size=3), L.Dropout(1e-4)])
+    x = x_of(5, 2)
+
+    for source in (x, iter([x[:2], x[2:]])):
+        np.testing.assert_allclose(kd.mc_predict(model, source, 2).mean, x, atol=1e-2)
+
+
+@pytest.mark.once
+def test_sizes_are_few_and_not_much_larger_than_the_rows():
+    found = [sizes.filled(rows) for rows in range(1, 257)]
+
+    assert sorted({*found}) == [1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256]
+    assert all(rows <= size < 2 * rows for rows, size in enumerate(found, 1))
+    assert sizes.filled(70, 80) == 80
+    assert sizes.filled(90, 80) == 96
