@@ -7,15 +7,20 @@
 Hypothesis draws a case: a layer, its arguments, the shape and dtype of an input. The
 outcome is a right answer (shape, dtype, values among what the noise allows), or
 ValueError or TypeError; all else is a mistake. The same seed draws the same cases on
-each backend, and a file of verdicts can be compared with another.
+each backend, and a file of verdicts can be compared with another. A run that was
+stopped goes on from its file when it is called again.
 """
 
 import argparse
 import collections
+import contextlib
 import os
 import pathlib
 import sys
 import warnings
+
+# What is written of a case while it runs.
+ENDED = "ended the process"
 
 
 def main(arguments=None):
@@ -35,10 +40,8 @@ def main(arguments=None):
     from tests import fuzz_cases
 
     warnings.simplefilter("ignore")
-    verdicts = fuzz_cases.verdicts(options.count, options.seed)
-    if options.out:
-        lines = [f"{verdict}\t{case}\n" for case, verdict in verdicts.items()]
-        options.out.write_text("".join(lines))
+    cases = fuzz_cases.drawn(options.count, options.seed)
+    verdicts = run(cases, options.out, fuzz_cases.verdict)
     mistakes = {c: v for c, v in verdicts.items() if v not in fuzz_cases.VERDICTS}
     for case, verdict in mistakes.items():
         print(verdict, "\n   ", case)
@@ -51,12 +54,41 @@ def main(arguments=None):
     return bool(mistakes)
 
 
+def run(cases, out, judge):
+    """The verdicts by case. What stands in the file `out` is not run again.
+
+    A case is written before it is run, so that the file names what ends the process.
+    It gets a second try, for the process may have been stopped from without.
+    """
+    lines = out.read_text().splitlines() if out and out.exists() else []
+    ended = collections.Counter(line for line in lines if line.startswith(ENDED))
+    told = {
+        text: verdict
+        for text, verdict in read(lines).items()
+        if verdict != ENDED or ended[f"{ENDED}\t{text}"] > 1
+    }
+    verdicts = {text: told[text] for text in cases if text in told}
+    with out.open("a") if out else contextlib.nullcontext() as file:
+        for text in [each for each in cases if each not in told]:
+            if file:
+                file.write(f"{ENDED}\t{text}\n")
+                file.flush()
+            verdicts[text] = judge(cases[text])
+            if file:
+                file.write(f"{verdicts[text]}\t{text}\n")
+    return verdicts
+
+
+def read(lines):
+    """The verdicts by case; the last word on a case counts."""
+    return {text: verdict for verdict, _, text in (n.partition("\t") for n in lines)}
+
+
 def compare(paths):
     """Prints the cases that have another verdict in another file."""
     runs = []
     for path in paths:
-        lines = path.read_text().splitlines()
-        runs.append(dict(reversed(line.split("\t", 1)) for line in lines))
+        runs.append(read(path.read_text().splitlines()))
     common = set.intersection(*map(set, runs))
     differing = {case: [run[case] for run in runs] for case in common}
     differing = {c: each for c, each in differing.items() if len(set(each)) > 1}
