@@ -19,7 +19,7 @@ SIZES = [0, 1, 1, 2, 3, 5]
 # compiles each operation for each shape, so few shapes at a time cost much less than
 # ever new ones.
 SHAPES = 4
-RUNS = 5
+RUNS = 28
 BAD = [-1, 1.5, float("nan"), float("inf"), 10**400, "0.5", None, True, [0.5], 0.5j]
 
 
