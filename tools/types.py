@@ -15,9 +15,9 @@ ENOUGH = 0.95
 
 def unknown(path):
     """The public names without a known type, and the score; `path` has the package."""
-    command = [sys.executable, "-m", "pyright", "--verifytypes", "keras_dropout"]
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
     done = subprocess.run(
-        [*command, "--ignoreexternal", "--outputjson"],
+        [*command, "--verifytypes", "keras_dropout", "--ignoreexternal", "--outputjson"],
         env={**os.environ, "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,
