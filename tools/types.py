@@ -16,8 +16,9 @@ ENOUGH = 0.95
 def unknown(path):
     """The public names without a known type, and the score; `path` has the package."""
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    options = ["--verifytypes", "keras_dropout", "--ignoreexternal", "--outputjson"]
     done = subprocess.run(
-        [*command, "--verifytypes", "keras_dropout", "--ignoreexternal", "--outputjson"],
+        [*command, *options],
         env={**os.environ, "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,
