@@ -34,6 +34,8 @@ def mostly(*valid, bad=BAD):
 RATE = mostly(0.0, 1e-7, 0.5, 0.99, 1.0, 0)
 BELOW_ONE = mostly(0.0, 1e-7, 0.5, 0.9)
 STRENGTH = mostly(0.0, 0.5, 3, bad=[-1, 1e39, float("nan"), "1", None, True])
+POSITIVE = mostly(0.1, 1, 3.0, bad=[0, -1, float("nan"), "1", None, True])
+FINITE = mostly(0.0, 1, -2.5, bad=[float("nan"), float("inf"), "1", None, True])
 SIZE = mostly(1, 2, 3, bad=[0, -1, 1.5, "2", None, (), (1, 2, 3, 4), True])
 AXIS = mostly(-1, 1, -2, 2, (1, -1), bad=[0, 7, -7, 1.5, "1", None])
 FLAG = mostly(True, False, bad=[1, "yes", None])
@@ -151,20 +153,77 @@ ARGUMENTS = {
     "Mixout": ({"rate": RATE, "per": per("element", "input")}, 2),
     "WeightDrop": ({"rate": BELOW_ONE, "per": per("element", "input")}, 3),
     "MultiSampleDropout": ({"rate": RATE, "samples": SIZE}, 2),
+    "MaxNormDropout": (
+        {
+            "rate": RATE,
+            "max_value": POSITIVE,
+            "position": mostly("before", "after", bad=["in", None]),
+        },
+        2,
+    ),
+    "ConcreteDropout": (
+        {
+            "rate": mostly(0.1, 0.5, 0.9, bad=[0.0, 1.0, -1, float("nan"), "1", None]),
+            "weight_regularizer": STRENGTH,
+            "dropout_regularizer": STRENGTH,
+            "temperature": POSITIVE,
+            "hard": FLAG,
+        },
+        2,
+    ),
+    "VariationalDropout": (
+        {
+            "rate": BELOW_ONE,
+            "granularity": mostly("layer", "unit", bad=["row", None]),
+            "max_alpha": POSITIVE,
+            "kl_weight": STRENGTH,
+        },
+        None,
+    ),
+    "SparseVariationalDropout": ({"kl_weight": STRENGTH, "threshold": FINITE}, 2),
+    "Standout": ({"alpha": FINITE, "beta": FINITE}, 2),
+    "TargetedDropout": (
+        {
+            "rate": RATE,
+            "target": RATE,
+            "mode": mostly("weight", "unit", bad=["w", None]),
+        },
+        2,
+    ),
+    "InformationDropout": ({"beta": STRENGTH, "max_alpha": POSITIVE}, 2),
+    "Masksembles": (
+        {
+            "members": mostly(1, 2, 4, bad=[0, -1, 1.5, "4", None, True]),
+            "scale": mostly(1.0, 2.0, 3.5, bad=[0, -1, float("nan"), "2", None]),
+            "axis": mostly(-1, 1, -2, bad=[0, 7, -7, 1.5, "1", None]),
+            "layout": mostly("block", "interleave", bad=["rows", None]),
+        },
+        None,
+    ),
     "RecurrentDropoutLSTM": ({"rate": RATE, "per": per("row", "step")}, 3),
     "RecurrentDropoutGRU": ({"rate": RATE, "per": per("row", "step")}, 3),
 }
 # PyTorch has no orthogonal matrices in half precision.
 START = {"recurrent_initializer": "glorot_uniform"}
+# Around one dense layer.
+DENSE = (
+    "DropConnect",
+    "Mixout",
+    "MultiSampleDropout",
+    "MaxNormDropout",
+    "ConcreteDropout",
+    "SparseVariationalDropout",
+    "Standout",
+    "TargetedDropout",
+    "InformationDropout",
+)
 # What stands before the arguments that are drawn.
 FIRST = {
+    **dict.fromkeys(DENSE, lambda: (keras.layers.Dense(2),)),
     "EmbeddingDropout": lambda: (9, 2),
     "DropHead": lambda: (2, 2),
     "DropKey": lambda: (2, 2),
-    "DropConnect": lambda: (keras.layers.Dense(2),),
-    "Mixout": lambda: (keras.layers.Dense(2),),
     "WeightDrop": lambda: (keras.layers.GRU(2, **START),),
-    "MultiSampleDropout": lambda: (keras.layers.Dense(2),),
     "RecurrentDropoutLSTM": lambda: (2,),
     "RecurrentDropoutGRU": lambda: (2,),
 }
@@ -172,13 +231,7 @@ PAIRS = ("StochasticDepth", "ShakeShake")
 ATTENTION = ("DropHead", "DropKey")
 RECURRENT = ("RecurrentDropoutLSTM", "RecurrentDropoutGRU", "Zoneout")
 # What Keras's own layers within them refuse is theirs to say.
-WRAPPERS = (
-    "MaxNormDropout",
-    "WeightDrop",
-    "DropConnect",
-    "Mixout",
-    "MultiSampleDropout",
-)
+WRAPPERS = (*DENSE, "WeightDrop")
 IDS = ("TokenDropout", "EmbeddingDropout")
 # Layers of the catalogue without arguments of their own here: as it builds them.
 OTHERS = {row.name: row for row in ROWS if row.name not in ARGUMENTS}
@@ -228,7 +281,7 @@ def build(case):
     options = {**options, "seed": 1, "dtype": case["policy"]}
     if name in OTHERS:
         return OTHERS[name].build(**options)
-    if name in ("DropConnect", "Mixout", "WeightDrop", "MultiSampleDropout"):
+    if name in WRAPPERS:
         del options["dtype"]
     if name in RECURRENT and name != "Zoneout":
         options |= START
