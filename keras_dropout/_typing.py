@@ -1,6 +1,6 @@
 """The names by which signatures call what Keras and the backends have no type for."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import keras
@@ -22,9 +22,10 @@ DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 # The axes of a weight that come into a unit, or a function of the layer to them.
 Axes: TypeAlias = int | Sequence[int] | Callable[[Any], Any] | None
 
-# A model. What `keras.saving.load_model` gives has no narrower type than `object`.
-Model: TypeAlias = keras.Model | Any
-Models: TypeAlias = keras.Model | Sequence[keras.Model] | Any
+# A model. What `keras.saving.load_model` gives is an `object` to type checkers, which
+# must pass. What cannot be hashed is none: data in the place of the model, or a list.
+Model: TypeAlias = keras.Model | Hashable
+Models: TypeAlias = Model | Sequence[Model]
 
 # What joins the samples of a prediction.
 Masks: TypeAlias = Literal["independent", "shared", "antithetic", "stratified"]
@@ -43,4 +44,4 @@ Pick: TypeAlias = (
 Picks: TypeAlias = Pick | Collection[Pick] | None
 
 # A model that comes back as it is, of its own class.
-ModelT = TypeVar("ModelT")
+ModelT = TypeVar("ModelT", bound=Model)

@@ -130,6 +130,45 @@ def test_a_quantized_layer_infers_saves_and_loads_and_is_never_noisy(wrapper, tm
             kd.mc_predict(each, ones(2, 4), samples=2)
 
 
+def _reloaded(model, path):
+    model.save(path)
+    return keras.saving.load_model(path)
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")
+@pytest.mark.parametrize(
+    "wrapper", ["SparseVariationalDropout", "Standout", "TargetedDropout"]
+)
+def test_quantize_leaves_alone_what_computes_with_float_weights(wrapper, tmp_path):
+    layer = getattr(layers, wrapper)(K.Dense(3))
+    model = keras.Sequential([keras.Input((4,)), layer, K.Dense(2)])
+    expected = keras.ops.convert_to_numpy(layer(ones(2, 4)))
+
+    with pytest.warns(UserWarning, match=f"{wrapper} .* stays in floats"):
+        model.quantize("int8")
+    loaded = _reloaded(model, tmp_path / "model.keras")
+
+    for each in (model, loaded):
+        outputs = keras.ops.convert_to_numpy(each.layers[0](ones(2, 4)))
+        assert each.layers[1].quantization_mode == "int8"
+        assert np.array_equal(outputs, expected)
+        assert kd.mc_predict(each, ones(2, 4), samples=3).std.max() > 0
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")
+@pytest.mark.parametrize("wrapper", ["ConcreteDropout", "InformationDropout"])
+def test_noise_on_activations_stays_with_quantized_weights(wrapper, tmp_path):
+    layer = getattr(layers, wrapper)(K.Dense(3))
+    model = keras.Sequential([keras.Input((4,)), layer])
+
+    model.quantize("int8")
+    loaded = _reloaded(model, tmp_path / "model.keras")
+
+    for each in (model, loaded):
+        assert each.layers[0].layer.quantization_mode == "int8"
+        assert kd.mc_predict(each, ones(2, 4), samples=3).std.max() > 0
+
+
 def test_r_drop_takes_masks_and_weights_together():
     model = keras.Sequential(
         [

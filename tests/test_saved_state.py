@@ -267,5 +267,9 @@ def test_a_rate_that_came_in_past_the_checks_is_not_sampled_with(door, value, tm
         kd.MonteCarlo(model, 4).predict(np.ones((2, 4), "float32"), verbose=0)
     with pytest.raises(ValueError, match=words):
         model.save(tmp_path / "a.keras")
+    if keras.backend.backend() == "torch":
+        model.compile("sgd", "mse")
+        with pytest.raises(ValueError, match=words):
+            model.fit(np.ones((2, 4)), np.ones((2, 4)), verbose=0)
     layer.rate = 0.25
     assert layer.rate == 0.25

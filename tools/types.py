@@ -15,9 +15,10 @@ ENOUGH = 0.95
 
 def unknown(path):
     """The public names without a known type, and the score; `path` has the package."""
-    command = [sys.executable, "-m", "pyright", "--verifytypes", "keras_dropout"]
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    options = ["--verifytypes", "keras_dropout", "--ignoreexternal", "--outputjson"]
     done = subprocess.run(
-        [*command, "--ignoreexternal", "--outputjson", "--pythonpath", sys.executable],
+        [*command, *options],
         env={**os.environ, "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_dropout import _validation
-from keras_dropout._typing import Masks, Outputs, Picks
+from keras_dropout._typing import Masks, Model, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.integrations import columns
 from keras_dropout.integrations.loading import ModelSource
@@ -70,7 +70,7 @@ class BatchPredictor:
 
     def __init__(
         self,
-        model_or_path: keras.Model | str | os.PathLike[str],
+        model_or_path: Model | str | os.PathLike[str],
         *,
         x: Any = None,
         outputs: str | list[str] | tuple[str, ...] = ("mean", "std"),

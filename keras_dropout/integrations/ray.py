@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_dropout import _validation
+from keras_dropout._typing import Model
 from keras_dropout._validation import invalid
 from keras_dropout.integrations.batches import BatchPredictor
 
@@ -24,7 +25,7 @@ def __dir__() -> list[str]:
 
 def predict(
     dataset: Dataset,
-    model_or_path: keras.Model | str | os.PathLike[str],
+    model_or_path: Model | str | os.PathLike[str],
     *,
     x: Any,
     concurrency: int | tuple[int, int] | None = None,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 
-import keras
 import numpy as np
 
 from keras_dropout import _away, _keras, _model, _validation
+from keras_dropout._typing import Model
 
 
-def reseed(model: keras.layers.Layer, seed: int) -> None:
+def reseed(model: Model, seed: int) -> None:
     """Sets the seed of every noise in a model, so that what it draws repeats.
 
     Each seed generator of the model, of our layers and of Keras's, starts anew from

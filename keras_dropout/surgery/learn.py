@@ -1,12 +1,14 @@
 """Making the dropouts of a built model learn their rates."""
 
+from __future__ import annotations
+
 import warnings
-from typing import Any
 
 import keras
 
 from keras_dropout import _validation
 from keras_dropout._model import select
+from keras_dropout._typing import Model, Picks
 from keras_dropout.layers import ConcreteDropout, GaussianNoise, NoiseLayer
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.chain import Chain
@@ -17,9 +19,9 @@ from keras_dropout.surgery.twins import is_noise
 
 
 def learn_rates(
-    model: keras.Model,
+    model: Model,
     *,
-    layers: Any = None,
+    layers: Picks = None,
     rate: float | None = None,
     weight_regularizer: float | Schedule = 1e-6,
     dropout_regularizer: float | Schedule = 1e-5,

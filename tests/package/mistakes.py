@@ -60,6 +60,22 @@ prediction.most_uncertain("3")  # mistake: "k"
 prediction.interval("0.9")  # mistake: "level"
 kd.calibration.ConformalClassifier("0.9")  # mistake: "confidence_level"
 
+# Data, or several models, in the place of a model.
+kd.mc_predict(x, model)  # mistake: "model"
+kd.mc_evaluate({"a": x}, model)  # mistake: "model"
+kd.MonteCarlo([model])  # mistake: "model"
+kd.propagate_moments(x, model)  # mistake: "model"
+kd.noise_report([model])  # mistake: "model"
+kd.strip_dropout([model])  # mistake: "model"
+kd.insert_dropout([model], dropout, "dense")  # mistake: "model"
+kd.set_rates([model], 0.5)  # mistake: "model"
+kd.reseed([model], 1)  # mistake: "model"
+kd.lora_dropout([model], 0.1)  # mistake: "model"
+kd.constraints.apply_max_norm([model], 3.0)  # mistake: "model"
+kd.constraints.max_norm_report(x)  # mistake: "model"
+kd.layers.RDrop([model])  # mistake: "model"
+kd.calibration.tune_rates(x, x, model)  # mistake: "model"
+
 # A choice that is none.
 kd.layers.Dropout(0.5, scaling="infer")  # mistake: "scaling"
 kd.layers.ChannelDropout(0.5, per="rows")  # mistake: "per"

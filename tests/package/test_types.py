@@ -24,8 +24,8 @@ MISTAKE = re.compile(r"# mistake: (\S+)")
 
 def pyright(*arguments, path, cwd):
     """What pyright says, as a dictionary; `path` is the folder of the package."""
-    own = ["--pythonpath", sys.executable, "--outputjson"]
-    command = [sys.executable, "-m", "pyright", *map(str, arguments), *own]
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    command += [*map(str, arguments), "--outputjson"]
     environment = {**os.environ, "PYTHONPATH": str(path)}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from keras_dropout._typing import Masks, Outputs, Picks
+from keras_dropout._typing import Masks, Model, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.integrations.loading import packed, unpacked
 from keras_dropout.sampling import mc_predict
@@ -28,7 +28,7 @@ class MonteCarloEstimator:
     A subclass says in `_targets` what the model is trained on.
     """
 
-    model: keras.Model | Callable[..., keras.Model]
+    model: Model | Callable[..., keras.Model]
     warm_start: bool
     model_kwargs: Mapping[str, Any] | None
     fit_kwargs: Mapping[str, Any] | None
@@ -38,7 +38,7 @@ class MonteCarloEstimator:
 
     def __init__(
         self,
-        model: keras.Model | Callable[..., keras.Model],
+        model: Model | Callable[..., keras.Model],
         samples: int = 50,
         fit_kwargs: Mapping[str, Any] | None = None,
         model_kwargs: Mapping[str, Any] | None = None,

@@ -62,6 +62,24 @@ def variable(layer: keras.layers.Layer) -> keras.Variable:
     return found[0]
 
 
+def keep_in_floats(wrapper: Any) -> None:
+    """Has `quantize` of a model leave the layer of a wrapper as it is, and say so.
+
+    Keras warns of a layer that raises `NotImplementedError`, and goes on.
+    """
+    message = (
+        f"{type(wrapper).__name__} {wrapper.name!r} computes with the weights of its "
+        f"layer {wrapper.layer.name!r}, also at inference. So this layer is not "
+        "quantized: it stays in floats and works as before. In a model without the "
+        "wrapper it can be quantized."
+    )
+
+    def quantize(*args, **kwargs):
+        raise NotImplementedError(message)
+
+    wrapper.layer.quantize = quantize
+
+
 def called_without(wrapper: Any, dropped: Tensor, x: Tensor, **kwargs: Any) -> Tensor:
     """What the layer of a wrapper gives without those weights of its kernel."""
     own = variable(wrapper.layer)

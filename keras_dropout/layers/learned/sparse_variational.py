@@ -101,6 +101,7 @@ class SparseVariationalDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
+        _kernels.keep_in_floats(self)
         self.kl_weight = kl_weight
         self.threshold: float = _validation.finite("threshold", threshold)
         self.log_sigma2 = None

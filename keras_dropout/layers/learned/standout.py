@@ -89,6 +89,7 @@ class Standout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
+        _kernels.keep_in_floats(self)
         self.alpha = alpha
         self.beta = beta
 

@@ -92,6 +92,7 @@ class TargetedDropout(NoiseWrapper):
     ) -> None:
         _kernels.require_affine(layer)
         super().__init__(layer, seed=seed, **kwargs)
+        _kernels.keep_in_floats(self)
         self.rate = rate
         self.target = target
         self.mode: Literal["weight", "unit"] = _validation.choice(
