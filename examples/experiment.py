@@ -1,13 +1,17 @@
 """What the experiments share: arguments, data, repeats, and where results go."""
 
 import argparse
+import datetime
+import importlib.metadata
 import inspect
 import json
 import pathlib
 import platform
+import subprocess
 
 import keras
 import numpy as np
+from cells import Cells
 
 
 def main(description, run, report, figures, *, epochs, repeats=1):
@@ -16,7 +20,8 @@ def main(description, run, report, figures, *, epochs, repeats=1):
     Args:
         description: Docstring of the experiment, shown by `--help`.
         run: Function from the parsed arguments to a dictionary of results that JSON
-            can hold.
+            can hold. `args.cell(key, find)` keeps a part of them, so that a run that
+            was stopped goes on where it was.
         report: Function from the results to a Markdown table.
         figures: Dictionary from a name to a function from results to a figure.
         epochs: Default of `--epochs`, and that of `--quick`.
@@ -37,11 +42,14 @@ def main(description, run, report, figures, *, epochs, repeats=1):
     args = parser.parse_args()
     args.epochs = args.epochs or (quick if args.quick else full)
     args.repeats = args.repeats or (1 if args.quick else repeats)
-    results = {"settings": settings(args), **run(args)}
+    name, own = pathlib.Path(inspect.getfile(run)).stem, settings(args)
+    path = None if args.output is None else args.output / f"{name}.cells"
+    args.cell = Cells(path, own)
+    results = {"settings": own, "origin": origin(), **run(args)}
     print(report(results))
     if args.output is not None:
-        name = pathlib.Path(inspect.getfile(run)).stem
         write(args.output, name, results, figures)
+        args.cell.forget()
 
 
 def settings(args):
@@ -54,6 +62,41 @@ def settings(args):
         "backend": keras.backend.backend(),
         "machine": platform.machine(),
     }
+
+
+def origin():
+    """Where and when results were made, and by what."""
+    packages = ("keras", "numpy", "tensorflow", "jax", "torch", "scikit-learn")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": _said("git", "rev-parse", "--short", "HEAD"),
+        "processor": _processor(),
+        "versions": {name: v for name in packages if (v := _version(name))},
+    }
+
+
+def _said(*command):
+    """What a command prints, or an empty text."""
+    folder = pathlib.Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def _processor():
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return f"{names[0]}, {len(names)} cores" if names else platform.processor()
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def write(folder, name, results, figures):

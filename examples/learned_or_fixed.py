@@ -182,9 +182,9 @@ def scores(trained, task, args, seed, rate=None):
     return found
 
 
-def compare(task, args):
+def compare(name, args):
     """The scores of each split: by rate of the grid, and learned by length scale."""
-    found = zip(fixed(task, args), learned(task, args), strict=True)
+    found = zip(fixed(name, args), learned(name, args), strict=True)
     return [{"fixed": by_rate, "learned": by_scale} for by_rate, by_scale in found]
 
 
@@ -194,35 +194,46 @@ def network(task, args):
     return keras.Sequential([keras.Input(x.shape[1:]), *task.body()]), len(x)
 
 
-def fixed(task, args):
+def fixed(name, args):
     """By split: the scores of each rate of the grid."""
+    task = TASKS[name]
     trained = Again(lambda: network(task, args)[0], task.loss, 2e-3)
+
+    def score(seed, rate):
+        key = (name, "fixed", rate, seed)
+        return args.cell(key, lambda: scores(trained, task, args, seed, rate))
+
     grid = GRID[::7] if args.quick else GRID
     return [
-        {str(rate): scores(trained, task, args, seed, rate) for rate in grid}
-        for seed in range(args.repeats)
+        {str(rate): score(seed, rate) for rate in grid} for seed in range(args.repeats)
     ]
 
 
-def learned(task, args):
+def learned(name, args):
     """By split: the scores of learned rates with each length scale."""
+    task = TASKS[name]
     trained = Again(lambda: kd.learn_rates(network(task, args)[0]), task.loss, 2e-3)
     _, rows = network(task, args)
-    found = [{} for _ in range(args.repeats)]
-    for scale in LENGTH_SCALES[:1] if args.quick else LENGTH_SCALES:
+
+    def score(seed, scale):
         strengths = kd.losses.kl_weights(rows, length_scale=scale)
         for layer in trained.layers(kd.layers.ConcreteDropout):
-            for name, value in strengths.items():
-                setattr(layer, name, value)
-        for seed, own in enumerate(found):
-            own[str(scale)] = scores(trained, task, args, seed)
-    return found
+            for each, value in strengths.items():
+                setattr(layer, each, value)
+        key = (name, "learned", scale, seed)
+        return args.cell(key, lambda: scores(trained, task, args, seed))
+
+    scales = LENGTH_SCALES[:1] if args.quick else LENGTH_SCALES
+    return [
+        {str(scale): score(seed, scale) for scale in scales}
+        for seed in range(args.repeats)
+    ]
 
 
 def run(args):
     tasks = {}
     for name in ("digits", "yacht") if args.quick else TASKS:
-        tasks[name] = compare(TASKS[name], args)
+        tasks[name] = compare(name, args)
         print(" | ".join(row(name, tasks[name])), flush=True)
     return {"tasks": tasks}
 

@@ -70,8 +70,8 @@ def run(args):
         )
         for scale in scales
     }
-    runs = []
-    for seed in range(args.repeats):
+
+    def scores_of(seed):
         train, _, (x, y) = task.split(args, seed)
         both = np.concatenate([x, patches(len(x), seed).reshape(len(x), 64)])
         # Members of no seed that another run begins with.
@@ -87,7 +87,11 @@ def run(args):
                 model, both, MEMBERS, return_samples=True, seed=0, verbose=0
             ).samples
         samples[TOGETHER] = np.stack(each)
-        runs.append({name: judged(values, y) for name, values in samples.items()})
+        return {name: judged(values, y) for name, values in samples.items()}
+
+    runs = []
+    for seed in range(args.repeats):
+        runs.append(args.cell((seed,), lambda seed=seed: scores_of(seed)))
         print(f"seed {seed}: {runs[-1]}", flush=True)
     return {"runs": runs}
 
