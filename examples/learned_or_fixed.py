@@ -182,9 +182,9 @@ def scores(trained, task, args, seed, rate=None):
     return found
 
 
-def compare(name, args):
+def compare(name, args, cells):
     """The scores of each split: by rate of the grid, and learned by length scale."""
-    found = zip(fixed(name, args), learned(name, args), strict=True)
+    found = zip(fixed(name, args, cells), learned(name, args, cells), strict=True)
     return [{"fixed": by_rate, "learned": by_scale} for by_rate, by_scale in found]
 
 
@@ -194,14 +194,15 @@ def network(task, args):
     return keras.Sequential([keras.Input(x.shape[1:]), *task.body()]), len(x)
 
 
-def fixed(name, args):
+def fixed(name, args, cells):
     """By split: the scores of each rate of the grid."""
     task = TASKS[name]
     trained = Again(lambda: network(task, args)[0], task.loss, 2e-3)
 
     def score(seed, rate):
-        key = (name, "fixed", rate, seed)
-        return args.cell(key, lambda: scores(trained, task, args, seed, rate))
+        key = f"{name}, rate {rate}, split {seed}"
+        cells.cell(key, lambda: scores(trained, task, args, seed, rate))
+        return cells[key]
 
     grid = GRID[::7] if args.quick else GRID
     return [
@@ -209,7 +210,7 @@ def fixed(name, args):
     ]
 
 
-def learned(name, args):
+def learned(name, args, cells):
     """By split: the scores of learned rates with each length scale."""
     task = TASKS[name]
     trained = Again(lambda: kd.learn_rates(network(task, args)[0]), task.loss, 2e-3)
@@ -220,8 +221,9 @@ def learned(name, args):
         for layer in trained.layers(kd.layers.ConcreteDropout):
             for each, value in strengths.items():
                 setattr(layer, each, value)
-        key = (name, "learned", scale, seed)
-        return args.cell(key, lambda: scores(trained, task, args, seed))
+        key = f"{name}, length scale {scale}, split {seed}"
+        cells.cell(key, lambda: scores(trained, task, args, seed))
+        return cells[key]
 
     scales = LENGTH_SCALES[:1] if args.quick else LENGTH_SCALES
     return [
@@ -231,9 +233,9 @@ def learned(name, args):
 
 
 def run(args):
-    tasks = {}
+    tasks, cells = {}, experiment.cells_of("learned_or_fixed", args)
     for name in ("digits", "yacht") if args.quick else TASKS:
-        tasks[name] = compare(name, args)
+        tasks[name] = compare(name, args, cells)
         print(" | ".join(row(name, tasks[name])), flush=True)
     return {"tasks": tasks}
 

@@ -89,11 +89,10 @@ def run(args):
         samples[TOGETHER] = np.stack(each)
         return {name: judged(values, y) for name, values in samples.items()}
 
-    runs = []
+    cells = experiment.cells_of("masksembles", args)
     for seed in range(args.repeats):
-        runs.append(args.cell((seed,), lambda seed=seed: scores_of(seed)))
-        print(f"seed {seed}: {runs[-1]}", flush=True)
-    return {"runs": runs}
+        cells.cell(f"split {seed}", lambda seed=seed: scores_of(seed))
+    return {"runs": [cells[f"split {seed}"] for seed in range(args.repeats)]}
 
 
 def report(results):

@@ -12,6 +12,7 @@ from keras_dropout import layers
 from keras_dropout._keras import nodes_of
 from keras_dropout.graph.models import graph_of
 from keras_dropout.layers.learned import _kernels
+from keras_dropout.layers.weights import _lora
 from keras_dropout.surgery.twins import ours
 
 # What multiplies by one mask of 0 and 1, as `ConcreteDropout` learns to.
@@ -83,6 +84,10 @@ def follower(dropout: keras.layers.Layer, calls: Mapping[int, Calls]) -> Any:
     Raises:
         CannotLearnError: There is none, with the reason.
     """
+    if _lora.is_adapted(dropout):
+        raise CannotLearnError(
+            "it is on the branch of LoRA: call `lora_dropout(..., learn=True)`"
+        )
     if id(dropout) not in calls:
         raise CannotLearnError("it lies within a layer, whose own code calls it")
     kind, own = type(dropout).__name__, calls[id(dropout)]
