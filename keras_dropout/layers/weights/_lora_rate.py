@@ -50,7 +50,7 @@ class LearnedBranchRate(Learned):
 
 
 def masks_of(layer: Any) -> Any:
-    """The function from a shape to a mask for the inputs of a branch, and its factor."""
+    """The function from a shape to a mask of the inputs, and the factor of the rest."""
     source, rate = layer.source("rate"), layer.current("rate")
 
     def hard(shape: Shape) -> tuple[Tensor, Tensor]:

@@ -159,7 +159,7 @@ def masked_weights(layer):
     sizes = zip(kernel, (*a.shape[:-1], b.shape[-1]), strict=True)
     count = math.prod(size for label, size in sizes if label in inputs)
     found = [a] if any(label in inputs for label in kernel[:-1]) else []
-    return (found + [b] if kernel[-1] in inputs else found), count
+    return ([*found, b] if kernel[-1] in inputs else found), count
 
 
 def _ends(a, b):
