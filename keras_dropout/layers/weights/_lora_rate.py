@@ -37,6 +37,8 @@ class LearnedBranchRate(Learned):
     def bind(self, live: Any, layer: Any) -> Any:
         super().bind(live, layer)
         self.build(regularizer=Penalty(self.penalty), owner=self.state)
+        # What holds it is not trainable.
+        self.weight.trainable = layer.trainable
         return self
 
     def penalty(self, logit: Tensor) -> Tensor:
