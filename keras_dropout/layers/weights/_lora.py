@@ -130,7 +130,7 @@ class LoRADropout:
         rate = config["rate"]
         if isinstance(rate, dict):
             rate = keras.saving.deserialize_keras_object(rate)
-        elif isinstance(rate, (list, tuple)):
+        elif isinstance(rate, list):
             rate = LearnedBranchRate(*rate)
         seed = seeds.deserialized(config["seed"], config["name"])
         monte_carlo = config["monte_carlo"]

@@ -48,7 +48,7 @@ class LearnedBranchRate(Learned):
         return concrete.penalty(logit, masks, squares, *self.strengths)
 
     def config(self) -> Any:
-        return (self.initial, *self.strengths)
+        return [self.initial, *self.strengths]
 
 
 def masks_of(layer: Any) -> Any:

@@ -74,7 +74,7 @@ def with_dropped_inputs(layer, plain, masks, x, *args, **kwargs):
         *args: Further arguments of the call.
         **kwargs: Further arguments of the call.
     """
-    reverse = _is_reverse(args, kwargs)
+    reverse = _is_reversible(layer) and _is_reverse(args, kwargs)
     if reverse and not _adapts_reverse(layer):
         return plain(layer, x, *args, **kwargs)
     # What comes behind the sum has to wait for it.
@@ -123,6 +123,10 @@ def _placed(masks, x):
     return keep, x, keep_scale
 
 
+def _is_reversible(layer):
+    return REVERSIBLE is not None and isinstance(layer, REVERSIBLE)
+
+
 def _is_reverse(args, kwargs):
     """Whether a call asks an embedding for words, not for vectors."""
     return bool(kwargs.get("reverse", args[0] if args else False))
@@ -150,9 +154,9 @@ def masked_weights(layer):
     a, b = (getattr(layer, name) for name in matrices(layer))
     if isinstance(layer, CONVOLUTIONS):
         return [a], a.shape[-2] * layer.groups
-    if REVERSIBLE is not None and isinstance(layer, REVERSIBLE):
+    if _is_reversible(layer):
         back = _adapts_reverse(layer)
-        return ([a, b], sum(_ends(a, b))) if back else ([a], a.shape[0])
+        return ([a, b], a.shape[0] + b.shape[-1]) if back else ([a], a.shape[0])
     if not isinstance(layer, L.EinsumDense):
         return [a], a.shape[0]
     inputs, kernel, _ = _parts(layer)
@@ -160,10 +164,6 @@ def masked_weights(layer):
     count = math.prod(size for label, size in sizes if label in inputs)
     found = [a] if any(label in inputs for label in kernel[:-1]) else []
     return ([*found, b] if kernel[-1] in inputs else found), count
-
-
-def _ends(a, b):
-    return a.shape[0], b.shape[-1]
 
 
 def with_dropped_weights(layer, plain, rate, keys, *args, **kwargs):
