@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 from keras_dropout import random
 from keras_dropout._typing import Shape, Tensor
@@ -34,7 +35,7 @@ class LearnedBranchRate(Learned):
         super().__init__(initial, LOGIT)
         self.strengths: tuple[float, float] = (weight_regularizer, dropout_regularizer)
 
-    def bind(self, live: Any, layer: Any) -> Any:
+    def bind(self, live: Any, layer: Any) -> Self:
         super().bind(live, layer)
         self.build(regularizer=Penalty(self.penalty), owner=self.state)
         # What holds it is not trainable.
@@ -51,7 +52,7 @@ class LearnedBranchRate(Learned):
         return [self.initial, *self.strengths]
 
 
-def masks_of(layer: Any) -> Any:
+def masks_of(layer: Any) -> Callable[[Shape], tuple[Tensor, Tensor]]:
     """The function from a shape to a mask of the inputs, and the factor of the rest."""
     source, rate = layer.source("rate"), layer.current("rate")
 
