@@ -3,6 +3,10 @@
 Each learned layer stands beside fixed dropout of a rate of 0.1 in front of the same
 layer, and beside that layer alone. The bound is 1.5 times the step with fixed dropout.
 
+All stand behind a trainable factor, as within a network, so that gradients of their
+inputs are needed anyway. A first layer needs none of its own. A learned rate does, and
+that is a matrix product more: the rows called *first* show what it costs.
+
     python -m benchmarks.learned
 """
 
@@ -18,6 +22,7 @@ import keras_dropout as kd
 from benchmarks import processes, report
 from benchmarks.timing import take_turns
 from benchmarks.wrappers import model_of
+from examples.experiment import origin, rounded
 
 L = keras.layers
 BOUND = 1.5
@@ -39,10 +44,27 @@ def channels():
     return kd.layers.SpatialDropout2D(0.1)
 
 
-ROWS, IMAGES = (128, 1024), (16, 16, 16, 64)
+class Factor(L.Layer):
+    """A trainable factor of the inputs."""
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(initializer="ones", name="factor")
+
+    def call(self, x):
+        return x * self.factor
+
+
+ROWS, IMAGES, MANY = (128, 1024), (16, 16, 16, 64), (1024, 1024)
+FIRST = ", first"
 # The learned layer around the bare one, the bare layer, fixed dropout, the inputs.
 CASES = {
     "ConcreteDropout(Dense)": (kd.layers.ConcreteDropout, dense, units, ROWS),
+    "ConcreteDropout(Dense), first": (
+        kd.layers.ConcreteDropout,
+        dense,
+        units,
+        ROWS,
+    ),
     "ConcreteDropout(Conv2D)": (kd.layers.ConcreteDropout, conv, channels, IMAGES),
     "VariationalDropout, Dense": (
         lambda layer: [kd.layers.VariationalDropout(0.1), layer],
@@ -55,6 +77,12 @@ CASES = {
         dense,
         units,
         ROWS,
+    ),
+    "SparseVariationalDropout(Dense), 1,024 rows": (
+        kd.layers.SparseVariationalDropout,
+        dense,
+        units,
+        MANY,
     ),
     "SparseVariationalDropout(Conv2D)": (
         kd.layers.SparseVariationalDropout,
@@ -70,6 +98,18 @@ CASES = {
     ),
     "Standout(Dense)": (kd.layers.Standout, dense, units, ROWS),
     "TargetedDropout(Dense)": (kd.layers.TargetedDropout, dense, units, ROWS),
+    "TargetedDropout(Dense), 1,024 rows": (
+        kd.layers.TargetedDropout,
+        dense,
+        units,
+        MANY,
+    ),
+    "TargetedDropout(Dense), of units": (
+        lambda layer: kd.layers.TargetedDropout(layer, mode="unit"),
+        dense,
+        units,
+        ROWS,
+    ),
     "InformationDropout(Dense)": (kd.layers.InformationDropout, dense, units, ROWS),
 }
 
@@ -84,7 +124,13 @@ def measure(name, budget):
         "fixed": [drop(), build()],
         "learned": learned if isinstance(learned, list) else [learned],
     }
-    models = {kind: model_of(layers, shape) for kind, layers in stacks.items()}
+
+    def fronts():
+        return [] if name.endswith(FIRST) else [Factor()]
+
+    models = {
+        kind: model_of([*fronts(), *layers], shape) for kind, layers in stacks.items()
+    }
     y = np.zeros((shape[0], *models["bare"].output_shape[1:]), "float32")
     steps = {
         kind: lambda model=model: np.asarray(model.train_on_batch(x, y))
@@ -129,9 +175,11 @@ def main():
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     passed = ["--measure", *sys.argv[1:]]
-    found = table(processes.measure("benchmarks.learned", passed))
-    (arguments.output / "learned.md").write_text(found)
-    print(found)
+    cells = list(processes.measure("benchmarks.learned", passed))
+    results = {"settings": origin(), "cells": cells}
+    (arguments.output / "learned.json").write_text(json.dumps(rounded(results)) + "\n")
+    (arguments.output / "learned.md").write_text(table(cells))
+    print(table(cells))
 
 
 if __name__ == "__main__":

@@ -182,9 +182,9 @@ def scores(trained, task, args, seed, rate=None):
     return found
 
 
-def compare(task, args):
+def compare(name, args, cells):
     """The scores of each split: by rate of the grid, and learned by length scale."""
-    found = zip(fixed(task, args), learned(task, args), strict=True)
+    found = zip(fixed(name, args, cells), learned(name, args, cells), strict=True)
     return [{"fixed": by_rate, "learned": by_scale} for by_rate, by_scale in found]
 
 
@@ -194,35 +194,48 @@ def network(task, args):
     return keras.Sequential([keras.Input(x.shape[1:]), *task.body()]), len(x)
 
 
-def fixed(task, args):
+def fixed(name, args, cells):
     """By split: the scores of each rate of the grid."""
+    task = TASKS[name]
     trained = Again(lambda: network(task, args)[0], task.loss, 2e-3)
+
+    def score(seed, rate):
+        key = f"{name}, rate {rate}, split {seed}"
+        cells.cell(key, lambda: scores(trained, task, args, seed, rate))
+        return cells[key]
+
     grid = GRID[::7] if args.quick else GRID
     return [
-        {str(rate): scores(trained, task, args, seed, rate) for rate in grid}
+        {str(rate): score(seed, rate) for rate in grid} for seed in range(args.repeats)
+    ]
+
+
+def learned(name, args, cells):
+    """By split: the scores of learned rates with each length scale."""
+    task = TASKS[name]
+    trained = Again(lambda: kd.learn_rates(network(task, args)[0]), task.loss, 2e-3)
+    _, rows = network(task, args)
+
+    def score(seed, scale):
+        strengths = kd.losses.kl_weights(rows, length_scale=scale)
+        for layer in trained.layers(kd.layers.ConcreteDropout):
+            for each, value in strengths.items():
+                setattr(layer, each, value)
+        key = f"{name}, length scale {scale}, split {seed}"
+        cells.cell(key, lambda: scores(trained, task, args, seed))
+        return cells[key]
+
+    scales = LENGTH_SCALES[:1] if args.quick else LENGTH_SCALES
+    return [
+        {str(scale): score(seed, scale) for scale in scales}
         for seed in range(args.repeats)
     ]
 
 
-def learned(task, args):
-    """By split: the scores of learned rates with each length scale."""
-    trained = Again(lambda: kd.learn_rates(network(task, args)[0]), task.loss, 2e-3)
-    _, rows = network(task, args)
-    found = [{} for _ in range(args.repeats)]
-    for scale in LENGTH_SCALES[:1] if args.quick else LENGTH_SCALES:
-        strengths = kd.losses.kl_weights(rows, length_scale=scale)
-        for layer in trained.layers(kd.layers.ConcreteDropout):
-            for name, value in strengths.items():
-                setattr(layer, name, value)
-        for seed, own in enumerate(found):
-            own[str(scale)] = scores(trained, task, args, seed)
-    return found
-
-
 def run(args):
-    tasks = {}
+    tasks, cells = {}, experiment.cells_of("learned_or_fixed", args)
     for name in ("digits", "yacht") if args.quick else TASKS:
-        tasks[name] = compare(TASKS[name], args)
+        tasks[name] = compare(name, args, cells)
         print(" | ".join(row(name, tasks[name])), flush=True)
     return {"tasks": tasks}
 

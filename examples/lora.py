@@ -17,13 +17,15 @@ from sklearn.datasets import load_digits
 import keras_dropout as kd
 
 WIDTH, HEADS, RANK, SHOTS, BATCH, SAMPLES = 32, 4, 4, 10, 10, 30
-SETTINGS: tuple[tuple[Literal["input", "weights"], float], ...] = (
+FIXED: tuple[tuple[Literal["input", "weights"], float], ...] = (
     ("input", 0.0),
     ("input", 0.1),
     ("input", 0.5),
     ("weights", 0.1),
     ("weights", 0.5),
 )
+# Where learned rates start.
+START = 0.1
 SCORES = ("accuracy", "nll", "ece")
 
 
@@ -51,7 +53,10 @@ def transformer():
 
 def classifier(backbone):
     head = keras.layers.Dense(5, activation="softmax")
-    model = keras.Sequential([keras.Input((8, 16)), backbone, head])
+    return compiled(keras.Sequential([keras.Input((8, 16)), backbone, head]))
+
+
+def compiled(model):
     adam = keras.optimizers.Adam(3e-3)
     model.compile(adam, "sparse_categorical_crossentropy")
     adam.build(model.trainable_variables)
@@ -104,6 +109,8 @@ def start(variables, values, model, seed):
         value = known.get(id(variable))
         if value is None and variable.name in ("kernel", "lora_kernel_a"):
             value = keras.ops.convert_to_numpy(random(variable.shape))
+        elif value is None and variable.name == "rate_logit":
+            value = np.log(START) - np.log1p(-START)
         weights.append(np.zeros(variable.shape) if value is None else value)
     return weights
 
@@ -131,21 +138,42 @@ def run(args):
     enable_lora(backbone)
     model = classifier(backbone)
     first = state(model)
-    found = {f"{mode} {rate}": [] for mode, rate in SETTINGS}
     # The dropout within attention is not saved with the model, nor is this model.
     warnings.filterwarnings("ignore", "LoRA and its dropout", UserWarning)
-    for mode, rate in SETTINGS:
+
+    def tuned(seed, first):
+        train, test = split(seed)
+        begin(model, first, start(variables, learned[seed], model, seed))
+        kd.reseed(model, seed)
+        keras.utils.set_random_seed(seed)
+        logger = kd.callbacks.RateLogger()
+        options = {"verbose": 0, "callbacks": [logger]}
+        history = model.fit(*train, BATCH, args.epochs, **options).history
+        rates = {n: each[-1] for n, each in history.items() if n.startswith("rate/")}
+        return test, rates
+
+    def judged(test, seed):
+        return scores(
+            kd.mc_evaluate(model, *test, samples=SAMPLES, seed=seed, verbose=0)
+        )
+
+    found = {}
+    for mode, rate in FIXED:
+        runs = found[f"{mode} {rate}"] = []
         for seed in seeds:
-            train, test = split(seed)
-            begin(model, first, start(variables, learned[seed], model, seed))
-            kd.reseed(kd.lora_dropout(model, rate, mode=mode), seed)
-            keras.utils.set_random_seed(seed)
-            model.fit(*train, BATCH, args.epochs, verbose=0)
+            kd.lora_dropout(model, rate, mode=mode)
+            test, _ = tuned(seed, first)
             # There is nothing to sample at 0, and next to nothing here.
             kd.lora_dropout(model, rate or 1e-6, mode=mode)
-            judged = kd.mc_evaluate(model, *test, samples=SAMPLES, seed=seed, verbose=0)
-            found[f"{mode} {rate}"].append(scores(judged))
-        print(report({"runs": {k: runs for k, runs in found.items() if runs}}))
+            runs.append(judged(test, seed))
+        print(report({"runs": found}), flush=True)
+    strengths = kd.losses.kl_weights(5 * SHOTS)
+    kd.lora_dropout(model, START, learn=True, **strengths)
+    first = state(compiled(model))
+    runs = found["input learned"] = []
+    for seed in seeds:
+        test, rates = tuned(seed, first)
+        runs.append({**judged(test, seed), "rates": rates})
     return {"runs": found}
 
 
@@ -154,12 +182,11 @@ def report(results):
     rows = []
     for setting, runs in results["runs"].items():
         mode, rate = setting.split()
+        dropped = {"input": "inputs", "weights": "rows and columns"}[mode]
+        dropped = "nothing" if rate == "0.0" else dropped
         kinds = {"plain": "none", "samples": f"{SAMPLES} samples"}
-        for kind, words in kinds.items():
-            if float(rate) == 0 and kind == "samples":
-                continue
-            dropped = {"input": "inputs", "weights": "rows and columns"}[mode]
-            row = ["nothing" if float(rate) == 0 else dropped, rate, words]
+        for kind, words in list(kinds.items())[: 1 if rate == "0.0" else 2]:
+            row = [dropped, rate, words]
             for name in SCORES:
                 values = np.array([run[kind][name] for run in runs])
                 percent = name == "accuracy"

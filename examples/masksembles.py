@@ -70,8 +70,8 @@ def run(args):
         )
         for scale in scales
     }
-    runs = []
-    for seed in range(args.repeats):
+
+    def scores_of(seed):
         train, _, (x, y) = task.split(args, seed)
         both = np.concatenate([x, patches(len(x), seed).reshape(len(x), 64)])
         # Members of no seed that another run begins with.
@@ -87,9 +87,12 @@ def run(args):
                 model, both, MEMBERS, return_samples=True, seed=0, verbose=0
             ).samples
         samples[TOGETHER] = np.stack(each)
-        runs.append({name: judged(values, y) for name, values in samples.items()})
-        print(f"seed {seed}: {runs[-1]}", flush=True)
-    return {"runs": runs}
+        return {name: judged(values, y) for name, values in samples.items()}
+
+    cells = experiment.cells_of("masksembles", args)
+    for seed in range(args.repeats):
+        cells.cell(f"split {seed}", lambda seed=seed: scores_of(seed))
+    return {"runs": [cells[f"split {seed}"] for seed in range(args.repeats)]}
 
 
 def report(results):

@@ -34,7 +34,8 @@ def _largest(dtype: str) -> float:
 def real(name: str, value: Any, expected: str) -> float:
     """`value` as a float; `TypeError` where it is not a real number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        if hasattr(value, "shape"):
+        # A schedule has a function of this name.
+        if not callable(getattr(value, "shape", len)):
             # Of a tensor or variable, which may be large or symbolic, its kind only.
             shape, kind = tuple(value.shape), type(value).__name__
             expected += ", no array or tensor (one number of it is `float(value)`)"

@@ -118,6 +118,40 @@ def test_trains_and_samples_what_it_gives():
     assert np.all(kd.mc_predict(learned, X, samples=8, seed=0).std > 0)
 
 
+def across_the_end():
+    """A body that ends in dropout, and a head."""
+    body = keras.Sequential([keras.Input((6,)), K.Dense(6), drop()], name="body")
+    return chain(body, dense())
+
+
+def across_the_start():
+    """A head that starts with a layer, behind dropout, two models deep."""
+    head = chain(chain(dense()), K.ReLU())
+    return chain(K.Dense(6), drop(), head)
+
+
+@pytest.mark.parametrize("build", [across_the_end, across_the_start])
+def test_finds_the_layer_behind_in_another_model(build):
+    model = build()
+
+    learned = quietly(model)
+
+    (found,) = learned_of(learned).values()
+    assert (found.rate, found.layer.name) == (pytest.approx(0.3), "dense")
+    names = [each.name for each in flatten_layers(learned)]
+    assert names.count("drop") == 1
+    assert np.array_equal(output(model), output(learned))
+
+
+def test_a_model_that_is_called_twice_is_not_looked_into():
+    body = chain(K.Dense(6), drop())
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, [dense(name="a")(body(inputs)), body(body(inputs))])
+
+    with pytest.raises(ValueError, match="its output is one of the model"):
+        kd.learn_rates(model)
+
+
 def test_masks_of_units_become_those_of_channels_before_a_convolution():
     # What each convolution gives is what it gets.
     plain = {"use_bias": False, "depthwise_initializer": "ones"}

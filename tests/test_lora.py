@@ -255,13 +255,19 @@ def test_a_schedule_counts_steps_of_training(mode):
 
 
 @pytest.mark.parametrize(
-    ("case", "mode"),
-    [("dense", "input"), ("query", "weights"), ("embedding", "input")],
+    ("case", "mode", "bits"),
+    [
+        ("dense", "input", "int8"),
+        ("query", "weights", "int8"),
+        ("embedding", "input", "int8"),
+        pytest.param("dense", "input", "int4", marks=pytest.mark.newest),
+        pytest.param("query", "input", "int4", marks=pytest.mark.newest),
+    ],
 )
-def test_acts_on_a_quantized_layer(case, mode):
+def test_acts_on_a_quantized_layer(case, mode, bits):
     make, x, _ = CASES[case]
     layer = make()
-    layer.quantize("int8")
+    layer.quantize(bits)
     clean = array(layer(x))
     _, b = branch(layer)
     kd.lora_dropout(layer, 1.0, mode=mode)

@@ -23,6 +23,7 @@ LAYER = (
     "_outbound_nodes",
     "_path",
     "_tracker",
+    "_post_track_variable",
     "_layers",
     "_trainable_variables",
     "_non_trainable_variables",

@@ -29,15 +29,17 @@ import: each function says what happens without it, and
 | `Layer._call_signature`, ... | a layer that turns takes `training` | it is not told |
 | `Conv1D._kernel` | a convolution with another kernel | `PrivateNameError` |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
+| `Layer._post_track_variable` | PyTorch clears the gradient of a weight | it adds up |
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `keras.src.export.onnx`, `litert` | what a model is exported to | not refused |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 A few more are overridden, since Keras calls them: `Layer._track_variables` (in
-`layers/_base/noise_layer.py`), `Model._get_jax_state` and, in older Keras,
-`Model._record_training_state_sharding_spec` (in `sampling/lending.py`), and
-`MultiHeadAttention._compute_attention` (in `layers/tokens/attention.py`). The latter's
-`_kernel_constraint` is named in `constraints/incoming.py`.
+`layers/_base/noise_layer.py` and `layers/weights/_lora.py`), `Model._get_jax_state`
+and, in older Keras, `Model._record_training_state_sharding_spec` (in
+`sampling/lending.py`), and `MultiHeadAttention._compute_attention` (in
+`layers/tokens/attention.py`). The latter's `_kernel_constraint` is named in
+`constraints/incoming.py`.
 """
 
 from keras_dropout._keras.borrowing import borrowed, convolved
@@ -64,6 +66,7 @@ from keras_dropout._keras.layers import (
     is_layer_of_keras,
     is_operation_of_keras,
     mark_as_built,
+    note_parameter,
     sublayers,
     takes_training,
     was_called,
@@ -132,6 +135,7 @@ __all__ = [
     "mark_as_synced",
     "mask_of",
     "nodes_of",
+    "note_parameter",
     "operation_name",
     "output_structure",
     "random_functions",

@@ -50,6 +50,16 @@ def give(layer: Any, name: str, value: Any) -> None:
             tracker.lock(tracker._lock_violation_msg)
 
 
+def note_parameter(layer: Any, variable: Any) -> None:
+    """Tells a layer on PyTorch of a weight that it holds past Keras's tracking.
+
+    Else `zero_grad` would not know it, and its gradients would add up over steps.
+    """
+    note = getattr(layer, "_post_track_variable", None)
+    if note is not None:
+        note(variable)
+
+
 def mark_as_built(layer: Any) -> None:
     """Marks a layer without a `build` as built, as Keras's own layers do."""
     mark = getattr(layer, "_build_at_init", None)

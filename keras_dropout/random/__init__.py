@@ -27,6 +27,8 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
         "keras_dropout runs on the TensorFlow, JAX and PyTorch backends of Keras. "
         f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
+# A logit whose sigmoid is 1, and whose gradient is 0, at any temperature.
+_CERTAIN = 1e30
 _backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
 
 
@@ -140,10 +142,10 @@ def relaxed_keep_mask(
     rate = ops.cast(rate, "float32")
     # Where a rate is certain its logit is infinite, and the gradient no number.
     p = ops.clip(rate, 1e-30, 1.0 - 2.0**-24)
-    logits = ops.log(p) - ops.log1p(-p) + ops.log(u) - ops.log1p(-u)
-    kept = ops.sigmoid(-logits / temperature)
-    kept = ops.where(rate <= 0, ops.ones_like(kept), kept)
-    return ops.where(rate >= 1, ops.zeros_like(kept), kept)
+    logit = ops.log(p) - ops.log1p(-p)
+    logit = ops.where(rate <= 0, -_CERTAIN, ops.where(rate >= 1, _CERTAIN, logit))
+    # One logarithm for each place, since 1 - u is exact.
+    return ops.sigmoid((ops.log((1.0 - u) / u) - logit) / temperature)
 
 
 def uniform(shape: Shape, key: Tensor, *, per_row: bool = True) -> Tensor:

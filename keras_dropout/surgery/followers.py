@@ -12,6 +12,7 @@ from keras_dropout import layers
 from keras_dropout._keras import nodes_of
 from keras_dropout.graph.models import graph_of
 from keras_dropout.layers.learned import _kernels
+from keras_dropout.layers.weights import _lora
 from keras_dropout.surgery.twins import ours
 
 # What multiplies by one mask of 0 and 1, as `ConcreteDropout` learns to.
@@ -38,11 +39,13 @@ class Calls:
         shapes: The shape of the first input, for each call.
         next: The operations that its outputs go to.
         ends: The models that give them out.
+        first: The operations that the inputs of a model go to, within it.
     """
 
     shapes: list[Any] = dataclasses.field(default_factory=list)
     next: list[Any] = dataclasses.field(default_factory=list)
     ends: list[Any] = dataclasses.field(default_factory=list)
+    first: list[Any] = dataclasses.field(default_factory=list)
 
 
 def calls_of(model: keras.Model) -> dict[int, Calls]:
@@ -57,11 +60,14 @@ def _read(model, found, seen):
     if graph is None or id(graph) in seen:
         return
     seen.add(id(graph))
-    makers = {}
+    own, makers = found.setdefault(id(model), Calls()), {}
+    inputs = {id(tensor) for tensor in graph.inputs}
     for node in nodes_of(graph):
         for tensor in node.inputs:
             if id(tensor) in makers:
                 makers[id(tensor)].next.append(node.operation)
+            elif id(tensor) in inputs:
+                own.first.append(node.operation)
         if not node.is_input:
             calls = found.setdefault(id(node.operation), Calls())
             calls.shapes.append(node.inputs[0].shape if node.inputs else None)
@@ -83,6 +89,10 @@ def follower(dropout: keras.layers.Layer, calls: Mapping[int, Calls]) -> Any:
     Raises:
         CannotLearnError: There is none, with the reason.
     """
+    if _lora.is_adapted(dropout):
+        raise CannotLearnError(
+            "it is on the branch of LoRA: call `lora_dropout(..., learn=True)`"
+        )
     if id(dropout) not in calls:
         raise CannotLearnError("it lies within a layer, whose own code calls it")
     kind, own = type(dropout).__name__, calls[id(dropout)]
@@ -94,12 +104,7 @@ def follower(dropout: keras.layers.Layer, calls: Mapping[int, Calls]) -> Any:
         raise CannotLearnError("it is frozen, and so would be the weight of its rate")
     if len(own.shapes) > 1:
         raise CannotLearnError("it is called several times")
-    if own.ends:
-        raise CannotLearnError(f"its output is one of the model {own.ends[0].name!r}")
-    if len(own.next) > 1:
-        names = ", ".join(repr(each.name) for each in own.next)
-        raise CannotLearnError(f"it is before more than one layer: {names}")
-    (after,) = own.next
+    after = _behind(own, calls)
     _check_kernel(after)
     if len(calls[id(after)].shapes) > 1:
         raise CannotLearnError(f"{after.name!r}, behind it, is called elsewhere too")
@@ -107,13 +112,40 @@ def follower(dropout: keras.layers.Layer, calls: Mapping[int, Calls]) -> Any:
     return after
 
 
+def _behind(own, calls):
+    """The one operation behind an output, also across the ends of nested models."""
+    if own.ends:
+        outer = _alone(own.ends[0], "outputs", calls)
+        if own.next or outer is None:
+            name = own.ends[0].name
+            raise CannotLearnError(f"its output is one of the model {name!r}")
+        return _behind(outer, calls)
+    if len(own.next) != 1:
+        names = ", ".join(repr(each.name) for each in own.next)
+        raise CannotLearnError(f"it is before more than one layer: {names}")
+    (after,) = own.next
+    while (inner := _alone(after, "inputs", calls)) is not None:
+        if len(inner.first) != 1:
+            break
+        (after,) = inner.first
+    return after
+
+
+def _alone(operation, ends, calls):
+    """The calls of a nested model that has one end and one call, or `None`."""
+    if not isinstance(operation, keras.Model) or graph_of(operation) is None:
+        return None
+    own = calls.get(id(operation))
+    single = len(getattr(graph_of(operation), ends)) == 1
+    return own if own is not None and single and len(own.shapes) == 1 else None
+
+
 def _check_kernel(layer):
     """Refuses what `ConcreteDropout` cannot be put around."""
     if not isinstance(layer, _kernels.KNOWN):
-        kind = type(layer).__name__
         raise CannotLearnError(
-            f"it is before {layer.name!r}, of the class {kind}, which is not one of "
-            f"{', '.join(each.__name__ for each in _kernels.KNOWN)}"
+            f"it is before {layer.name!r}, of the class {type(layer).__name__}, which "
+            "is no dense layer, embedding or convolution"
         )
     regularizer = _kernels.regularizer_of(layer)
     if regularizer is not None:

@@ -36,12 +36,15 @@ def learn_rates(
     at inference is the same, bit for bit, and `strip_dropout` opens the wrappers again.
 
     It takes a dropout of single units or of whole channels, ours or Keras's, directly
-    in front of one layer with a kernel: `Dense`, `EinsumDense` or a convolution, in
-    front of which masks of units become masks of channels. All other dropouts stay as
-    they are, and a warning says which and why: those before an activation, a sum, a
-    reshape, a recurrent layer or several layers, behind the last layer, within
-    attention and recurrent layers, of a layer whose kernel has a regularizer, frozen
-    ones, and those that drop anything else, such as tokens or paths.
+    in front of one layer with a kernel: `Dense`, `EinsumDense` or a convolution. The
+    layer may stand in another model, if the dropout is the end of a nested model or the
+    layer its start. In front of a convolution masks of units become masks of channels.
+
+    All other dropouts stay as they are, and a warning says which and why: those before
+    an activation, a sum, a reshape, a recurrent layer or several layers, behind the
+    last layer, within attention and recurrent layers, in front of a kernel with a
+    regularizer, frozen ones, and those that drop anything else, such as tokens or
+    paths.
 
     Args:
         model: A Functional or Sequential model; models nested in it change too.

@@ -14,6 +14,7 @@ from keras_dropout._validation import invalid
 from keras_dropout.constraints.saved import saved
 from keras_dropout.layers._base.options import Rate
 from keras_dropout.layers.weights import _lora, _low_rank
+from keras_dropout.layers.weights._lora_rate import LearnedBranchRate
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled
 from keras_dropout.surgery.places import LIVE, Place, walk
@@ -25,6 +26,9 @@ def lora_dropout(
     *,
     layers: Picks = None,
     mode: Literal["input", "weights"] = "input",
+    learn: bool = False,
+    weight_regularizer: float = 1e-6,
+    dropout_regularizer: float = 1e-5,
 ) -> ModelT:
     r"""Puts dropout on the low-rank branch of layers with LoRA, in place.
 
@@ -57,6 +61,16 @@ def lora_dropout(
     the noise out of a model. A saved model holds $W$, $A$ and $B$, and their sum where
     Keras's own layers look for it.
 
+    With `learn=True` each layer has a weight more, the logit of its rate, and training
+    learns it as `ConcreteDropout` learns its own: masks are relaxed, and the loss gains
+
+    $$\lambda_A \frac{\lVert A \rVert^2}{1 - p} - \lambda_p K H(p), \qquad
+    H(p) = -p \log p - (1 - p) \log(1 - p),$$
+
+    for the $K$ inputs of the branch, once a layer however often it is called. Compile
+    the model then: an optimizer knows the weights that there were. In front of a
+    convolution such masks are of whole channels.
+
     Args:
         model: A Keras model or layer of any kind, in which LoRA is enabled.
         rate: Float in `[0, 1]`, the probability $p$, or a schedule; or a dictionary
@@ -66,6 +80,11 @@ def lora_dropout(
             layers, or functions from a layer to True or False. A layer is picked with
             all within it.
         mode: `"input"` or `"weights"`.
+        learn: Boolean, whether the rates are learned. They start at `rate`, numbers in
+            `(0, 1)`. With `mode="input"` only.
+        weight_regularizer: Float of at least 0, the strength $\lambda_A$. For both
+            pass `**losses.kl_weights(rows, ...)`.
+        dropout_regularizer: Float of at least 0, the strength $\lambda_p$.
 
     Returns:
         The model.
@@ -73,8 +92,9 @@ def lora_dropout(
     Raises:
         TypeError: `model` is no layer, a rate is no number and no schedule, or LoRA is
             enabled on a layer of a class that is not known.
-        ValueError: No layer has LoRA, a pattern fits none that has, or a rate is out of
-            range. Then nothing has changed.
+        ValueError: No layer has LoRA, a pattern fits none that has, a rate is out of
+            range, or rates are to be learned with `mode="weights"`. Then nothing has
+            changed.
 
     Warns:
         UserWarning: LoRA and its dropout act on a layer, but are not saved, since the
@@ -88,8 +108,14 @@ def lora_dropout(
         >>> model = kd.lora_dropout(model, 0.1)
         >>> model.layers[0].rate
         0.1
+        >>> strengths = kd.losses.kl_weights(500)
+        >>> model = kd.lora_dropout(model, 0.1, learn=True, **strengths)
+        >>> [weight.name for weight in model.trainable_weights]
+        ['bias', 'lora_kernel_a', 'lora_kernel_b', 'rate_logit']
 
     References:
+        - Gal, Hron and Kendall, 2017, [Concrete
+          Dropout](https://arxiv.org/abs/1705.07832), for `learn=True`
         - Hu et al., 2021, [LoRA: Low-Rank Adaptation of Large Language
           Models](https://arxiv.org/abs/2106.09685), whose code drops inputs
         - Lin et al., 2024, [LoRA Dropout as a Sparsity Regularizer for Overfitting
@@ -98,15 +124,18 @@ def lora_dropout(
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(invalid("model", "a Keras model or layer", model))
     _validation.choice("mode", mode, _lora.MODES)
+    strengths = _strengths(learn, mode, weight_regularizer, dropout_regularizer)
     places = _picked(_enabled(model), layers)
     asked = _asked(places, rate)
     for place in asked:
         _low_rank.require_known(place.layer, mode)
     # What a rate may be depends on the precision of the layer.
     for place, value in asked.items():
-        _check(value, place.layer.compute_dtype)
+        _check(value, place.layer.compute_dtype, strengths)
     new = [place for place in asked if not _lora.is_adapted(place.layer)]
-    renewed = [_set(place.layer, value, mode) for place, value in asked.items()]
+    renewed = [
+        _set(place.layer, value, mode, strengths) for place, value in asked.items()
+    ]
     if any(renewed):
         forget_compiled(model)
     _warn(model, new)
@@ -172,21 +201,52 @@ def _asked(places, rate):
     return asked
 
 
-def _check(rate, dtype):
+def _strengths(learn, mode, weight_regularizer, dropout_regularizer):
+    """The strengths of the penalties of learned rates, or `None`."""
+    if not _validation.boolean("learn", learn):
+        return None
+    if mode != "input":
+        raise ValueError(
+            "Rates are learned with mode='input' only: one mask of rows and columns "
+            "for a whole batch says too little of its rate. Received: learn=True, "
+            f"mode={mode!r}"
+        )
+    return (
+        _validation.weight("weight_regularizer", weight_regularizer),
+        _validation.weight("dropout_regularizer", dropout_regularizer),
+    )
+
+
+def _check(rate, dtype, strengths):
+    if strengths is not None:
+        _validation.probability("rate", rate)
+        if not 0 < rate < 1:
+            expected = "a number between 0 and 1, not at an end, since it is learned"
+            raise ValueError(invalid("rate", expected, rate))
+        return
     extremes = rate.extremes() if isinstance(rate, Schedule) else (rate,)
     for value in extremes:
         _validation.drop_rate("rate", value, dtype)
 
 
-def _set(layer, rate, mode):
+def _set(layer, rate, mode, strengths):
     """Sets the dropout of one layer; returns whether compiled functions lack it."""
     if _lora.is_adapted(layer) and layer.mode == mode:
-        is_number = layer.source("rate").kind == "number"
-        if is_number and not isinstance(rate, Schedule):
+        source = layer.source("rate")
+        if _is_as_asked(source, strengths) and not isinstance(rate, Schedule):
             layer.rate = rate
             return False
+    if strengths is not None:
+        rate = LearnedBranchRate(rate, *strengths)
     _lora.adapt(layer, rate, mode)
     return True
+
+
+def _is_as_asked(source, strengths):
+    """Whether a rate is a number, or learned with these strengths, as it is to be."""
+    if strengths is None:
+        return source.kind == "number"
+    return source.kind == "learned" and source.strengths == strengths
 
 
 def _warn(model, places):

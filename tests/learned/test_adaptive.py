@@ -8,6 +8,7 @@ from keras import ops
 import keras_dropout as kd
 from keras_dropout import layers, random
 from tests.bounds import near
+from tests.gradients import weight_gradients
 
 K = keras.layers
 
@@ -43,6 +44,26 @@ def test_standout_is_the_known_one(monkeypatch):
     assert np.array_equal(array(layer(x, training=True)), array(within(x)) * [[1, 0]])
     np.testing.assert_allclose(array(layer(x, training=True)), [[1.35, 0]], rtol=2e-5)
     np.testing.assert_allclose(array(layer(x)), [[1.2153368397, 0]], rtol=2e-5)
+
+
+def test_the_masks_of_standout_and_targeted_dropout_have_no_gradient(monkeypatch):
+    """What is kept passes gradients, and how it came to be kept does not."""
+    x = np.array([[2.0, 1.0, -1.0, 0.5]], "float32")
+    uniforms(monkeypatch, [[1.0, 0.0, 1.0]])
+    within = dense(W)
+
+    def total(layer):
+        return ops.sum(layer(x, training=True))
+
+    standout = layers.Standout(within)
+    (found,) = weight_gradients(lambda: total(standout), [within.kernel])
+    np.testing.assert_allclose(found, x.T * [[1, 0, 1]], rtol=1e-6)
+
+    uniforms(monkeypatch, np.zeros((4, 3)))
+    targeted = layers.TargetedDropout(within, rate=0.5, target=0.5)
+    (found,) = weight_gradients(lambda: total(targeted), [within.kernel])
+    kept = [[0, 1, 1], [1, 0, 0], [1, 0, 1], [0, 1, 0]]
+    np.testing.assert_allclose(found, x.T * kept, rtol=1e-6)
 
 
 def test_standout_keeps_each_unit_with_its_own_probability():
@@ -100,6 +121,22 @@ def test_equal_weights_are_dropped_to_the_share_that_was_asked_for(mode):
     for tenths in range(11):
         layer.target = tenths / 10
         assert np.sum(array(layer(eye)) == 0) == 10 * tenths
+
+
+def test_the_smallest_are_those_of_a_stable_sort():
+    """Among many equal ones, zeros, and numbers next to each other."""
+    rng = np.random.default_rng(0)
+    kernel = np.round(rng.normal(size=(37, 6)), 1).astype("float32")
+    kernel[:, 0] = 0.0
+    kernel[:, 1] = np.nextafter(np.float32(1), np.float32(2)) - kernel[:, 1] * 2**-23
+    kernel[3, 2], kernel[4, 2], kernel[5, 3] = -0.0, np.inf, 1e-42
+    layer = layers.TargetedDropout(dense(kernel))
+    ranks = np.argsort(np.argsort(np.abs(kernel), axis=0, kind="stable"), axis=0)
+
+    for count in (0, 1, 18, 36, 37):
+        layer.target = count / 37
+
+        assert np.array_equal(array(layer._candidates()), ranks < count), count
 
 
 def test_targets_grow_by_schedules():

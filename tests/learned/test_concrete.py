@@ -51,6 +51,24 @@ def test_the_penalty_is_the_known_one_in_float32_and_counts_once(policy):
     assert float(array(penalty)) == pytest.approx(-0.01466441646, rel=2e-5)
 
 
+def test_biases_have_no_penalty():
+    layer = penalized()
+    layer.build((None, 3))
+    layer.layer.bias.assign(np.full(2, 100.0))
+
+    (penalty,) = layer.losses
+
+    assert float(array(penalty)) == pytest.approx(-0.01466441646, rel=2e-5)
+
+
+def test_inputs_are_left_as_they_are():
+    x = ops.ones((4, 3))
+
+    layers.ConcreteDropout(K.Dense(2), 0.5)(x, training=True)
+
+    assert np.array_equal(array(x), np.ones((4, 3)))
+
+
 def test_the_penalty_sees_what_lora_adds():
     layer = penalized()
     layer.build((None, 3))

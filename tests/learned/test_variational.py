@@ -91,6 +91,34 @@ def test_noise_of_weights_is_the_known_one(monkeypatch):
     assert np.array_equal(array(layer(X)), array(layer.layer(X)))
 
 
+def test_noise_in_proportion_to_the_weights_is_the_known_one(monkeypatch):
+    """What the paper calls type B, with an alpha of 1/4 for each weight."""
+    noise(monkeypatch, [[0.5, -1.0]])
+    layer = sparse()
+    layer.layer.bias.assign(np.zeros(2))
+    layer.log_sigma2.assign(np.log(0.25 * THETA**2))
+
+    y = array(layer(X[:1], training=True))
+
+    np.testing.assert_allclose(y, [[1.1767767, 0.9384472]], rtol=2e-5)
+
+
+def test_pruned_weights_keep_their_noise_in_training(monkeypatch):
+    """Log alpha is clipped in the penalty alone."""
+    noise(monkeypatch, [[1.0, -1.0]])
+    layer = sparse()
+    layer.layer.set_weights([np.zeros((2, 2)), np.zeros(2)])
+    layer.log_sigma2.assign(np.zeros((2, 2)))
+
+    y = array(layer(X[:1], training=True))
+
+    np.testing.assert_allclose(y, [[np.sqrt(5), -np.sqrt(5)]], rtol=2e-5)
+    assert layer.log_alpha.min() > 8
+    (penalty,) = layer.losses
+    clipped = _divergence.from_log_uniform(np.float32(8.0))
+    assert float(array(penalty)) == pytest.approx(4 * float(array(clipped)), rel=2e-5)
+
+
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_noise_of_a_convolution_has_the_variance_of_its_weights(data_format):
     if data_format == "channels_first" and keras.backend.backend() == "tensorflow":

@@ -43,6 +43,33 @@ def test_a_relaxed_mask_is_the_paper_s(monkeypatch):
     np.testing.assert_allclose(mask, expected, rtol=2e-5)
 
 
+# Temperature, rate, the mean of what is kept and scaled, and its variance.
+BIASES = [
+    (0.1, 0.1, 0.99869, 0.10108),
+    (0.1, 0.5, 1.0, 0.90080),
+    (2 / 3, 0.1, 0.94968, 0.06780),
+    (2 / 3, 0.2, 0.93894, 0.13429),
+    (2 / 3, 0.5, 1.0, 0.47335),
+]
+
+
+@pytest.mark.parametrize(("temperature", "rate", "mean", "variance"), BIASES)
+def test_a_relaxed_mask_has_the_bias_that_is_known(
+    monkeypatch, temperature, rate, mean, variance
+):
+    """Over all uniforms, by quadrature: too little is kept, and too evenly."""
+    u = (np.arange(2**16) + 0.5) * 2.0**-16
+    u = ops.convert_to_tensor(u.astype("float32"))
+    monkeypatch.setattr(random, "uniform", lambda *_, **__: u)
+
+    mask = numpy(random.relaxed_keep_mask((2**16,), rate, key(), temperature))
+
+    noise = mask.astype("float64") / (1 - rate)
+    # As many digits as are known.
+    np.testing.assert_allclose(noise.mean(), mean, atol=1e-5)
+    np.testing.assert_allclose(noise.var(), variance, atol=2e-5)
+
+
 @pytest.mark.parametrize("per_row", [True, False])
 def test_a_relaxed_mask_tends_to_the_keep_mask(per_row):
     mask = numpy(

@@ -50,6 +50,7 @@ class Learned(Source):
         shape: tuple[int, ...] = (),
         regularizer: Penalty | None = None,
         constraint: Limit | None = None,
+        owner: keras.layers.Layer | None = None,
     ) -> None:
         """Makes the weight, of one value for each place of `shape`.
 
@@ -57,9 +58,11 @@ class Learned(Source):
             shape: Tuple, the shape of the weight.
             regularizer: A `Penalty` of the weight, or `None`.
             constraint: A `Limit` of the weight, or `None`.
+            owner: What holds the weight, the layer itself unless it cannot.
         """
         start = float(self._weights_for(self.initial))
-        self.weight: keras.Variable = self.layer.add_weight(
+        owner = self.layer if owner is None else owner
+        self.weight: keras.Variable = owner.add_weight(
             shape=shape,
             initializer=keras.initializers.Constant(start),
             dtype="float32",

@@ -10,6 +10,10 @@ from keras_dropout._typing import Tensor
 _K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
 
 
+# Beyond these the divergence of weights does not change.
+_LOWEST, _HIGHEST = -8.0, 8.0
+
+
 def from_log_uniform(log_alpha: Tensor) -> Tensor:
     r"""The divergence of noise of the variance alpha, elementwise.
 
@@ -20,3 +24,13 @@ def from_log_uniform(log_alpha: Tensor) -> Tensor:
     """
     sigmoid = ops.sigmoid(-_K2 - _K3 * log_alpha)
     return _K1 * sigmoid + 0.5 * ops.softplus(-log_alpha)
+
+
+def of_weights(log_alpha: Tensor) -> Tensor:
+    """The same with log alpha clipped to [-8, 8], as the paper does.
+
+    1 / alpha is finite then, so the logarithm needs no second case, which costs time.
+    """
+    log_alpha = ops.clip(log_alpha, _LOWEST, _HIGHEST)
+    sigmoid = ops.sigmoid(-_K2 - _K3 * log_alpha)
+    return _K1 * sigmoid + 0.5 * ops.log1p(ops.exp(-log_alpha))

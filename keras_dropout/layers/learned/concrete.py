@@ -10,7 +10,7 @@ from keras import ops
 from keras_dropout import _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor
-from keras_dropout.layers._base import formulas
+from keras_dropout.layers._base import concrete
 from keras_dropout.layers._base.learned import LOGIT, Learned
 from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.options import LayerOptions
@@ -126,25 +126,23 @@ class ConcreteDropout(NoiseWrapper):
 
     def penalty(self, logit: Tensor) -> Tensor:
         """The penalty of the rate and the kernel, a float32 scalar."""
-        logit = ops.cast(logit, "float32")
-        p = ops.sigmoid(logit)
-        entropy = p * ops.softplus(-logit) + (1.0 - p) * ops.softplus(logit)
-        total = -self.current("dropout_regularizer") * self.features * entropy
         kernel = _kernels.kernel(self.layer)
-        if kernel is None:
-            return total
-        square = ops.sum(ops.square(ops.cast(kernel, "float32")))
-        strength = self.current("weight_regularizer")
-        return total + strength * square * _inverse_keep(logit)
+        return concrete.penalty(
+            logit,
+            self.features,
+            None if kernel is None else concrete.squares_of(kernel),
+            self.current("weight_regularizer"),
+            self.current("dropout_regularizer"),
+        )
 
     def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
         if _kernels.is_embedding(self.layer):
             keep, scale = self._mask(ops.shape(x), training)
-            return _masked(keep, self.layer(x, **kwargs), scale)
+            return concrete.masked(keep, self.layer(x, **kwargs), scale)
         self.check_floats(x)
         x = ops.cast(x, self.layer.compute_dtype)
         keep, scale = self._mask(ops.shape(x), training)
-        return self.layer(_masked(keep, x, scale), **kwargs)
+        return self.layer(concrete.masked(keep, x, scale), **kwargs)
 
     def _mask(self, shape, training):
         """The mask for an input of this shape, and the factor for what is kept."""
@@ -154,19 +152,8 @@ class ConcreteDropout(NoiseWrapper):
             keep = random.keep_mask(shape, rate, self.key())
         else:
             keep = random.relaxed_keep_mask(shape, rate, self.key(), self.temperature)
-        return keep, _inverse_keep(self.source("rate").raw())
+        return keep, concrete.inverse_keep(self.source("rate").raw())
 
     def get_config(self) -> Config:
         own = {"temperature": self.temperature, "hard": self.hard}
         return {**super().get_config(), **own}
-
-
-def _inverse_keep(logit):
-    """1 / (1 - p), which is finite also where p rounds to 1."""
-    return 1.0 + ops.exp(ops.minimum(logit, 80.0))
-
-
-def _masked(keep, x, scale):
-    if keras.backend.standardize_dtype(keep.dtype) == "bool":
-        return formulas.where_kept(keep, x, scale)
-    return x * ops.cast(keep * scale, x.dtype)

@@ -127,8 +127,7 @@ class SparseVariationalDropout(NoiseWrapper):
 
     def penalty(self, log_sigma2: Tensor) -> Tensor:
         """The divergence of all weights, times its strength."""
-        clipped = ops.clip(self._log_alpha(log_sigma2), -8.0, 8.0)
-        each = _divergence.from_log_uniform(clipped)
+        each = _divergence.of_weights(self._log_alpha(log_sigma2))
         return self.current("kl_weight") * ops.sum(each)
 
     def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:

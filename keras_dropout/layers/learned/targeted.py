@@ -14,6 +14,7 @@ from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.layers._base.wrapper import NoiseWrapper
 from keras_dropout.layers.learned import _kernels
+from keras_dropout.layers.learned._smallest import smallest
 from keras_dropout.layers.weights._weight_noise import raw
 
 
@@ -123,19 +124,12 @@ class TargetedDropout(NoiseWrapper):
         kernel = ops.stop_gradient(raw(_kernels.variable(self.layer)))
         shape = tuple(kernel.shape)
         columns = ops.reshape(ops.cast(kernel, "float32"), (-1, shape[-1]))
+        share = self.current("target")
         if self.mode == "weight":
-            return ops.reshape(self._smallest(ops.abs(columns)), shape)
-        norms = ops.sum(ops.square(columns), axis=0)
-        smallest = self._smallest(ops.expand_dims(norms, 1))
-        return ops.reshape(smallest, (*(1 for _ in shape[:-1]), shape[-1]))
-
-    def _smallest(self, sizes):
-        """True for the share of each column that has the smallest numbers."""
-        rank = ops.argsort(ops.argsort(sizes, axis=0), axis=0)
-        # A share times a count that is a whole number may be rounded below it.
-        share = self.current("target") * (1.0 + 2.0**-22)
-        count = ops.floor(share * sizes.shape[0])
-        return ops.cast(rank, "float32") < count
+            return ops.reshape(smallest(ops.abs(columns), share), shape)
+        norms = ops.expand_dims(ops.sum(ops.square(columns), axis=0), 1)
+        units = (*(1 for _ in shape[:-1]), shape[-1])
+        return ops.reshape(smallest(norms, share), units)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "mode": self.mode}

@@ -4,7 +4,6 @@ import functools
 import inspect
 
 import keras
-from keras import ops
 
 from keras_dropout import _keras, _validation
 from keras_dropout.layers._base import seeds
@@ -12,6 +11,7 @@ from keras_dropout.layers._base.live import Live
 from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.layers.weights import _low_rank
+from keras_dropout.layers.weights._lora_rate import LearnedBranchRate, masks_of
 from keras_dropout.layers.weights._unmerged import Unmerged
 
 _registered = keras.saving.register_keras_serializable("keras_dropout", "LoRADropout")
@@ -38,20 +38,15 @@ class LoRADropout:
         told = {"training": training} if _takes_training(self.adapted) else {}
         if not self.is_noisy(training):
             return plain(self, inputs, *args, **told, **kwargs)
-        rate = self.current("rate")
         if self.mode == "weights":
             keys = self.key(), self.key()
             outputs = _low_rank.with_dropped_weights(
-                self, plain, rate, keys, inputs, *args, **told, **kwargs
+                self, plain, self.current("rate"), keys, inputs, *args, **told, **kwargs
             )
         else:
-            outputs = _low_rank.without_branch(
-                self, plain, inputs, *args, **told, **kwargs
+            outputs = _low_rank.with_dropped_inputs(
+                self, plain, masks_of(self), inputs, *args, **told, **kwargs
             )
-            added = _low_rank.dropped_inputs(self, inputs, rate, self.key())
-            outputs = outputs + ops.cast(added, outputs.dtype)
-            activation = getattr(self, "activation", None)
-            outputs = outputs if activation is None else activation(outputs)
         self.advance(training)
         return outputs
 
@@ -73,6 +68,31 @@ class LoRADropout:
         own = super().variables
         generator = self.__dict__.get("seed_generator")
         return own if generator is None else [*own, generator.state]
+
+    @property
+    def weights(self):
+        return [*super().weights, *self.learned_weights()]
+
+    def learned_weights(self):
+        """The weight of a rate that is learned, past Keras's tracking as well."""
+        state = self.__dict__.get("noise_state")
+        sources = () if state is None else state.sources.values()
+        return [each.weight for each in sources if each.weight is not None]
+
+    @property
+    def trainable(self):
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        NoiseLayer.trainable.fset(self, value)
+        for weight in self.learned_weights():
+            weight.trainable = bool(value)
+
+    def _track_variables(self):
+        super()._track_variables()
+        for weight in self.learned_weights():
+            _keras.note_parameter(self, weight)
 
     def without_noise(self):
         """The layer as it was, with the same weights."""
@@ -110,6 +130,8 @@ class LoRADropout:
         rate = config["rate"]
         if isinstance(rate, dict):
             rate = keras.saving.deserialize_keras_object(rate)
+        elif isinstance(rate, list):
+            rate = LearnedBranchRate(*rate)
         seed = seeds.deserialized(config["seed"], config["name"])
         monte_carlo = config["monte_carlo"]
         return adapt(layer, rate, config["mode"], seed=seed, monte_carlo=monte_carlo)
@@ -126,7 +148,7 @@ def adapt(layer, rate, mode, *, seed=None, monte_carlo=False):
     Args:
         layer: A layer that `_low_rank.require_known` lets pass, built or not. If its
             branch has dropout already, that becomes another one, with the same seed.
-        rate: Float in `[0, 1]` or a schedule.
+        rate: Float in `[0, 1]`, a schedule or a `LearnedBranchRate`.
         mode: `"input"` or `"weights"`.
         seed: Integer in `[0, 2**31)`, a seed generator or `None`.
         monte_carlo: Boolean, whether there is noise at inference as well.
@@ -145,6 +167,8 @@ def adapt(layer, rate, mode, *, seed=None, monte_carlo=False):
     own["noise_state"] = NoiseState(name, generator)
     layer.__dict__.update(own)
     layer.rate = rate
+    for weight in layer.learned_weights():
+        _keras.note_parameter(layer, weight)
     return layer
 
 

@@ -3,6 +3,9 @@
 import weakref
 
 import keras
+import numpy as np
+
+from keras_dropout._validation import invalid
 
 
 class Unmerged(keras.layers.Layer):
@@ -32,12 +35,21 @@ class Unmerged(keras.layers.Layer):
         """Takes over weights as they were, after Keras has loaded the sum.
 
         A file of Keras's own layer has none. Where LoRA has another rank than in the
-        file, or the kernel another quantization, the sum stays.
+        file, or the kernel another quantization, the sum stays. The weight of a learned
+        rate may be missing, and stays as it is.
         """
-        names = set(store.keys())
-        weights = self.owner().weights
-        fits = {v.name for v in weights} == names and all(
-            tuple(store[v.name].shape) == tuple(v.shape) for v in weights
+        owner, names = self.owner(), set(store.keys())
+        learned = {v.name: v for v in owner.learned_weights()}
+        weights = {v.name: v for v in owner.weights if v.name not in learned}
+        rates = {name for name in names if name.endswith("_logit")}
+        fits = weights.keys() == names - rates and all(
+            tuple(store[name].shape) == tuple(v.shape) for name, v in weights.items()
         )
-        for variable in weights if fits else ():
-            variable.assign(store[variable.name])
+        if not fits:
+            return
+        known = {name: v for name, v in learned.items() if name in names}
+        for name, variable in known.items():
+            if not np.isfinite(value := np.asarray(store[name])).all():
+                raise ValueError(invalid(variable.path, "a finite number", value))
+        for name, variable in {**weights, **known}.items():
+            variable.assign(store[name])
