@@ -30,6 +30,9 @@ import: each function says what happens without it, and
 | `Conv1D._kernel` | a convolution with another kernel | `PrivateNameError` |
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
+| `_compute_attention`, `_dropout_layer` | attention without noise is fused | Keras's |
+| `_flash_attention`, ... of attention | whether a user turned flash off | backend's |
+| `Layer._get_call_context` | the `training` of the call around | as if training |
 | `keras.src.export.onnx`, `litert` | what a model is exported to | not refused |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
@@ -40,6 +43,16 @@ A few more are overridden, since Keras calls them: `Layer._track_variables` (in
 `_kernel_constraint` is named in `constraints/incoming.py`.
 """
 
+from keras_dropout._keras.attention import (
+    computed,
+    cover,
+    dropout_within,
+    flash_of,
+    is_attention,
+    is_covered,
+    training_around,
+    wants_scores,
+)
 from keras_dropout._keras.borrowing import borrowed, convolved
 from keras_dropout._keras.errors import PrivateNameError
 from keras_dropout._keras.exports import EXPORTERS, export_format
@@ -112,9 +125,13 @@ __all__ = [
     "beside",
     "borrowed",
     "bring_back",
+    "computed",
     "convolved",
+    "cover",
+    "dropout_within",
     "export_format",
     "file_of",
+    "flash_of",
     "flatten_layers",
     "functional_of",
     "get_stateless_scope",
@@ -124,6 +141,8 @@ __all__ = [
     "in_stateless_scope",
     "input_structure",
     "is_ahead",
+    "is_attention",
+    "is_covered",
     "is_exported",
     "is_layer_of_keras",
     "is_operation_of_keras",
@@ -144,8 +163,10 @@ __all__ = [
     "taken_by",
     "takes_training",
     "tell_alike",
+    "training_around",
     "turn_into",
     "value_now",
     "view_of",
+    "wants_scores",
     "was_called",
 ]

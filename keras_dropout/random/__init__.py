@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import context, exports, schemes
 from keras_dropout.random.context import sample_index
@@ -139,7 +140,7 @@ def relaxed_keep_mask(
     u = schemes.inside(uniform(shape, key, per_row=per_row))
     rate = ops.cast(rate, "float32")
     # Where a rate is certain its logit is infinite, and the gradient no number.
-    p = ops.clip(rate, 1e-30, 1.0 - 2.0**-24)
+    p = _constants.within(rate, 1e-30, 1.0 - 2.0**-24)
     logits = ops.log(p) - ops.log1p(-p) + ops.log(u) - ops.log1p(-u)
     kept = ops.sigmoid(-logits / temperature)
     kept = ops.where(rate <= 0, ops.ones_like(kept), kept)

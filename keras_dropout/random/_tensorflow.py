@@ -11,7 +11,6 @@ numbers with Threefry.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import keras
@@ -19,8 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dropout._typing import Shape, Tensor
+from keras_dropout.random import _tensorflow_devices as devices
 from keras_dropout.random import thresholds
 from keras_dropout.random._tensorflow_replay import once as once
+from keras_dropout.random._tensorflow_select import select as select
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
@@ -65,11 +66,11 @@ def keys(seeds: np.ndarray) -> Tensor:
 def keep_mask(shape: Shape, rate: Tensor, key: Tensor) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     rate = tf.convert_to_tensor(rate, tf.float32)
-    if _is_on_accelerator(key):
+    if devices.is_on_accelerator(key):
         # Without a branch: for its condition the host would wait for the device.
-        reach = _threefry_reach if _in_xla() else _words_reach
+        reach = _threefry_reach if devices.in_xla() else _words_reach
         return reach(shape, rate, key) & (rate < 1)
-    if _in_xla():
+    if devices.in_xla():
         at_once = isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape)
         reach = few_reach = _threefry_reach
     else:
@@ -96,7 +97,7 @@ def dither(key: Tensor) -> Tensor:
 def uniform(shape: Shape, key: Tensor) -> Tensor:
     """Float32 uniforms on [0, 1)."""
     shape = tf.convert_to_tensor(shape, tf.int32)
-    if _in_xla():
+    if devices.in_xla():
         return _upper(_words(shape, key), 8) * 2.0**-24
     return tf.raw_ops.StatelessRandomUniformV2(
         shape=shape, dtype=tf.float32, **_philox(key)
@@ -108,7 +109,7 @@ def normal(
 ) -> Tensor:
     """Float32 normals; under XLA the quantiles of 2^23 equally likely steps."""
     shape = tf.convert_to_tensor(shape, tf.int32)
-    if _in_xla():
+    if devices.in_xla():
         # The middles of the steps: symmetric about 0, and never at -1 or 1.
         steps = _upper(_words(shape, key), 9) + 0.5
         numbers = tf.math.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
@@ -118,59 +119,6 @@ def normal(
         )
     numbers = stddev * numbers
     return numbers if mean is None else mean + numbers
-
-
-def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
-    """`scale * x` where kept and 0 elsewhere; the scale is taken for a constant."""
-    if not x.dtype.is_floating:
-        x = x if scale is None else x * scale
-        return tf.where(keep, x, tf.zeros((), x.dtype))
-    if not _covers(x.shape, keep.shape):
-        x = tf.broadcast_to(x, tf.broadcast_dynamic_shape(tf.shape(keep), tf.shape(x)))
-    if _in_xla():
-        return _masked(keep, x if scale is None else x * scale)
-    return _multiplied(keep, x, scale)
-
-
-def _covers(shape, other):
-    """Whether, as far as is known, the other shape broadcasts to this one."""
-    if len(shape) < len(other):
-        return False
-    pairs = zip(reversed(shape), reversed(other), strict=False)
-    return all(size != 1 or size == another for size, another in pairs)
-
-
-def _multiplied(keep, x, scale):
-    """A product in which 0 times anything is 0: the selection's kernel is slower."""
-
-    @tf.custom_gradient
-    def multiply(x):
-        factor = tf.cast(keep, x.dtype)
-        factor = factor if scale is None else factor * scale
-
-        def gradient(upstream):
-            # Not before it is needed: finding the factor made twice, the optimizer of
-            # graphs would keep it in place of the mask, of one byte an element.
-            with tf.control_dependencies([upstream]):
-                return _multiplied(keep, upstream, scale)
-
-        return tf.raw_ops.MulNoNan(x=x, y=factor), gradient
-
-    return multiply(x)
-
-
-def _masked(keep, x):
-    """A selection by masking bits: on a CPU XLA makes a faster loop of it."""
-    integers = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
-
-    @tf.custom_gradient
-    def mask(x):
-        # All bits where kept, none elsewhere.
-        bits = -tf.cast(keep, integers)
-        kept = tf.bitwise.bitwise_and(tf.bitcast(x, integers), bits)
-        return tf.bitcast(kept, x.dtype), functools.partial(_masked, keep)
-
-    return mask(x)
 
 
 def _philox_reach(shape, rate, key):
@@ -232,8 +180,8 @@ def _words_reach(shape, rate, key):
 
 def _threshold(rate, key):
     high, low, fraction = thresholds.parts(rate, tf.floor, 16, 16)
-    high = tf.bitwise.left_shift(tf.cast(high, tf.uint32), tf.constant(16, tf.uint32))
-    whole = high + tf.cast(low, tf.uint32)
+    # GPUs have no kernel that shifts unsigned words.
+    whole = tf.cast(high, tf.uint32) * 65536 + tf.cast(low, tf.uint32)
     return whole + tf.cast(dither(key) < fraction, tf.uint32)
 
 
@@ -275,29 +223,3 @@ def _rotate(words, bits):
     left = tf.bitwise.left_shift(words, tf.cast(bits, tf.uint32))
     right = tf.bitwise.right_shift(words, tf.cast(32 - bits, tf.uint32))
     return tf.bitwise.bitwise_or(left, right)
-
-
-def _is_on_accelerator(key):
-    """Whether what belongs to a key is, or will be, on a device that is no CPU."""
-    # Within a function, a tensor has a device only if somebody chose one.
-    device = key.device if tf.is_tensor(key) else ""
-    return "CPU" not in device if device else _sees_accelerator()
-
-
-def _sees_accelerator():
-    """Whether TensorFlow places what it can on a device that is no CPU."""
-    kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    return bool(kinds & {"GPU", "TPU"})
-
-
-def _in_xla():
-    """Whether what is being traced will be compiled by XLA."""
-    # Private in TensorFlow, which has no public way to ask. Where it changes, the
-    # numbers stay right and only the speed under XLA is lost.
-    try:
-        from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-    except ImportError:
-        return False
-    if tf.executing_eagerly():
-        return False
-    return GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _constants, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
@@ -163,7 +163,7 @@ class ConcreteDropout(NoiseWrapper):
 
 def _inverse_keep(logit):
     """1 / (1 - p), which is finite also where p rounds to 1."""
-    return 1.0 + ops.exp(ops.minimum(logit, 80.0))
+    return 1.0 + ops.exp(_constants.at_most(logit, 80.0))
 
 
 def _masked(keep, x, scale):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _constants, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout.layers._base.live import Live
@@ -126,7 +126,7 @@ class SparseVariationalDropout(NoiseWrapper):
 
     def penalty(self, log_sigma2: Tensor) -> Tensor:
         """The divergence of all weights, times its strength."""
-        clipped = ops.clip(self._log_alpha(log_sigma2), -8.0, 8.0)
+        clipped = _constants.within(self._log_alpha(log_sigma2), -8.0, 8.0)
         each = _divergence.from_log_uniform(clipped)
         return self.current("kl_weight") * ops.sum(each)
 
