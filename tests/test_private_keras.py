@@ -230,7 +230,6 @@ def test_attention_has_what_is_covered(name):
     layer.build((None, 5, 6), (None, 5, 6))
     assert isinstance(_keras.dropout_within(layer), keras.layers.Dropout)
     assert "_flash_attention" in vars(layer)
-    assert _keras.training_around(layer) is False
     _keras.cover(layer, lambda layer, *args, **kwargs: ("covered", None))
     assert _keras.is_covered(layer)
     assert layer._compute_attention()[0] == "covered"

@@ -32,7 +32,6 @@ import: each function says what happens without it, and
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `_compute_attention`, `_dropout_layer` | attention without noise is fused | Keras's |
 | `_flash_attention`, ... of attention | whether a user turned flash off | backend's |
-| `Layer._get_call_context` | the `training` of the call around | as if training |
 | `keras.src.export.onnx`, `litert` | what a model is exported to | not refused |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
@@ -50,7 +49,6 @@ from keras_dropout._keras.attention import (
     flash_of,
     is_attention,
     is_covered,
-    training_around,
     wants_scores,
 )
 from keras_dropout._keras.borrowing import borrowed, convolved
@@ -163,7 +161,6 @@ __all__ = [
     "taken_by",
     "takes_training",
     "tell_alike",
-    "training_around",
     "turn_into",
     "value_now",
     "view_of",

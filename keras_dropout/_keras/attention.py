@@ -49,10 +49,3 @@ def wants_scores(layer: Any) -> bool:
 def flash_of(layer: Any) -> bool | None:
     """What the layer was told of flash attention; None leaves it to the backend."""
     return getattr(layer, "_flash_attention", None)
-
-
-def training_around(layer: Any) -> bool:
-    """What `training` the call around gives to layers that were told nothing."""
-    around = getattr(layer, "_get_call_context", None)
-    # Unknown, so the slower way, which asks the dropout itself.
-    return True if around is None else bool(around().training)
