@@ -11,17 +11,14 @@ takes the fused operation, the same with a rate of 0.1, that one after `set_rate
 """
 
 import argparse
-import datetime
 import json
-import os
 import pathlib
-import platform
-import subprocess
 
 import keras
 import numpy as np
 
 import keras_dropout as kd
+from benchmarks.made import settings
 from benchmarks.report import markdown
 from benchmarks.steps import BACKEND, MODES, training_step
 from benchmarks.timing import take_turns
@@ -111,29 +108,6 @@ def report(results):
         for each in made
     )
     return "\n".join([table(cells), *told, ""])
-
-
-def settings():
-    """What the results were made with."""
-    told = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "keras": keras.__version__,
-        "processor": processor(),
-        "processors": os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS", os.cpu_count()),
-        "load": round(os.getloadavg()[0] / os.cpu_count(), 1),
-        "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-    }
-
-
-def processor():
-    """The name of the processor."""
-    info = pathlib.Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()
 
 
 def main(arguments=None):
