@@ -32,6 +32,7 @@ import: each function says what happens without it, and
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
 | `_compute_attention`, `_dropout_layer` | attention without noise is fused | Keras's |
 | `_flash_attention`, ... of attention | whether a user turned flash off | backend's |
+| `global_state` of a call | the `training` of the call around | not training |
 | `keras.src.export.onnx`, `litert` | what a model is exported to | not refused |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
@@ -49,6 +50,7 @@ from keras_dropout._keras.attention import (
     flash_of,
     is_attention,
     is_covered,
+    training_around,
     wants_scores,
 )
 from keras_dropout._keras.borrowing import borrowed, convolved
@@ -161,6 +163,7 @@ __all__ = [
     "taken_by",
     "takes_training",
     "tell_alike",
+    "training_around",
     "turn_into",
     "value_now",
     "view_of",

@@ -30,17 +30,13 @@ UNSIGNED = {
 # What has no kernel at all for bfloat16.
 NOT_BFLOAT16 = {"MulNoNan"}
 # What has one for integers of 32 bits that keeps them on the device.
-INT32 = {
-    "Bitcast",
-    "Cast",
-    "GatherV2",
-    "Identity",
-    "ResourceGather",
-    "SelectV2",
-    "TopKV2",
-}
+INT32 = {"Cast", "GatherV2", "SelectV2", "TopKV2", "Transpose"}
 # Layers in which integers of 32 bits go to the host, and why.
-ON_HOST = {}
+ON_HOST = {
+    "EmbeddingDropout": "the ids that it is given",
+    "Masksembles": "the steps that it counts, and no more than one number",
+    "TokenDropout": "the ids that it is given",
+}
 # Here a value of the device ends, and a shape begins.
 SHAPES = {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs"}
 

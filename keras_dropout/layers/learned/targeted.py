@@ -130,7 +130,9 @@ class TargetedDropout(NoiseWrapper):
 
     def _smallest(self, sizes):
         """True for the share of each column that has the smallest numbers."""
-        rank = ops.argsort(ops.argsort(sizes, axis=0), axis=0)
+        order = ops.argsort(sizes, axis=0)
+        # As floats: TensorFlow computes with integers of 32 bits on the host.
+        rank = ops.argsort(ops.cast(order, "float32"), axis=0)
         # A share times a count that is a whole number may be rounded below it.
         share = self.current("target") * (1.0 + 2.0**-22)
         count = ops.floor(share * sizes.shape[0])

@@ -27,10 +27,10 @@ def is_enough(layer: Any, query: Tensor, training: bool | None) -> bool:
         training: What the call was told.
     """
     dropout = _keras.dropout_within(layer)
-    # Keras resolves `training`, but not where `call` is called past it: there the
-    # dropout knows.
-    if dropout is None or training is None or len(query.shape) != 4:
+    if dropout is None or len(query.shape) != 4:
         return False
+    if training is None:
+        training = _keras.training_around()
     if isinstance(dropout, NoiseLayer):
         return not dropout.is_noisy(training)
     return not training and not context.is_on(dropout)
