@@ -3,10 +3,12 @@
     KERAS_BACKEND=torch python -m benchmarks.accelerator           ten minutes
     KERAS_BACKEND=torch python -m benchmarks.accelerator --quick   seconds, small
 
-Each layer with a twin beside `keras.layers`, a multiplication and on PyTorch
-`torch.nn.functional.dropout`, forward and backward; `mc_predict` beside the loop by
-hand; and how well the masks of the device meet their rates. Prints a line of JSON for
-each, with the name of the device, and writes them to `--output`.
+How well the masks of the device meet their rates; `mc_predict` beside the loop by hand;
+each layer with a twin beside `keras.layers`, a multiplication and on PyTorch
+`torch.nn.functional.dropout`, forward and backward; attention with and without noise;
+and the step of a small Transformer and of a ResNet with our layers, with Keras's and
+with none. What does not fit into the time is listed as left out. Prints a line of JSON
+for each, with the name of the device, and writes them to `--output`.
 """
 
 import argparse
@@ -18,15 +20,25 @@ import keras
 import numpy as np
 
 import keras_dropout
-from benchmarks import layers
+from benchmarks import attention, layers, whole
 from benchmarks.steps import BACKEND, MODES
 from benchmarks.timing import take_turns
 
-LIMIT = 540.0
+# Compiling a cell can take half a minute beyond it.
+LIMIT = 480.0
 # The largest of 2^26 elements, 67 million.
-SIZES = {"small": (64, 1024), "medium": (1024, 4096), "large": (8192, 8192)}
-QUICK = {"small": (32, 64)}
-TWINS = ("Dropout", "GaussianDropout", "AlphaDropout")
+FLAT = {"small": (64, 1024), "medium": (1024, 4096), "large": (8192, 8192)}
+CHANNELS = {
+    "SpatialDropout1D": {"large": (1024, 128, 512)},
+    "SpatialDropout2D": {"large": (256, 32, 32, 256)},
+    "SpatialDropout3D": {"large": (64, 16, 16, 16, 256)},
+}
+# The heart first.
+SHAPES = {
+    name: CHANNELS.get(name, FLAT)
+    for name in ("Dropout", "AlphaDropout", "GaussianDropout", *CHANNELS)
+} | {"GaussianNoise": FLAT}
+QUICK = {"Dropout": {"small": (32, 64)}, "SpatialDropout1D": {"small": (8, 4, 8)}}
 
 
 def device():
@@ -47,20 +59,44 @@ def device():
     return details.get("device_name", "cpu")
 
 
-def twins(sizes, dtypes, modes, budget, end):
-    """A cell for each layer, size, dtype and mode, the heart first, until the end."""
-    cells = [
-        (name, size, dtype, mode)
-        for name in TWINS
-        for mode in modes
-        for size in reversed(sizes)
-        for dtype in dtypes
-    ]
-    for name, size, dtype, mode in cells:
-        if time.monotonic() > end:
-            yield {"left_out": [name, size, dtype, mode]}
-        else:
-            yield layers.measure(name, size, 0.3, dtype, mode, budget, sizes[size])
+def twins(shapes, dtypes, modes, budget):
+    """A cell for each layer, size, dtype and mode, as functions, the heart first."""
+    for name, sizes in shapes.items():
+        for mode in modes:
+            for size in reversed(sizes):
+                for dtype in dtypes:
+                    told = [name, size, dtype, mode]
+                    shape = sizes[size]
+                    yield (
+                        told,
+                        lambda told=told, shape=shape: layers.measure(
+                            told[0], told[1], 0.3, *told[2:], budget, shape
+                        ),
+                    )
+
+
+def models(sizes, budget):
+    """The steps of whole models, as functions."""
+    for kind, size in sizes.items():
+        for jit in whole.modes():
+            told = kind, size, jit
+            yield list(told), lambda told=told: whole.measure(*told, budget)
+
+
+def attentions(tokens, modes, budget):
+    """Attention with its noise and without, as functions."""
+    for mode in modes:
+        for count, rows in tokens.items():
+            for training in (False, True):
+                told = count, rows, training, mode
+                yield list(told), lambda told=told: attention.measure(*told, budget)
+
+
+def until(end, cells):
+    """What the functions give, and the names of those that came too late."""
+    for told, measure in cells:
+        late = time.monotonic() > end
+        yield {"left_out": told} if late else measure()
 
 
 def sampling(samples, rows, width, budget):
@@ -120,13 +156,26 @@ def results(quick, limit=LIMIT):
     """All that is measured, a dictionary each."""
     end = time.monotonic() + limit
     modes = MODES[BACKEND][:1] if quick else MODES[BACKEND]
-    yield from battery(1 << 16 if quick else 1 << 24)
     if quick:
+        yield from battery(1 << 16)
         yield sampling(4, 8, 16, 0.0)
-        yield from twins(QUICK, ("float32",), modes, 0.0, end)
+        cells = [
+            twins(QUICK, ("float32",), modes, 0.0),
+            models(whole.QUICK, 0.0),
+            attentions({16: 2}, modes, 0.0),
+        ]
     else:
+        yield from battery(1 << 24)
         yield sampling(100, 256, 1024, 20.0)
-        yield from twins(SIZES, ("float32", "bfloat16"), modes, 3.0, end)
+        heart, *others = [
+            twins({name: SHAPES[name]}, ("float32", "bfloat16"), modes, 1.0)
+            for name in SHAPES
+        ]
+        tokens = attention.SIZES
+        cells = [heart, models(whole.SIZES, 5.0), attentions(tokens, modes, 1.0)]
+        cells += others
+    for each in cells:
+        yield from until(end, each)
 
 
 def main():

@@ -7,12 +7,12 @@ the first answer on, when the actors have loaded and compiled the model.
 
     KERAS_BACKEND=torch OMP_NUM_THREADS=1 python -m benchmarks.many_rows
 
-writes the table to `docs/assets/benchmarks/many_rows.md`.
+writes `many_rows.json` and the table `many_rows.md` to `docs/assets/benchmarks`.
 """
 
 import argparse
 import importlib.util
-import os
+import json
 import pathlib
 import time
 
@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 import keras_dropout as kd
+from benchmarks.made import settings
 
 L = keras.layers
 OUTPUT = pathlib.Path(__file__).parents[1] / "docs" / "assets" / "benchmarks"
@@ -70,12 +71,51 @@ def actors(model, rows, samples, count):
     return done / (time.perf_counter() - start)
 
 
-def table(cells, settings):
-    """The results as a table of Markdown."""
+LOOP = "a loop, seconds of its processor"
+
+
+def name(cell):
+    """Where a cell was computed, in words."""
+    count = cell["actors"]
+    if not count:
+        return LOOP
+    return f"Ray, {count} actor{'s' * (count > 1)}, seconds on the clock"
+
+
+def table(results):
+    """The results as a table of Markdown, and how they were made."""
     lines = ["| where | rows | samples | rows a second |", "|---|--:|--:|--:|"]
-    for where, rows, samples, speed in cells:
-        lines.append(f"| {where} | {rows:,} | {samples} | {_rounded(speed):,} |")
-    return "\n".join([*lines, "", settings, ""])
+    for cell in results["cells"]:
+        speed = _rounded(cell["rows_a_second"])
+        size = f"{cell['rows']:,} | {cell['samples']}"
+        lines.append(f"| {name(cell)} | {size} | {speed:,} |")
+    made = results["settings"]
+    ray = f", Ray {made['ray']}" if made["ray"] else ""
+    text = (
+        f"Keras {made['keras']} on {made['backend']}{ray}, {made['processor']}, "
+        f"{made['date']}, commit {made['commit']}. Each process has one thread. "
+        f"{made['processors']} processors, for each of which {made['load']} processes "
+        "were waiting or running."
+    )
+    return "\n".join([*lines, "", text, ""])
+
+
+def draw(results):
+    """A figure of the rows a second by the samples, in a loop, and by the actors."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9, 2.6), width_ratios=(3, 2), layout="constrained"
+    )
+    alone = [cell for cell in results["cells"] if not cell["actors"]]
+    shared = [cell for cell in results["cells"] if cell["actors"]]
+    labels = [f"{cell['samples']} samples\n{cell['rows']:,} rows" for cell in alone]
+    axes[0].bar(labels, [cell["rows_a_second"] for cell in alone], color="#2a9d8f")
+    axes[0].set(title="a loop", ylabel="rows a second")
+    labels = [f"{cell['actors']}" for cell in shared]
+    axes[1].bar(labels, [cell["rows_a_second"] for cell in shared], color="#2a9d8f")
+    axes[1].set(title="Ray", xlabel="actors")
+    return figure
 
 
 def _rounded(speed):
@@ -92,32 +132,32 @@ def main(arguments=None):
     parser.add_argument("--output", type=pathlib.Path, default=OUTPUT)
     told = parser.parse_args(arguments)
     model, cells = network(), []
+
+    def add(rows, samples, count, speed):
+        size = {"rows": rows, "samples": samples, "actors": count}
+        cells.append({**size, "rows_a_second": float(f"{speed:.4g}")})
+
     for samples in told.samples:
         for rows in told.rows:
-            speed = loop(model, rows, samples)
-            cells.append(("a loop, seconds of its processor", rows, samples, speed))
-    text = f"Keras {keras.__version__} on {keras.backend.backend()}"
-    load = os.getloadavg()[0] / os.cpu_count()
+            add(rows, samples, 0, loop(model, rows, samples))
+    made = {**settings(), "ray": None}
     if importlib.util.find_spec("ray") is None:
         told.actors = []
     else:
         import ray
 
         ray.init(num_cpus=max(told.actors) + 1, log_to_driver=False)
-        text += f", Ray {ray.__version__}"
+        made["ray"] = ray.__version__
     # The most of each: a start of actors takes longer than a short job.
     rows, samples = max(told.rows), max(told.samples)
     for count in told.actors:
-        where = f"Ray, {count} actor{'s' * (count > 1)}, seconds on the clock"
-        cells.append((where, rows, samples, actors(model, rows, samples, count)))
-    text = table(
-        cells,
-        f"{text}. Each process has one thread. {os.cpu_count()} processors, for each "
-        f"of which {load:.1f} processes were waiting or running.",
-    )
+        add(rows, samples, count, actors(model, rows, samples, count))
+    results = {"settings": made, "cells": cells}
     told.output.mkdir(parents=True, exist_ok=True)
-    (told.output / "many_rows.md").write_text(text)
-    print(text)
+    text = json.dumps(results, indent=1)
+    (told.output / "many_rows.json").write_text(f"{text}\n")
+    (told.output / "many_rows.md").write_text(table(results))
+    print(table(results))
 
 
 if __name__ == "__main__":

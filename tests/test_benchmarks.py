@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import (
     accelerator,
+    attention,
     layers,
     learned,
     many_rows,
@@ -51,15 +52,31 @@ def test_the_benchmark_of_accelerators_runs_without_one():
 
     assert accelerator.device()
     assert all(each["fine"] for each in found if "battery" in each)
-    assert sum("gain" in each for each in found) == len(accelerator.TWINS)
+    assert sum("gain" in each for each in found) == len(accelerator.QUICK)
     assert sum("loop_over_ours" in each for each in found) == 1
+    steps = [each["model"] for each in found if "model" in each]
+    assert set(steps) == {"transformer", "resnet"}
+    assert [each["noise"] for each in found if "tokens" in each] == [False, True]
 
 
 @pytest.mark.once
 def test_the_benchmark_of_accelerators_says_what_it_left_out():
-    found = list(accelerator.twins(accelerator.SIZES, ("float32",), (MODE,), 0.0, 0.0))
+    cells = accelerator.twins(accelerator.SHAPES, ("float32",), (MODE,), 0.0)
 
-    assert [each["left_out"][0] for each in found[::3]] == [*accelerator.TWINS]
+    found = list(accelerator.until(0.0, cells))
+
+    left_out = [each["left_out"][0] for each in found]
+    assert list(dict.fromkeys(left_out)) == [*accelerator.SHAPES]
+
+
+@pytest.mark.once
+def test_attention_is_measured_beside_the_fused_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(attention, "OUTPUT", tmp_path)
+
+    attention.main(["--tokens", "16", "--budget", "0", "--write"])
+
+    rows = (tmp_path / "attention.md").read_text().splitlines()[2:4]
+    assert [row.split(" | ")[1] for row in rows] == ["no noise", "noise"]
 
 
 def test_the_parts_are_measured_beside_the_whole():

@@ -30,6 +30,7 @@ LAYER = (
 )
 GRAPH = ("_nodes_by_depth", "_standardize_inputs", "_inputs_struct", "_outputs_struct")
 MODULES = [
+    ("keras.src.backend.common.global_state", "get_global_attribute"),
     ("keras.src.backend", "AutocastScope"),
     ("keras.src.backend.common.stateless_scope", "in_stateless_scope"),
     ("keras.src.backend.common.stateless_scope", "get_stateless_scope"),
@@ -220,3 +221,36 @@ def test_the_format_of_an_export_is_read_from_who_calls():
 
     assert _keras.export_format() is None
     assert {name: within(name) for name in _keras.EXPORTERS} == _keras.EXPORTERS
+
+
+@pytest.mark.parametrize("name", ["MultiHeadAttention", "GroupQueryAttention"])
+def test_attention_has_what_is_covered(name):
+    own = getattr(keras.layers, name)
+    layer = own(2, 3, dropout=0.5) if name[0] == "M" else own(3, 4, 2, dropout=0.5)
+    assert _keras.is_attention(layer)
+    assert _keras.dropout_within(layer) is None
+    layer.build((None, 5, 6), (None, 5, 6))
+    assert isinstance(_keras.dropout_within(layer), keras.layers.Dropout)
+    assert "_flash_attention" in vars(layer)
+    assert _keras.training_around() is False
+    _keras.cover(layer, lambda layer, *args, **kwargs: ("covered", None))
+    assert _keras.is_covered(layer)
+    assert layer._compute_attention()[0] == "covered"
+    if name[0] == "G":
+        layer._return_attention_scores = True
+        assert _keras.wants_scores(layer)
+
+
+def test_the_training_of_the_call_around_is_known():
+    found = []
+
+    class Inner(keras.layers.Layer):
+        def call(self, x):
+            found.append(_keras.training_around())
+            return x
+
+    model = keras.Sequential([Inner(), keras.layers.Dropout(0.1)])
+    for training in (None, False, True):
+        model(np.ones((1, 2)), training=training)
+    assert found[-3:] == [False, False, True]
+    assert _keras.training_around() is False

@@ -16,6 +16,7 @@ PACKAGE = pathlib.Path(kd.__file__).parent
 LEVELS = {
     "_typing": 0,
     "_bases": 0,
+    "_constants": 0,
     "_validation": 0,
     "_registration": 0,
     "_keras": 0,

@@ -73,8 +73,8 @@ def test_token_dropout_refuses_bad_ids(options, error, match):
 def test_patch_dropout_golden():
     noise = ops.array([[0.3, 0.1, 0.9, 0.5]])
 
-    assert array(patches.kept_indices(noise, 2, False)).tolist() == [[1, 0]]
-    assert array(patches.kept_indices(noise, 2, True)).tolist() == [[0, 1]]
+    assert array(patches.kept_places(noise, 2, False)).tolist() == [[1, 0]]
+    assert array(patches.kept_places(noise, 2, True)).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(

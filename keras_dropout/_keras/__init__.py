@@ -31,6 +31,9 @@ import: each function says what happens without it, and
 | `Layer._tracker` | a built layer takes no layers or seeds | Keras's own error |
 | `Layer._post_track_variable` | PyTorch clears the gradient of a weight | it adds up |
 | `H5IOStore.archive`, `path_or_io` | the file in an error about it | not named |
+| `_compute_attention`, `_dropout_layer` | attention without noise is fused | Keras's |
+| `_flash_attention`, ... of attention | whether a user turned flash off | backend's |
+| `global_state` of a call | the `training` of the call around | not training |
 | `keras.src.export.onnx`, `litert` | what a model is exported to | not refused |
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
@@ -42,6 +45,16 @@ and, in older Keras, `Model._record_training_state_sharding_spec` (in
 `constraints/incoming.py`.
 """
 
+from keras_dropout._keras.attention import (
+    computed,
+    cover,
+    dropout_within,
+    flash_of,
+    is_attention,
+    is_covered,
+    training_around,
+    wants_scores,
+)
 from keras_dropout._keras.borrowing import borrowed, convolved
 from keras_dropout._keras.errors import PrivateNameError
 from keras_dropout._keras.exports import EXPORTERS, export_format
@@ -115,9 +128,13 @@ __all__ = [
     "beside",
     "borrowed",
     "bring_back",
+    "computed",
     "convolved",
+    "cover",
+    "dropout_within",
     "export_format",
     "file_of",
+    "flash_of",
     "flatten_layers",
     "functional_of",
     "get_stateless_scope",
@@ -127,6 +144,8 @@ __all__ = [
     "in_stateless_scope",
     "input_structure",
     "is_ahead",
+    "is_attention",
+    "is_covered",
     "is_exported",
     "is_layer_of_keras",
     "is_operation_of_keras",
@@ -148,8 +167,10 @@ __all__ = [
     "taken_by",
     "takes_training",
     "tell_alike",
+    "training_around",
     "turn_into",
     "value_now",
     "view_of",
+    "wants_scores",
     "was_called",
 ]

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import context, exports, schemes
 from keras_dropout.random.context import sample_index
@@ -141,9 +142,10 @@ def relaxed_keep_mask(
     u = schemes.inside(uniform(shape, key, per_row=per_row))
     rate = ops.cast(rate, "float32")
     # Where a rate is certain its logit is infinite, and the gradient no number.
-    p = ops.clip(rate, 1e-30, 1.0 - 2.0**-24)
+    p = _constants.within(rate, 1e-30, 1.0 - 2.0**-24)
     logit = ops.log(p) - ops.log1p(-p)
-    logit = ops.where(rate <= 0, -_CERTAIN, ops.where(rate >= 1, _CERTAIN, logit))
+    sure = _constants.like(logit, _CERTAIN)
+    logit = ops.where(rate <= 0, -sure, ops.where(rate >= 1, sure, logit))
     # One logarithm for each place, since 1 - u is exact.
     return ops.sigmoid((ops.log((1.0 - u) / u) - logit) / temperature)
 

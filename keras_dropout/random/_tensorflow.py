@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_dropout._typing import Shape, Tensor
+from keras_dropout.random import _tensorflow_devices as devices
 from keras_dropout.random import thresholds
 from keras_dropout.random._tensorflow_replay import once as once
 from keras_dropout.random._tensorflow_select import select as select
-from keras_dropout.random._tensorflow_xla import in_xla
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from keras_dropout.random.threefry import threefry
 
@@ -66,11 +66,11 @@ def keys(seeds: np.ndarray) -> Tensor:
 def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor:
     """True where random bits reach the threshold of the rate."""
     rate = tf.convert_to_tensor(rate, tf.float32)
-    if _is_on_accelerator(key):
+    if devices.is_on_accelerator(key):
         # Without a branch: for its condition the host would wait for the device.
-        reach = _threefry_reach if in_xla() else _words_reach
+        reach = _threefry_reach if devices.in_xla() else _words_reach
         return reach(shape, rate, key) & (rate < 1)
-    if in_xla():
+    if devices.in_xla():
         at_once = isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape)
         reach = few_reach = _threefry_reach
     else:
@@ -100,7 +100,7 @@ def dither(key: Tensor) -> Tensor:
 def uniform(shape: Shape, key: Tensor, parts: int = 1) -> Tensor:
     """Float32 uniforms on [0, 1)."""
     shape = tf.convert_to_tensor(shape, tf.int32)
-    if in_xla():
+    if devices.in_xla():
         return _upper(_words(shape, key), 8) * 2.0**-24
     return tf.raw_ops.StatelessRandomUniformV2(
         shape=shape, dtype=tf.float32, **_philox(key)
@@ -116,7 +116,7 @@ def normal(
 ) -> Tensor:
     """Float32 normals; under XLA the quantiles of 2^23 equally likely steps."""
     shape = tf.convert_to_tensor(shape, tf.int32)
-    if in_xla():
+    if devices.in_xla():
         # The middles of the steps: symmetric about 0, and never at -1 or 1.
         steps = _upper(_words(shape, key), 9) + 0.5
         numbers = tf.math.erfinv(steps * 2.0**-22 - 1.0) * 2.0**0.5
@@ -193,8 +193,8 @@ def _words_reach(shape, rate, key):
 
 def _threshold(rate, key):
     high, low, fraction = thresholds.parts(rate, tf.floor, 16, 16)
-    high = tf.bitwise.left_shift(tf.cast(high, tf.uint32), tf.constant(16, tf.uint32))
-    whole = high + tf.cast(low, tf.uint32)
+    # GPUs have no kernel that shifts unsigned words.
+    whole = tf.cast(high, tf.uint32) * 65536 + tf.cast(low, tf.uint32)
     return whole + tf.cast(dither(key) < fraction, tf.uint32)
 
 
@@ -236,16 +236,3 @@ def _rotate(words, bits):
     left = tf.bitwise.left_shift(words, tf.cast(bits, tf.uint32))
     right = tf.bitwise.right_shift(words, tf.cast(32 - bits, tf.uint32))
     return tf.bitwise.bitwise_or(left, right)
-
-
-def _is_on_accelerator(key):
-    """Whether what belongs to a key is, or will be, on a device that is no CPU."""
-    # Within a function, a tensor has a device only if somebody chose one.
-    device = key.device if tf.is_tensor(key) else ""
-    return "CPU" not in device if device else _sees_accelerator()
-
-
-def _sees_accelerator():
-    """Whether TensorFlow places what it can on a device that is no CPU."""
-    kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    return bool(kinds & {"GPU", "TPU"})

@@ -1,4 +1,4 @@
-"""Selections on TensorFlow, in the form that its kernels or XLA make fastest."""
+"""The selection by a mask on TensorFlow, forward and backward."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import functools
 import tensorflow as tf
 
 from keras_dropout._typing import Tensor
-from keras_dropout.random._tensorflow_xla import in_xla
+from keras_dropout.random import _tensorflow_devices as devices
 
 
 def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     """`scale * x` where kept and 0 elsewhere; the scale is taken for a constant."""
-    if not x.dtype.is_floating:
+    if not x.dtype.is_floating or (
+        devices.is_on_accelerator(keep) and not devices.in_xla()
+    ):
+        # GPUs have no kernel for `MulNoNan` in bfloat16, and a fast one for this.
         x = x if scale is None else x * scale
         return tf.where(keep, x, tf.zeros((), x.dtype))
     if not _covers(x.shape, keep.shape):
         x = tf.broadcast_to(x, tf.broadcast_dynamic_shape(tf.shape(keep), tf.shape(x)))
-    if in_xla():
+    if devices.in_xla():
         return _masked(keep, x if scale is None else x * scale)
     return _multiplied(keep, x, scale)
 

@@ -28,7 +28,7 @@ import torch
 from keras_dropout._keras import in_stateless_scope
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import _torch_host as host
-from keras_dropout.random import thresholds
+from keras_dropout.random import context, thresholds
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select
@@ -252,6 +252,9 @@ def _generator_of(device, seed):
 
 
 def _rank():
+    # A prediction is to be the same on all ranks.
+    if context.is_active():
+        return 0
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank()

@@ -7,6 +7,7 @@ from typing import Self
 
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Config, Tensor
 
 # Steps at which an unknown schedule is looked at: 0, 1, 2, 3, ... 10^7.
@@ -68,10 +69,10 @@ def as_float(step: Tensor) -> Tensor:
 
 def fraction(step: Tensor, steps: float, begin: float = 0) -> Tensor:
     """How much of the `steps` that start at `begin` is over, from 0 to 1."""
-    return ops.clip((as_float(step) - begin) / steps, 0.0, 1.0)
+    return _constants.within((as_float(step) - begin) / steps, 0.0, 1.0)
 
 
 def between(start: float, end: float, weight: Tensor) -> Tensor:
     """`start` at weight 0, `end` at weight 1, and never outside the two."""
     mixed = start * (1.0 - weight) + end * weight
-    return ops.clip(mixed, min(start, end), max(start, end))
+    return _constants.within(mixed, min(start, end), max(start, end))

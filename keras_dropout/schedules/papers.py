@@ -6,7 +6,7 @@ from typing import Literal
 
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _constants, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Tensor
 from keras_dropout.schedules.base import Schedule, as_float, fraction
@@ -53,10 +53,12 @@ class Early(Schedule):
         )
 
     def __call__(self, step: Tensor) -> Tensor:
-        rate = ops.full_like(as_float(step), self.rate)
+        rate = _constants.like(as_float(step), self.rate)
         if self.decay == "linear":
             rate = self.rate * (1.0 - fraction(step, max(self.steps - 1, 1)))
-        return ops.where(ops.convert_to_tensor(step) < self.steps, rate, 0.0)
+        return ops.where(
+            ops.convert_to_tensor(step) < self.steps, rate, ops.zeros_like(rate)
+        )
 
     def extremes(self) -> tuple[float, ...]:
         return (0.0, self.rate)
@@ -96,8 +98,10 @@ class Late(Schedule):
         self.steps: int = _validation.integer("steps", steps, minimum=1)
 
     def __call__(self, step: Tensor) -> Tensor:
-        rate = ops.full_like(as_float(step), self.rate)
-        return ops.where(ops.convert_to_tensor(step) < self.steps, 0.0, rate)
+        rate = _constants.like(as_float(step), self.rate)
+        return ops.where(
+            ops.convert_to_tensor(step) < self.steps, ops.zeros_like(rate), rate
+        )
 
     def extremes(self) -> tuple[float, ...]:
         return (0.0, self.rate)

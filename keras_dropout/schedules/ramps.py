@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _constants, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Tensor
 from keras_dropout._validation import invalid
@@ -37,7 +37,7 @@ class Constant(Schedule):
         self.rate: float = _validation.probability("rate", rate)
 
     def __call__(self, step: Tensor) -> Tensor:
-        return ops.full_like(as_float(step), self.rate)
+        return _constants.like(as_float(step), self.rate)
 
     def extremes(self) -> tuple[float, ...]:
         return (self.rate,)
@@ -180,8 +180,9 @@ class Piecewise(Schedule):
 
     def __call__(self, step: Tensor) -> Tensor:
         step = ops.convert_to_tensor(step)
-        rate = ops.full_like(as_float(step), self.rates[0])
+        rate = _constants.like(as_float(step), self.rates[0])
         for boundary, following in zip(self.boundaries, self.rates[1:], strict=True):
+            following = _constants.like(rate, following)
             rate = ops.where(step >= boundary, following, rate)
         return rate
 

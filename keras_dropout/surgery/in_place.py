@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_dropout import _keras
 from keras_dropout._model import flatten_layers
+from keras_dropout.layers import NoiseLayer
+from keras_dropout.layers.tokens import _fused
 
 # The last is that of KerasHub's models.
 _COMPILED = (
@@ -38,6 +40,14 @@ def turn(old: Any, new: Any) -> None:
     _draw_on(getattr(new, "seed_generator", None), getattr(old, "seed_generator", None))
     _keras.turn_into(old, new)
     old.name = name
+
+
+def fuse_attention(model: keras.layers.Layer) -> None:
+    """Has Keras's attentions with our dropout take the fused way without noise."""
+    for layer in flatten_layers(model):
+        ours = isinstance(_keras.dropout_within(layer), NoiseLayer)
+        if ours and _keras.is_attention(layer) and not _keras.is_covered(layer):
+            _keras.cover(layer, _fused.compute)
 
 
 def forget_compiled(model: keras.Model) -> None:

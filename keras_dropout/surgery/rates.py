@@ -12,7 +12,7 @@ from keras_dropout._typing import ModelT
 from keras_dropout._validation import invalid
 from keras_dropout.layers._base.options import Rate
 from keras_dropout.schedules import Schedule
-from keras_dropout.surgery.in_place import forget_compiled, turn
+from keras_dropout.surgery.in_place import forget_compiled, fuse_attention, turn
 from keras_dropout.surgery.missing import find_missing
 from keras_dropout.surgery.places import (
     IDLE,
@@ -89,6 +89,7 @@ def set_rates(model: ModelT, rate: Rate | Mapping[str, Rate]) -> ModelT:
     is_compiled_in = _assign(asked)
     is_compiled_in |= _follow(switches, asked)
     if is_compiled_in:
+        fuse_attention(model)
         forget_compiled(model)
     _warn(model, idle, lost)
     return model

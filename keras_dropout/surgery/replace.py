@@ -12,7 +12,12 @@ from keras_dropout._typing import Model
 from keras_dropout._validation import boolean, choice, invalid
 from keras_dropout.surgery.chain import Chain
 from keras_dropout.surgery.graph import rebuilt
-from keras_dropout.surgery.in_place import check_turn, forget_compiled, turn
+from keras_dropout.surgery.in_place import (
+    check_turn,
+    forget_compiled,
+    fuse_attention,
+    turn,
+)
 from keras_dropout.surgery.twins import is_noise, ours, theirs
 
 
@@ -82,5 +87,6 @@ def _turned(model, exchange):
     for old, new in changed:
         turn(old, new)
     if changed:
+        fuse_attention(model)
         forget_compiled(model)
     return model

@@ -55,6 +55,7 @@ block = _in("layers/regions/_blocks", "test_drop_block")
 shake = _in("layers/paths/shake", "test_shake")
 path = _in("layers/paths/drop_path", "test_paths")
 attention = _in("layers/tokens/attention", "test_attention")
+fused = _in("layers/tokens/_fused", "test_fused_attention")
 connect = _in("layers/weights/drop_connect", "test_weight_layers")
 size = _in("sampling/sizes", "uncertainty/test_sizes")
 surgery = _in("surgery/insert", "test_surgery")
@@ -139,8 +140,8 @@ MUTATIONS = (
     ),
     block(
         "one end of an axis is forgotten",
-        "numbers = [2] * (largest - 1)",
-        "numbers = [1] * (largest - 1)",
+        "ops.zeros(largest - 1) + 2 / size",
+        "ops.zeros(largest - 1) + 1 / size",
     ),
     block("the rate of seeds is not solved for", "_STEPS = 6", "_STEPS = 1"),
     path(
@@ -206,6 +207,7 @@ MUTATIONS = (
         "SeedSequence((sum(host.words(key)), _rank()))",
     ),
     seeding("ranks draw the same", "return distributed.get_rank()", "return 0"),
+    seeding("ranks predict differently", "if context.is_active():", "if False:"),
     seeding("the counter stands still", "value.add_(step)", "value.add_(0 * step)"),
     threefry("another constant", "0x1BD11BDA", "0x1BD11BDB"),
     threefry("another rotation", "(17, 29, 16, 24)", "(17, 29, 16, 25)"),
@@ -358,6 +360,12 @@ MUTATIONS = (
         "Monte Carlo noise is left on",
         "return _silent(layer) if layer.monte_carlo else layer",
         "return layer",
+    ),
+    fused("the noise within is passed over", "not dropout.is_noisy(training)", "True"),
+    fused(
+        "samples pass over Keras's dropout within",
+        "return not training and not context.is_on(dropout)",
+        "return not training",
     ),
     _in("callbacks/rate_scheduler", "test_callbacks")(
         "each epoch begins anew",

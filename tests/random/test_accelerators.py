@@ -6,15 +6,16 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dropout import layers, random
+from keras_dropout import layers, random, schedules
 from tests.catalogue import ROWS, every_layer
 
 pytestmark = pytest.mark.everywhere
 
 BACKEND = keras.backend.backend()
 torch_only = pytest.mark.skipif(BACKEND != "torch", reason="tensors of PyTorch")
-# Layers of which nothing but the mask costs, and that send no number to the device.
-PLAIN = ("Dropout", "MCDropout", "GaussianDropout", "DropPath", "LockedDropout")
+# Layers in which Keras itself sends a number to the device: its attention with a mask
+# makes the number that hides a key.
+SENDING = ("DropKey",)
 
 
 def unrolled(layer):
@@ -40,7 +41,31 @@ def test_no_step_on_cuda_reads_from_the_device(row, monkeypatch):
         watch.is_strict, watch.sent = True, []
         y = row.call(layer, x, training=True)
         assert keras.tree.flatten(y)[0].is_cuda
-        assert not (watch.sent and row.name in PLAIN), watch.sent[0]
+        assert bool(watch.sent) == (row.name in SENDING), watch.sent[:1]
+
+
+SCHEDULES = [
+    schedules.Constant(0.3),
+    schedules.Linear(0.1, 0.3, 10),
+    schedules.Cosine(0.1, 0.3, 10),
+    schedules.Piecewise([2, 4], [0.1, 0.2, 0.3]),
+    schedules.Curriculum(0.3, 10),
+    schedules.Early(0.3, 10),
+    schedules.Late(0.3, 10),
+]
+
+
+@torch_only
+@pytest.mark.parametrize("rate", SCHEDULES, ids=lambda each: type(each).__name__)
+def test_no_schedule_reads_or_sends_in_a_step_on_cuda(rate, monkeypatch):
+    from tests.random.fake_cuda import fake_cuda
+
+    with fake_cuda(monkeypatch) as watch:
+        layer, x = layers.Dropout(rate, seed=1), keras.ops.ones((4, 4))
+        layer(x, training=True)
+        watch.is_strict, watch.sent = True, []
+        layer(x, training=True)
+        assert not watch.sent, watch.sent[0]
 
 
 @torch_only
@@ -178,9 +203,9 @@ def test_a_mask_in_jax_is_the_same_for_all_platforms_and_within_vmap():
 def test_no_step_has_a_branch_on_an_accelerator_in_tensorflow(jit_compile, monkeypatch):
     import tensorflow as tf
 
-    from keras_dropout.random import _tensorflow
+    from keras_dropout.random import _tensorflow_devices
 
-    monkeypatch.setattr(_tensorflow, "_sees_accelerator", lambda: True)
+    monkeypatch.setattr(_tensorflow_devices, "sees_accelerator", lambda: True)
     rows = ROWS[:1] if jit_compile else ROWS
     for row, layer, x in built(rows):
 
@@ -206,9 +231,9 @@ def test_no_step_has_a_branch_on_an_accelerator_in_tensorflow(jit_compile, monke
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="masks of TensorFlow")
 @pytest.mark.parametrize("rate", [0.0, 1e-3, 0.3, 1.0])
 def test_a_mask_for_an_accelerator_meets_the_rate(rate, monkeypatch):
-    from keras_dropout.random import _tensorflow
+    from keras_dropout.random import _tensorflow_devices
 
-    monkeypatch.setattr(_tensorflow, "_is_on_accelerator", lambda key: True)
+    monkeypatch.setattr(_tensorflow_devices, "is_on_accelerator", lambda key: True)
     shape = (400, 1000)
     dropped = 1 - np.mean(random.keep_mask(shape, rate, np.array([3, 4])))
     assert abs(dropped - rate) <= 5 * np.sqrt(rate * (1 - rate) / np.prod(shape))

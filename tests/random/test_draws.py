@@ -257,6 +257,21 @@ class TestOnTorch:
         assert near(found[0][0] == found[1][0], 0.5, 0.25)
         assert not np.any(found[0][1] == found[1][1])
 
+    @pytest.mark.parametrize("masks", ["independent", "shared"])
+    def test_ranks_predict_the_same(self, monkeypatch, masks):
+        import torch
+
+        model = keras.Sequential([keras.Input((8,)), kd.layers.Dropout(0.5)])
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+        found = []
+        for rank in (0, 1):
+            monkeypatch.setattr(torch.distributed, "get_rank", lambda r=rank: r)
+            told = {"samples": 4, "masks": masks, "seed": 0, "verbose": 0}
+            found.append(kd.mc_predict(model, np.ones((3, 8)), **told).std)
+
+        assert found[0].any()
+        np.testing.assert_array_equal(*found)
+
     def test_selection_has_exact_gradients_of_both_orders(self):
         import torch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Tensor
 from keras_dropout.layers._base import formulas
 
@@ -43,7 +44,7 @@ def squares_of(weights: Tensor) -> Tensor:
 
 def inverse_keep(logit: Tensor) -> Tensor:
     """1 / (1 - p), which is finite also where p rounds to 1."""
-    return 1.0 + ops.exp(ops.minimum(logit, 80.0))
+    return 1.0 + ops.exp(_constants.at_most(logit, 80.0))
 
 
 def masked(keep: Tensor, x: Tensor, scale: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def inverse(probability: Tensor) -> Tensor:
     """1 / probability, and 0 instead of infinity where it is zero."""
     if isinstance(probability, float):
         return 1.0 / probability if probability else 0.0
-    return ops.divide_no_nan(1.0, probability)
+    return ops.divide_no_nan(ops.ones_like(probability), probability)
 
 
 def alpha_slope(keep_probability: Tensor) -> Tensor:
@@ -48,7 +48,9 @@ def alpha_drop(keep: Tensor, x: Tensor, keep_probability: Tensor) -> Tensor:
     slope = alpha_slope(keep_probability)
     dropped = slope * (SELU_SATURATION * keep_probability)
     # The kept are slope * x + intercept, written as what they have over the dropped.
-    return where_kept(keep, x - SELU_SATURATION, slope) + ops.cast(dropped, x.dtype)
+    if not isinstance(dropped, float):
+        dropped = ops.cast(dropped, x.dtype)
+    return where_kept(keep, x - SELU_SATURATION, slope) + dropped
 
 
 def is_lost(strength: float, dtype: str) -> bool:

@@ -146,7 +146,7 @@ class NoiseLayer(_bases.Layer):
 
     def _advance(self) -> None:
         step = self.noise_state.step
-        step.assign(step + 1)
+        step.assign(ops.convert_to_tensor(step) + 1)
 
     def load_own_variables(self, store: Any) -> None:
         """Takes over weights from a file. Those of learned values are checked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Tensor
 
 # Molchanov et al. (2017), equation 14.
@@ -31,6 +32,6 @@ def of_weights(log_alpha: Tensor) -> Tensor:
 
     1 / alpha is finite then, so the logarithm needs no second case, which costs time.
     """
-    log_alpha = ops.clip(log_alpha, _LOWEST, _HIGHEST)
+    log_alpha = _constants.within(log_alpha, _LOWEST, _HIGHEST)
     sigmoid = ops.sigmoid(-_K2 - _K3 * log_alpha)
     return _K1 * sigmoid + 0.5 * ops.log1p(ops.exp(-log_alpha))

@@ -152,11 +152,13 @@ class Masksembles(NoiseLayer):
         if self.layout == "interleave":
             member = place
         else:
-            member = place * self.members // ops.cast(rows, "int32")
+            member = place * self.members // _number(rows)
         # Fewer rows than members: the others have their turn in the next steps.
         step = ops.convert_to_tensor(self.noise_state.step)
-        few = ops.cast(rows, "int32") < self.members
-        return (member + ops.where(few, step, 0)) % self.members
+        few = _number(rows) < self.members
+        if isinstance(few, bool):
+            return (member + step) % self.members if few else member % self.members
+        return (member + step * ops.cast(few, step.dtype)) % self.members
 
     def infer(self, x: Tensor) -> Tensor:
         share = ops.mean(self.masks.value, axis=0, keepdims=True)
@@ -187,3 +189,8 @@ class Masksembles(NoiseLayer):
             "layout": self.layout,
         }
         return {**super().get_config(), **own}
+
+
+def _number(size):
+    """A size that is known as it is, another one as an integer tensor."""
+    return size if isinstance(size, int) else ops.cast(size, "int32")

@@ -7,7 +7,7 @@ from typing import Literal, Unpack
 
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _constants, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Shape, Tensor
 from keras_dropout._validation import invalid
@@ -125,7 +125,7 @@ class VariationalDropout(NoiseLayer):
         self.source("rate").build(shape, Penalty(self.penalty), limit)
 
     def _limited(self, log_alpha):
-        return ops.minimum(log_alpha, math.log(self.max_alpha))
+        return _constants.at_most(log_alpha, math.log(self.max_alpha))
 
     def penalty(self, log_alpha: Tensor) -> Tensor:
         """The divergence of all units, times its strength."""

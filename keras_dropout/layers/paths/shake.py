@@ -221,7 +221,8 @@ def shake_drop(x: Tensor, gate: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """`x` where the gate is open, else `alpha * x` with the gradient `beta`."""
 
     def scale(factor):
-        return x * ops.cast(ops.where(gate, 1.0, factor), x.dtype)
+        factor = ops.where(gate, ops.ones_like(factor), factor)
+        return x * ops.cast(factor, x.dtype)
 
     return formulas.value_of_gradient_of(scale(alpha), scale(beta))
 

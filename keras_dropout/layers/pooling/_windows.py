@@ -87,7 +87,7 @@ class WindowLayer(NoiseLayer):
         pooled = ops.max_pool(
             steps, self.pool_size, self.strides, self.padding, "channels_last"
         )
-        return ops.greater(ops.squeeze(pooled, -1), 0)
+        return ops.squeeze(pooled, -1) > 0
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)

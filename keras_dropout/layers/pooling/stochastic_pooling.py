@@ -7,7 +7,7 @@ from typing import Literal, Unpack
 
 from keras import ops
 
-from keras_dropout import random
+from keras_dropout import _constants, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import DataFormat, Seed, Tensor
 from keras_dropout.layers._base import formulas
@@ -44,9 +44,11 @@ def drawn_unit(windows: Tensor, uniforms: Tensor) -> Tensor:
     """
     sums = ops.cumsum(ops.cast(windows, "float32"), axis=-1)
     target = ops.expand_dims(uniforms, -1) * sums[..., -1:]
-    passed = ops.sum(ops.cast(sums <= target, "int32"), axis=-1, keepdims=True)
+    # As floats: TensorFlow computes with integers of 32 bits on the host.
+    passed = ops.sum(ops.cast(sums <= target, "float32"), axis=-1, keepdims=True)
     # Where all units are 0 every sum is passed, and any of them will do.
-    chosen = ops.minimum(passed, windows.shape[-1] - 1)
+    chosen = _constants.at_most(passed, windows.shape[-1] - 1)
+    chosen = ops.cast(chosen, "int32")
     return ops.squeeze(ops.take_along_axis(windows, chosen, axis=-1), -1)
 
 

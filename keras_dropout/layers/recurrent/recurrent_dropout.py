@@ -60,7 +60,7 @@ class _RecurrentDropout(RecurrentNoise):
         shape = shapes.one_per(self.per, shape, within=(2,))
         keep = random.keep_mask(shape, rate, self.key())
         scale = formulas.inverse(random.keep_probability(rate))
-        factor = formulas.where_kept(keep, scale)
+        factor = ops.cast(keep, "float32") * scale
         return [self.projected(sequences), factor], type(self).step
 
     def projected(self, sequences: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Tensor
 from keras_dropout.layers._base import shapes
 
@@ -34,10 +35,12 @@ def coverage(size: Any, block: int) -> Any:
         The counts, and for each the share of positions that have it.
     """
     if isinstance(size, int):
-        # In plain Python, which `torch.compile` takes for constants.
+        # On the device, where a list of numbers would have to be sent.
         largest = min(block, size, places(size, block))
-        numbers = [2] * (largest - 1) + [size - 2 * (largest - 1)]
-        return list(range(1, largest + 1)), [number / size for number in numbers]
+        ends = ops.zeros(largest - 1) + 2 / size
+        middle = ops.zeros(1) + (size - 2 * (largest - 1)) / size
+        counts = ops.arange(1, largest + 1, dtype="float32")
+        return counts, ops.concatenate([ends, middle])
     counts = ops.arange(1, block + 1, dtype="int32")
     largest = ops.minimum(ops.minimum(block, size), places(size, block))
     between = size - 2 * (largest - 1)
@@ -60,7 +63,7 @@ def seed_rate(rate: Tensor, sizes: Sequence[Any], blocks: Sequence[int]) -> Tens
         counts = _products(counts, axis_counts)
         shares = _products(shares, axis_shares)
 
-    target = ops.log1p(-ops.minimum(rate, _CERTAIN))
+    target = ops.log1p(-_constants.at_most(rate, _CERTAIN))
     u = ops.zeros_like(target)
     for _ in range(_STEPS):
         dropped = -ops.expm1(-counts * u)

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from keras import ops
 
-from keras_dropout import _validation, random
+from keras_dropout import _constants, _validation, random
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, DataFormat, Seed, Tensor, Tensors
 from keras_dropout.layers._base import shapes
@@ -109,7 +109,7 @@ class Cutout(NoiseLayer):
         erased = ops.expand_dims(
             ops.logical_and(erased, chosen), shapes.channels(self.data_format)
         )
-        return ops.where(erased, ops.cast(self.fill_value, x.dtype), x)
+        return ops.where(erased, _constants.scalar(self.fill_value, x.dtype), x)
 
     def get_config(self) -> Config:
         own = {
@@ -135,11 +135,16 @@ def inside_holes(places: Tensor, sizes: Sequence[Any], hole: Sequence[int]) -> T
     """
     inside = []
     for axis, (size, length) in enumerate(zip(sizes, hole, strict=True)):
-        scaled = ops.floor(places[..., axis] * ops.cast(size, "float32"))
-        # In float32 the product may round up to the size itself.
-        centre = ops.minimum(ops.cast(scaled, "int32"), size - 1)
+        # In float32, which is exact here: TensorFlow computes with integers of 32 bits
+        # on the host.
+        pixels = ops.cast(ops.arange(size, dtype="int32"), "float32")
+        known = isinstance(size, int)
+        extent = size if known else ops.cast(size, "float32")
+        scaled = ops.floor(places[..., axis] * extent)
+        # The product may round up to the size itself.
+        last = extent - 1
+        centre = _constants.at_most(scaled, last)
         start = ops.expand_dims(centre - length // 2, -1)
-        pixels = ops.arange(size, dtype="int32")
         inside.append(ops.logical_and(pixels >= start, pixels < start + length))
     rows, columns = inside
     both = ops.logical_and(rows[..., :, None], columns[..., None, :])

@@ -14,6 +14,7 @@ from keras_dropout._typing import Seed, Shape, Tensor
 from keras_dropout.layers._base import formulas
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
 from keras_dropout.layers._base.options import AttentionOptions, Rate
+from keras_dropout.layers.tokens import _fused
 
 
 class _NoisyAttention(BernoulliLayer, _bases.Attention):
@@ -75,6 +76,21 @@ class _NoisyAttention(BernoulliLayer, _bases.Attention):
                 f"{self.expected}, all of one rank. Received: shapes {shapes} in "
                 f"layer {self.name!r}"
             )
+
+    def _compute_attention(
+        self,
+        query,
+        key,
+        value,
+        attention_mask=None,
+        training=None,
+        return_attention_scores=False,
+    ):
+        if not return_attention_scores and _fused.is_enough(self, query, training):
+            return _fused.attend(self, query, key, value, attention_mask), None
+        return super()._compute_attention(
+            query, key, value, attention_mask, training, return_attention_scores
+        )
 
     expected = "shape (batch, ..., features) with one axis between or more"
 

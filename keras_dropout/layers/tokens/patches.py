@@ -127,15 +127,18 @@ class PatchDropout(NoiseLayer):
         shape = ops.shape(inputs)
         length = shape[1] - self.num_prefix_tokens
         noise = random.uniform((shape[0], length), self.key())
-        indices = kept_indices(noise, kept_count(length, self.rate), self.ordered)
-        outputs = self._thin(inputs, indices[..., None])
+        places = kept_places(noise, kept_count(length, self.rate), self.ordered)
+        outputs = self._thin(inputs, ops.expand_dims(places, -1))
         if mask is not None:
-            _keras.set_mask(outputs, self._thin(mask, indices))
+            _keras.set_mask(outputs, self._thin(mask, places))
         self.advance(training)
-        return (outputs, indices) if self.return_indices else outputs
+        if not self.return_indices:
+            return outputs
+        return outputs, ops.cast(places, "int32")
 
-    def _thin(self, x, indices):
-        kept = ops.take_along_axis(x, indices + self.num_prefix_tokens, axis=1)
+    def _thin(self, x, places):
+        indices = ops.cast(places + self.num_prefix_tokens, "int32")
+        kept = ops.take_along_axis(x, indices, axis=1)
         return ops.concatenate([x[:, : self.num_prefix_tokens], kept], axis=1)
 
     def infer(self, x: Tensor) -> Tensor:
@@ -192,7 +195,10 @@ def kept_count(length: Any, rate: float) -> Any:
     return shapes.at_least(length * kept.numerator // kept.denominator, 1)
 
 
-def kept_indices(noise: Tensor, count: Any, ordered: bool) -> Tensor:
-    """The places of the `count` smallest numbers of each row."""
-    indices = ops.cast(ops.argsort(noise, axis=-1)[:, :count], "int32")
-    return ops.sort(indices, axis=-1) if ordered else indices
+def kept_places(noise: Tensor, count: Any, ordered: bool) -> Tensor:
+    """The places of the `count` smallest numbers of each row, as floats.
+
+    TensorFlow computes with integers of 32 bits on the host.
+    """
+    places = ops.cast(ops.argsort(noise, axis=-1), "float32")[:, :count]
+    return ops.sort(places, axis=-1) if ordered else places

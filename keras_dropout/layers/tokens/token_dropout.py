@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dropout import _validation
+from keras_dropout import _constants, _validation
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Seed, Tensor, Tensors
 from keras_dropout.layers._base.bernoulli import BernoulliLayer
@@ -118,5 +118,5 @@ def replace_tokens(
 ) -> Tensor:
     """`token_id` where neither kept nor protected."""
     for protected in protected_ids:
-        keep = ops.logical_or(keep, ops.equal(ids, protected))
-    return ops.where(keep, ids, ops.cast(token_id, ids.dtype))
+        keep = ops.logical_or(keep, ids == protected)
+    return ops.where(keep, ids, _constants.scalar(token_id, ids.dtype))

@@ -7,6 +7,7 @@ import math
 import keras
 from keras import ops
 
+from keras_dropout import _constants
 from keras_dropout._typing import Tensor
 from keras_dropout.layers.weights._weight_noise import raw
 
@@ -48,7 +49,7 @@ def relu_mean(mean: Tensor, stddev: Tensor) -> Tensor:
     $$\mathrm{E}[\max(u, 0)] = \mu\, \Phi(\mu / \sigma)
     + \sigma\, \varphi(\mu / \sigma), \qquad u \sim \mathcal{N}(\mu, \sigma^2)$$
     """
-    ratio = mean / ops.maximum(stddev, 1e-30)
+    ratio = mean / _constants.at_least(stddev, 1e-30)
     below = 0.5 * (1.0 + ops.erf(ratio / math.sqrt(2.0)))
     density = ops.exp(-0.5 * ops.square(ratio)) / math.sqrt(2.0 * math.pi)
     return mean * below + stddev * density
