@@ -1,10 +1,13 @@
 """What the experiments share: arguments, data, repeats, and where results go."""
 
 import argparse
+import datetime
+import importlib.metadata
 import inspect
 import json
 import pathlib
 import platform
+import subprocess
 
 import keras
 import numpy as np
@@ -50,10 +53,81 @@ def settings(args):
         "epochs": args.epochs,
         "repeats": args.repeats,
         "quick": args.quick,
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "machine": platform.machine(),
+        **origin(),
     }
+
+
+def origin():
+    """When, on what and with which versions results come about."""
+    backend = keras.backend.backend()
+    packages = {"numpy", {"tensorflow": "tensorflow-cpu"}.get(backend, backend)}
+    return {
+        "keras": keras.__version__,
+        "backend": backend,
+        "machine": platform.machine(),
+        "processor": processor(),
+        "date": datetime.date.today().isoformat(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in sorted(packages)},
+        "commit": commit(),
+    }
+
+
+def version(package):
+    """The version of an installed package, or `None`."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def processor():
+    """The name of the processor, as Linux tells it."""
+    path = pathlib.Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+def commit():
+    """The commit that the programs are of, or `None` outside of a repository."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    folder = pathlib.Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+class Cells(dict):
+    """Results by name, written after each, so that a run that was stopped goes on.
+
+    Args:
+        path: File of JSON, or `None` to keep nothing.
+        settings: What the run is repeated with. Cells of a file with another backend,
+            or of a quick run, are computed again.
+    """
+
+    def __init__(self, path, settings):
+        self.path, self.settings = path, settings
+        if path is None or not path.exists():
+            return
+        before = json.loads(path.read_text())
+        same = ("backend", "quick", "epochs")
+        if all(before["settings"].get(k) == settings.get(k) for k in same):
+            self.update(before["cells"])
+
+    def cell(self, name, compute):
+        """Computes a cell unless the file has it."""
+        if name in self:
+            return
+        self[name] = rounded(compute())
+        print(name, flush=True)
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            results = {"settings": self.settings, "cells": self}
+            self.path.write_text(json.dumps(results) + "\n")
 
 
 def write(folder, name, results, figures):
@@ -84,6 +158,19 @@ def mean_and_spread(values, digits=2):
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     return f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
+
+
+def mean_and_error(values, digits=2):
+    """The mean and its standard error over repeats, as text."""
+    values = np.asarray(values)
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{values.mean():.{digits}f} ± {standard_error(values):.{digits}f}"
+
+
+def standard_error(values):
+    """The standard error of the mean."""
+    return np.std(values, ddof=1) / np.sqrt(len(values))
 
 
 def table(header, rows):
