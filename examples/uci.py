@@ -1,13 +1,14 @@
 """The regressions of the paper on Monte Carlo dropout, and what else the package has.
 
 The protocol of Gal and Ghahramani (2016): a hidden layer of 50 units, dropout before
-both layers, 400 epochs, 20 random splits into nine tenths and one, the rate and the
-precision of the noise that they chose for each set. Root mean squared error and
+both layers, 400 epochs of batches of 32, 20 random splits into nine tenths and one, the
+rate and the precision of the noise that they chose for each set. Root mean squared error and
 log-likelihood of the test rows stand beside the published ones. Then the same with
 rates that are tuned or learned, with masks that stay, with moments in place of samples.
 """
 
 import dataclasses
+import functools
 import math
 
 import experiment
@@ -19,10 +20,14 @@ from datasets import uci
 import keras_dropout as kd
 
 L = keras.layers
-UNITS, BATCH, SAMPLES, MEMBERS = 50, 128, 1000, 4
-# Sets of more rows than this have fewer splits, and are taught fewer learned rates.
+UNITS, BATCH, SAMPLES, MEMBERS = 50, 32, 1000, 4
+# Sets of more rows than this have fewer splits, and the protocol alone.
 LARGE, FEW = 5000, 5
+# Splits on which rates are learned, each network by itself.
+LEARNED = 3
 FACTORS = (0.25, 0.5, 1, 2, 4, 8)
+# The batch of the code that the authors published later.
+LATER = 128
 # What Keras had when the paper was written; today it is 1e-7.
 EPSILON = 1e-8
 
@@ -117,7 +122,7 @@ def squared_errors(y, predicted):
     return keras.ops.sum(keras.ops.square(y - predicted), axis=(1, 2))
 
 
-def trained(splits, x, y, noises, epochs, epsilon=1e-7, penalty=None):
+def trained(splits, x, y, noises, epochs, epsilon=1e-7, batch=BATCH):
     """The weights of the network of each split.
 
     Args:
@@ -127,13 +132,12 @@ def trained(splits, x, y, noises, epochs, epsilon=1e-7, penalty=None):
         noises: Function of nothing to the layers before both dense layers.
         epochs: How many.
         epsilon: That of Adam.
-        penalty: The weight decay, or `None` for the paper's.
+        batch: Rows of a step.
     """
     count, rows, features = x.shape
-    penalty = splits.penalty(rows) if penalty is None else penalty
     keras.utils.set_random_seed(0)
     starts = [alone(features, [], []).get_weights() for _ in range(count)]
-    model = side_by_side(count, features, *noises(), penalty)
+    model = side_by_side(count, features, *noises(), splits.penalty(rows))
     for variable, values in zip(
         model.trainable_variables, zip(*starts, strict=True), strict=True
     ):
@@ -141,10 +145,10 @@ def trained(splits, x, y, noises, epochs, epsilon=1e-7, penalty=None):
     model.compile(
         keras.optimizers.Adam(epsilon=epsilon),
         squared_errors,
-        steps_per_execution=experiment.steps_per_execution(-(-rows // BATCH)),
+        steps_per_execution=experiment.steps_per_execution(-(-rows // batch)),
     )
     by_row = np.swapaxes(x, 0, 1), np.swapaxes(y, 0, 1)[..., None]
-    model.fit(*by_row, BATCH, epochs, verbose=0)
+    model.fit(*by_row, batch, epochs, verbose=0)
     found = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
     return [list(weights) for weights in zip(*found, strict=True)]
 
@@ -187,51 +191,62 @@ def sampled(model, x, samples=SAMPLES):
     return kd.mc_predict(model, x, samples, seed=0, **options).samples[..., 0]
 
 
-def judged_by_the_paper(splits, epochs):
-    """The protocol; the same networks without samples, and with tuned rates."""
-    x, y = splits.train
-    rate, cut = splits.choice.rate, round(0.8 * x.shape[1])
-    whole = trained(splits, x, y, dropout(rate), epochs)
-    parts = trained(splits, x[:, :cut], y[:, :cut], dropout(rate), epochs)
+def by_the_paper(splits, epochs):
+    """The protocol; the same networks without samples; and with tuned rates.
+
+    A fifth of the training rows finds the rates, with networks that learn from the
+    others. Large sets go without.
+    """
+    (x, y), rate = splits.train, splits.choice.rate
+    weights = trained(splits, x, y, dropout(rate), epochs)
     network = alone(x.shape[-1], *dropout(rate)())
+    cut = round(0.8 * x.shape[1])
+    parts = None
+    if x.shape[1] < LARGE:
+        parts = trained(splits, x[:, :cut], y[:, :cut], dropout(rate), epochs)
     found = []
-    for place in range(splits.count):
-        held_out, test = x[place, cut:], splits.test[0][place]
+    for place, own in enumerate(weights):
+        test, judge = splits.test[0][place], (splits, place)
         kd.set_rates(network, rate)
-        put(network, parts[place])
-        seen = kd.calibration.tune_rates(
-            network, held_out, y[place, cut:, None], factors=FACTORS, seed=0
-        )
-        residuals = y[place, cut:] - sampled(network, held_out, 100)
-        mean = residuals.mean(axis=0)
-        measured = np.mean(mean**2) - np.mean(residuals.var(axis=0))
-        measured = max(measured, 1e-4) * splits.y_scale[place].item() ** 2
-        put(network, whole[place])
-        tuned = sampled(network, test)
-        kd.set_rates(network, rate)
+        put(network, own)
         moments = kd.propagate_moments(network, test, outputs="values")
         mean, variance = moments.mean[:, 0], moments.variance[:, 0]
-        judge = [splits, place]
-        found.append(
-            {
-                "paper": scores(*judge, sampled(network, test)),
-                "no noise": scores(*judge, network.predict(test, 4096, verbose=0).T),
-                "moments": scores(*judge, mean[None], variance),
-                "tuned": scores(*judge, tuned),
-                "tuned, noise too": scores(*judge, tuned, precision=1 / measured),
-                "factor": seen.best.factor,
-            }
-        )
+        run = {
+            "paper": scores(*judge, sampled(network, test)),
+            "no noise": scores(*judge, network.predict(test, 4096, verbose=0).T),
+            "moments": scores(*judge, mean[None], variance),
+        }
+        if parts is not None:
+            put(network, parts[place])
+            held_out = x[place, cut:], y[place, cut:]
+            run["factor"], precision = tuned(network, *held_out)
+            precision /= splits.y_scale[place].item() ** 2
+            put(network, own)
+            samples = sampled(network, test)
+            run["tuned"] = scores(*judge, samples)
+            run["tuned, noise too"] = scores(*judge, samples, precision=precision)
+        found.append(run)
     return found
 
 
-def with_old_epsilon(splits, epochs):
-    """The protocol with the epsilon that Adam had in Keras then."""
+def tuned(network, x, y):
+    """Sets the rates that rows find likeliest.
+
+    Returns:
+        The factor of the rates, and one over the variance that the samples leave.
+    """
+    seen = kd.calibration.tune_rates(network, x, y[:, None], factors=FACTORS, seed=0)
+    samples = sampled(network, x, 100)
+    left = np.mean((y - samples.mean(axis=0)) ** 2) - samples.var(axis=0).mean()
+    return seen.best.factor, 1 / max(left, 1e-4)
+
+
+def with_another(splits, epochs, **options):
+    """The protocol with another epsilon of Adam, or another batch."""
     x, y = splits.train
     rate = splits.choice.rate
-    weights = trained(splits, x, y, dropout(rate), epochs, EPSILON)
-    network = alone(x.shape[-1], *dropout(rate)())
-    return judged(splits, network, weights, SAMPLES)
+    weights = trained(splits, x, y, dropout(rate), epochs, **options)
+    return judged(splits, alone(x.shape[-1], *dropout(rate)()), weights, SAMPLES)
 
 
 def with_masks_that_stay(splits, epochs):
@@ -289,12 +304,14 @@ def run(args):
         x, y = uci(args, name)
         count = args.repeats if len(x) < LARGE else min(args.repeats, FEW)
         splits = Splits(x, y, count, CHOICES.get(name, Choice()))
-        steps = {"paper": judged_by_the_paper, "masks": with_masks_that_stay}
+        steps = {"paper": by_the_paper}
         if len(x) < LARGE:
-            steps["epsilon"] = with_old_epsilon
+            steps["batch"] = functools.partial(with_another, batch=LATER)
+            steps["masks"] = with_masks_that_stay
+            steps["epsilon"] = functools.partial(with_another, epsilon=EPSILON)
         for step, judge in steps.items():
             cells.cell(f"{name}/{step}", lambda j=judge, s=splits: j(s, args.epochs))
-        for place in range(min(count, FEW if len(x) < LARGE else FEW - 2)):
+        for place in range(min(count, LEARNED) if len(x) < LARGE else 0):
             cells.cell(
                 f"{name}/learned/{place}",
                 lambda s=splits, p=place: with_learned_rates(s, p, args.epochs),
@@ -308,7 +325,8 @@ METHODS = {
     "moments": "the same, moments for samples",
     "tuned": "the same, tuned rates",
     "tuned, noise too": "the same, tuned rates and noise",
-    "epsilon": "the paper's, Adam's old epsilon",
+    "epsilon": "the paper's, with Adam's old epsilon",
+    "batch": "the paper's, with batches of 128",
     "learned": "learned rates",
     "masks": "Masksembles",
 }
@@ -317,15 +335,13 @@ METHODS = {
 def by_method(results, name):
     """The scores of each split of a set, by method."""
     cells = results["cells"]
-    found = {
-        method: [run[method] for run in cells[f"{name}/paper"]]
-        for method in list(METHODS)[:5]
-    }
-    for method in ("epsilon", "masks"):
-        if f"{name}/{method}" in cells:
+    runs = cells[f"{name}/paper"]
+    found = {m: [run[m] for run in runs] for m in METHODS if m in runs[0]}
+    for method in METHODS:
+        if f"{name}/{method}" in cells and method != "paper":
             found[method] = cells[f"{name}/{method}"]
-    learned = [key for key in cells if key.startswith(f"{name}/learned/")]
-    return found | {"learned": [cells[key] for key in learned]}
+    learned = [cells[key] for key in cells if key.startswith(f"{name}/learned/")]
+    return found | ({"learned": learned} if learned else {})
 
 
 def sets(results):
@@ -401,7 +417,7 @@ def draw(results):
     """What each method gains in likelihood over the protocol."""
     import matplotlib.pyplot as plt
 
-    shown = [name for name in METHODS if name not in ("paper", "epsilon")]
+    shown = [m for m in METHODS if m not in ("paper", "epsilon", "batch")]
     names = sets(results)
     size = (2.1 * len(names) + 1.6, 2.6)
     figure, axes = plt.subplots(
@@ -411,6 +427,8 @@ def draw(results):
         found = by_method(results, name)
         paper = column(found["paper"], "likelihood")
         for height, method in enumerate(reversed(shown)):
+            if method not in found:
+                continue
             values = column(found[method], "likelihood")
             gains = values - paper[: len(values)]
             width = 2 * experiment.standard_error(gains) if len(gains) > 1 else 0

@@ -127,9 +127,16 @@ def report(match):
     epochs = f"{made['epochs']} epochs, " if "epochs" in made else ""
     caption = (
         f"Keras {made['keras']} on {BACKENDS[made['backend']]}, "
-        f"{epochs}{made['repeats']} repeats."
+        f"{epochs}{made['repeats']} repeats.{origin(made)}"
     )
     return f"{table}\n\n{caption}\n{{ .caption }}"
+
+
+def origin(made):
+    """Where and when results came about, as far as their file has it."""
+    if "date" not in made:
+        return ""
+    return f" {made['processor']}, {made['date']}, commit {made['commit']}."
 
 
 def benchmark(match):
