@@ -116,7 +116,7 @@ SLIPS = (
     Slip(
         "MAE and timm, random patches, 10 tokens, rate 0.9",
         CURRENT,
-        "cuts 10 × (1 - 0.9) = 0.99... to an integer",
+        "cuts 10 (1 - 0.9) = 0.99... to an integer",
         "at least one, rounded first, as `layers.PatchDropout`",
         "tokens that stay",
         slips.patches_that_stay,
@@ -174,7 +174,7 @@ SLIPS = (
         CURRENT,
         "returns the divergence with the other sign",
         "a divergence is not negative: `layers.SparseVariationalDropout`",
-        "divergence at log α = 0",
+        "divergence at a log alpha of 0",
         slips.divergence_of_precision,
     ),
     Slip(
@@ -205,8 +205,8 @@ SLIPS = (
         'Recipes of conformal sets, `method="higher"`',
         CURRENT,
         "take the score one rank too high",
-        "rank ⌈(n + 1)(1 - α)⌉, as `calibration.ConformalClassifier`",
-        "coverage for 17/21 at n = 20",
+        "(n + 1) times the level, rounded up: `calibration.ConformalClassifier`",
+        "coverage of at least 80 %, n = 20",
         slips.quantile_of_scores,
     ),
     Slip(

@@ -2,9 +2,10 @@
 
 The protocol of Gal and Ghahramani (2016): a hidden layer of 50 units, dropout before
 both layers, 400 epochs of batches of 32, 20 random splits into nine tenths and one, the
-rate and the precision of the noise that they chose for each set. Root mean squared error and
-log-likelihood of the test rows stand beside the published ones. Then the same with
-rates that are tuned or learned, with masks that stay, with moments in place of samples.
+rate and the precision of the noise that they chose for each set. Root mean squared
+error and log-likelihood of the test rows stand beside the published ones. Then the same
+with rates that are tuned or learned, with masks that stay, with moments in place of
+samples.
 """
 
 import dataclasses

@@ -177,7 +177,9 @@ def measured(name):
             f"In small, on {own.task}: {' '.join(found)} Five seeds; a gain is less "
             f"error, or fewer bits, than *{next(iter(own.methods))}*. "
             "[How it was measured](../experiments/families.md).",
-            f'<div class="compact" markdown>\n\n{report.study(results, study)}\n\n</div>',
+            '<div class="compact" markdown>',
+            report.study(results, study),
+            "</div>",
             f"![The gain of each seed](figures/family_{study}.svg)",
         ]
     return ["## Measured", *parts] if parts else []
@@ -213,7 +215,13 @@ def grid():
     """All layers as cards, by family."""
     parts = []
     for family, names in by_family().items():
-        parts += [f"## {FAMILIES[family]}", *in_small(names), '<div class="grid cards" markdown>', ""]
+        parts += [
+            f"## {FAMILIES[family]}",
+            "",
+            *in_small(names),
+            '<div class="grid cards" markdown>',
+            "",
+        ]
         parts += [card(name) for name in names]
         parts += ["", "</div>", ""]
     return "\n".join(parts)
