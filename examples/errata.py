@@ -230,7 +230,7 @@ SLIPS = (
         CURRENT,
         "bins count alike, however many rows they have",
         "weighted by their rows",
-        "error of the same rows",
+        "error of ten rows, nine of them in one bin",
         slips.bins_of_equal_weight,
     ),
     Slip(
@@ -248,21 +248,20 @@ def results():
     """Both numbers of each row."""
     rows = [{"where": each.where, "numbers": each.numbers()} for each in SLIPS]
     return {
-        "settings": {**experiment.origin(), "repeats": 1},
+        "settings": experiment.origin(),
         "rows": experiment.rounded(rows),
     }
 
 
 def report(results):
     """The table of the page."""
-    header = ["where", "seen in", "what it does", "what is right", "shown by"]
-    header += ["as it is", "as it should be"]
-    rows = []
+    lines = ["| where | what it does | what is right | shown by |", "|---|---|---|---|"]
     for slip, row in zip(SLIPS, results["rows"], strict=True):
-        numbers = [f"{each:.4g}" for each in row["numbers"]]
-        words = [slip.where, slip.seen, slip.does, slip.right, slip.number]
-        rows.append([*words, *numbers])
-    return experiment.table(header, rows)
+        wrong, right = (f"{each:.4g}" for each in row["numbers"])
+        shown = f"{slip.number}: **{wrong}**, should be **{right}**"
+        cells = [f"{slip.where} ({slip.seen})", slip.does, slip.right, shown]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 FIGURES = {}

@@ -9,6 +9,32 @@ import numpy as np
 from benchmarks.families.studies import STUDIES
 from examples import experiment
 
+HEADLINES = {
+    "units": "Srivastava et al. (2014) take the error of a perceptron on 60,000 digits "
+    "of MNIST from 1.60 % to 1.35 %, with dropout and logistic units.",
+    "channels": "Tompson et al. (2015) drop whole maps, since neighbours in a map say "
+    "nearly the same; they locate joints of the human body.",
+    "pooling": "Zeiler and Fergus (2013) reach 84.9 % accuracy on CIFAR-10, without "
+    "augmentation.",
+    "passes": "Liang, Wu et al. (2021) reach 30.91 BLEU from English to German (WMT14) "
+    "with R-Drop on a plain transformer. Inoue (2019) proposes several masks a step to "
+    "train in fewer steps.",
+    "schedules": "Liu et al. (2023): on ImageNet early dropout takes a small vision "
+    "transformer (ViT-T) from 73.9 to 74.3 % accuracy, where dropout throughout takes "
+    "it to 67.9; late stochastic depth takes ViT-B from 81.6 to 82.3.",
+    "mixout": "Lee et al. (2020) report that tuning BERT on few examples becomes "
+    "more stable and on average more accurate.",
+    "recurrent": "Merity et al. (2018) reach a perplexity of 57.3 a word on the Penn "
+    "Treebank with dropped weights and averaged gradients; Krueger et al. (2017) "
+    "report competitive results with zoneout on characters.",
+    "residual": "Ghiasi et al. (2018): DropBlock takes a ResNet-50 to 78.13 % accuracy "
+    "on ImageNet, 1.6 points above the baseline. Huang et al. (2016) reach 4.91 % "
+    "error on CIFAR-10 with stochastic depth and more than 1,200 layers.",
+    "patches": "Liu et al. (2023): half of the operations and the memory, or less, on "
+    "ImageNet with patches dropped.",
+    "shake": "Gastaldi (2017): 2.86 % error on CIFAR-10, and 15.85 % on CIFAR-100.",
+}
+
 
 def report(results):
     """All studies in one table: what each method gains, costs and keeps."""
@@ -88,6 +114,33 @@ def verdict(results, name, method):
     if abs(gained.mean()) <= 2 * error:
         return f"nothing that five seeds tell from chance ({size})"
     return f"{'a gain' if gained.mean() > 0 else 'a loss'} of {size}"
+
+
+def sections(results):
+    """By study: what the paper reports, what was gained here and what was not."""
+    parts = []
+    for name in studied(results):
+        own = STUDIES[name]
+        methods = list(own.methods)[1:]
+        said = {method: verdict(results, name, method) for method in methods}
+        lines = [f"- `{method}`: {words}." for method, words in said.items()]
+        parts += [
+            f"## {own.title}",
+            f"On {own.task}, against *{next(iter(own.methods))}*:",
+            "\n".join(lines),
+            f"**Not gained**: {not_gained(said)}",
+            f"![{own.title}: the gain of each seed](figures/family_{name}.svg)",
+            f"**The paper**: {HEADLINES[name]}",
+        ]
+    return "\n\n".join(parts)
+
+
+def not_gained(said):
+    """A sentence on the methods that did not gain."""
+    none = [f"`{method}`" for method, words in said.items() if "a gain" not in words]
+    if not none:
+        return "anything here went better; other data and rates were not tried."
+    return f"with {' and '.join(none)} nothing went better on this task at this rate."
 
 
 def draw(results, name):
