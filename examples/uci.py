@@ -34,6 +34,8 @@ L = keras.layers
 SAMPLES, MEMBERS = 1000, 4
 # Sets of more rows than this have fewer splits, and the protocol alone.
 LARGE, FEW = 5000, 5
+# Only of sets with fewer rows than this Adam's epsilon is changed as well.
+SMALL = 500
 # Splits on which rates are learned, each network by itself.
 LEARNED = 3
 FACTORS = (0.25, 0.5, 1, 2, 4, 8)
@@ -188,6 +190,7 @@ def run(args):
         if len(x) < LARGE:
             steps["batch"] = functools.partial(with_another, batch=LATER)
             steps["masks"] = with_masks_that_stay
+        if len(x) < SMALL:
             steps["epsilon"] = functools.partial(with_another, epsilon=EPSILON)
         for step, judge in steps.items():
             cells.cell(f"{name}/{step}", lambda j=judge, s=splits: j(s, args.epochs))

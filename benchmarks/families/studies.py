@@ -60,8 +60,8 @@ def scheduled(schedule):
     return dense(lambda: [layers.Dropout(schedule)])
 
 
-# Of the study of schedules: 40 epochs of 6 steps.
-STEPS = 240
+# Of the study of schedules: 200 epochs of 6 steps.
+STEPS = 1200
 CIFAR, SHAKESPEARE = "cifar10_subset.npz", "tinyshakespeare.txt"
 
 STUDIES = {
@@ -75,7 +75,7 @@ STUDIES = {
             "GaussianDropout 0.3": dense(lambda: [layers.GaussianDropout(0.3)]),
         },
         ("Dropout", "GaussianDropout"),
-        epochs=40,
+        epochs=200,
     ),
     "channels": Study(
         "Whole channels",
@@ -89,7 +89,7 @@ STUDIES = {
             ),
         },
         ("SpatialDropout2D",),
-        epochs=40,
+        epochs=200,
     ),
     "pooling": Study(
         "Pooling",
@@ -103,7 +103,7 @@ STUDIES = {
             ),
         },
         ("StochasticPooling2D", "MaxPoolingDropout2D"),
-        epochs=40,
+        epochs=200,
     ),
     "passes": Study(
         "Several passes",
@@ -120,7 +120,7 @@ STUDIES = {
             ),
         },
         ("RDrop", "MultiSampleDropout"),
-        epochs=40,
+        epochs=200,
     ),
     "schedules": Study(
         "Rates over time",
@@ -134,7 +134,7 @@ STUDIES = {
             "curriculum": scheduled(schedules.Curriculum(0.3, STEPS)),
         },
         (),
-        epochs=40,
+        epochs=200,
     ),
     "mixout": Study(
         "Tuning on a few rows",
@@ -147,7 +147,7 @@ STUDIES = {
             "Mixout 0.9": tuned(lambda layer: layers.Mixout(layer, 0.9)),
         },
         ("Mixout",),
-        epochs=40,
+        epochs=100,
         batch=10,
     ),
     "recurrent": Study(
@@ -185,8 +185,8 @@ STUDIES = {
     ),
     "residual": Study(
         "Regions and paths",
-        "600 photographs of CIFAR-10, two residual blocks",
-        data.photographs(600),
+        "400 photographs of CIFAR-10, two residual blocks",
+        data.photographs(400),
         {
             NONE: residual(),
             "Dropout 0.1": residual(lambda block: [layers.Dropout(0.1)]),
@@ -196,13 +196,13 @@ STUDIES = {
             ),
         },
         ("DropBlock2D", "DropPath"),
-        epochs=15,
+        epochs=12,
         needs=CIFAR,
     ),
     "patches": Study(
         "Patches",
-        "600 photographs of CIFAR-10, a transformer of two blocks",
-        data.photographs(600),
+        "400 photographs of CIFAR-10, a transformer of two blocks",
+        data.photographs(400),
         {
             NONE: transformer(),
             "PatchDropout 0.5": transformer(
@@ -215,14 +215,14 @@ STUDIES = {
     ),
     "shake": Study(
         "Two branches",
-        "600 photographs of CIFAR-10, two residual blocks of two branches",
-        data.photographs(600),
+        "400 photographs of CIFAR-10, two residual blocks of two branches",
+        data.photographs(400),
         {
             "their mean": residual(join=L.Average),
             "ShakeShake": residual(join=layers.ShakeShake),
         },
         ("ShakeShake",),
-        epochs=15,
+        epochs=12,
         needs=CIFAR,
     ),
 }
@@ -252,6 +252,8 @@ def measured(study, method, folder, seeds, epochs=None):
         p = model.predict(x_test, 250, verbose=0)
         found.append({**scores(y_test, p, study.bits), "seconds": seconds})
     kept = numbers_kept(trained.model, x[: study.batch])
+    if kept and isinstance(trained.model, layers.RDrop):
+        kept *= 2
     return {"runs": found, "kept": kept}
 
 
