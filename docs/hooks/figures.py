@@ -24,6 +24,8 @@ DOCS = pathlib.Path(__file__).parents[1]
 IMAGE = re.compile(r"!\[([^]]*)\]\(figures/([\w-]+)\.svg\)")
 # A table of `docs/results`; the function that makes it is `report`, or the one named.
 REPORT = re.compile(r"<!-- report: (\w+)(?:\.(\w+))? -->")
+# Words and pictures that a function makes of a file of `docs/results`.
+TEXT = re.compile(r"<!-- text: (\w+)\.(\w+) -->")
 BENCHMARK = re.compile(r"<!-- benchmark: (\w+) -->")
 BENCHMARKS = DOCS / "assets" / "benchmarks"
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
@@ -114,7 +116,8 @@ def on_page_markdown(markdown, page, config, files):
             shown.append(f"![{text}]({link}#only-{theme}){{ loading=lazy }}")
         return "".join(shown)
 
-    for pattern, found in ((REPORT, report), (BENCHMARK, benchmark), (IMAGE, image)):
+    makers = (REPORT, report), (TEXT, text), (BENCHMARK, benchmark), (IMAGE, image)
+    for pattern, found in makers:
         markdown = pattern.sub(found, markdown)
     return markdown
 
@@ -127,9 +130,22 @@ def report(match):
     epochs = f"{made['epochs']} epochs, " if "epochs" in made else ""
     caption = (
         f"Keras {made['keras']} on {BACKENDS[made['backend']]}, "
-        f"{epochs}{made['repeats']} repeats."
+        f"{epochs}{made['repeats']} repeats.{origin(made)}"
     )
     return f"{table}\n\n{caption}\n{{ .caption }}"
+
+
+def text(match):
+    """What a function says of an experiment's results."""
+    results = json.loads((DOCS / "results" / f"{match[1]}.json").read_text())
+    return getattr(experiment(match[1]), match[2])(results)
+
+
+def origin(made):
+    """Where and when results came about, as far as their file has it."""
+    if "date" not in made:
+        return ""
+    return f" {made['processor']}, {made['date']}, commit {made['commit']}."
 
 
 def benchmark(match):

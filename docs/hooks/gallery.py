@@ -6,6 +6,7 @@ picture, no example or no paper, or a page no layer.
 """
 
 import inspect
+import json
 import os
 import pathlib
 import re
@@ -24,6 +25,7 @@ from keras_dropout import layers
 from keras_dropout.layers._families import FAMILIES, family_of
 
 GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
+MEASURED = pathlib.Path(__file__).parents[1] / "results" / "families.json"
 CHANGELOG = pathlib.Path(__file__).parents[2] / "CHANGELOG.md"
 SECTIONS = ("## When to use it", "## When not", "## Differences")
 
@@ -145,6 +147,7 @@ def layer_page(name, notes, caption):
             f"![What {name} drops](figures/mask-{name}.svg)",
             f"{caption}\n{{ .caption }}",
             notes.strip(),
+            *measured(name),
             "## Papers",
             parts["References"],
             "## Reference",
@@ -156,6 +159,30 @@ def layer_page(name, notes, caption):
             *(["**Input shape:**", shape] if shape else []),
         ]
     )
+
+
+def measured(name):
+    """What the small studies of families found of a layer: sentence, table, picture."""
+    from benchmarks.families import report
+
+    results = json.loads(MEASURED.read_text())
+    parts = []
+    for study in report.studied(results):
+        own = report.STUDIES[study]
+        if name not in own.pages:
+            continue
+        methods = [m for m in list(own.methods)[1:] if m.split()[0] == name]
+        found = [f"`{m}`: {report.verdict(results, study, m)}." for m in methods]
+        parts += [
+            f"In small, on {own.task}: {' '.join(found)} Five seeds; a gain is less "
+            f"error, or fewer bits, than *{next(iter(own.methods))}*. "
+            "[How it was measured](../experiments/families.md).",
+            '<div class="compact" markdown>',
+            report.study(results, study),
+            "</div>",
+            f"![The gain of each seed](figures/family_{study}.svg)",
+        ]
+    return ["## Measured", *parts] if parts else []
 
 
 def linked(text, name):
@@ -188,10 +215,32 @@ def grid():
     """All layers as cards, by family."""
     parts = []
     for family, names in by_family().items():
-        parts += [f"## {FAMILIES[family]}", '<div class="grid cards" markdown>', ""]
+        parts += [
+            f"## {FAMILIES[family]}",
+            "",
+            *in_small(names),
+            '<div class="grid cards" markdown>',
+            "",
+        ]
         parts += [card(name) for name in names]
         parts += ["", "</div>", ""]
     return "\n".join(parts)
+
+
+def in_small(names):
+    """A line on what the studies found of the layers of a family."""
+    from benchmarks.families import report
+
+    results = json.loads(MEASURED.read_text())
+    found = []
+    for study in report.studied(results):
+        for method in list(report.STUDIES[study].methods)[1:]:
+            if method.split()[0] in set(names) & set(report.STUDIES[study].pages):
+                found.append(f"`{method}`: {report.verdict(results, study, method)}")
+    if not found:
+        return []
+    link = "[Measured in small](../experiments/families.md)"
+    return [f"{link}: {'; '.join(found)}.", ""]
 
 
 def card(name):

@@ -22,11 +22,12 @@ EXPERIMENTS = (
     "pretrained",
     "rotated_digits",
     "sonar",
+    "uci",
 )
 
 
 # Many small networks, each of which a backend would compile.
-ONCE = ("learned_or_fixed", "learned_rates", "masksembles")
+ONCE = ("learned_or_fixed", "learned_rates", "masksembles", "uci")
 
 
 @pytest.mark.slow

@@ -1,0 +1,329 @@
+"""The regressions of the paper on Monte Carlo dropout, and what else the package has.
+
+The protocol of Gal and Ghahramani (2016): a hidden layer of 50 units, dropout before
+both layers, 400 epochs of batches of 32, 20 random splits into nine tenths and one, the
+rate and the precision of the noise that they chose for each set. Root mean squared
+error and log-likelihood of the test rows stand beside the published ones. Then the same
+with rates that are tuned or learned, with masks that stay, with moments in place of
+samples.
+"""
+
+import functools
+import math
+
+import experiment
+import keras
+import numpy as np
+from again import Again
+from datasets import uci
+from uci_networks import (
+    BATCH,
+    CHOICES,
+    UNITS,
+    Choice,
+    Splits,
+    alone,
+    dropout,
+    put,
+    trained,
+)
+
+import keras_dropout as kd
+
+L = keras.layers
+SAMPLES, MEMBERS = 1000, 4
+# Sets of more rows than this have fewer splits, and the protocol alone.
+LARGE, FEW = 5000, 5
+# Only of sets with fewer rows than this Adam's epsilon is changed as well.
+SMALL = 500
+# Splits on which rates are learned, each network by itself.
+LEARNED = 3
+FACTORS = (0.25, 0.5, 1, 2, 4, 8)
+# The batch of the code that the authors published later.
+LATER = 128
+# What Keras had when the paper was written; today it is 1e-7.
+EPSILON = 1e-8
+
+
+def scores(splits, place, samples, variance=0.0, precision=None):
+    """RMSE, and log-likelihood of a row, in the unit of the values.
+
+    Args:
+        splits: The `Splits`.
+        place: Which split.
+        samples: Standardised outputs `(samples, rows)`.
+        variance: What moments have in place of samples, standardised.
+        precision: One over the variance of the noise, or `None` for the paper's.
+    """
+    scale = splits.y_scale[place]
+    samples = samples * scale + splits.y_mean[place]
+    y = splits.test[1][place]
+    noise = 1 / (precision or splits.precision) + variance * scale**2
+    exponents = -0.5 * (y - samples) ** 2 / noise
+    most = exponents.max(axis=0)
+    mixture = most + np.log(np.mean(np.exp(exponents - most), axis=0))
+    likelihood = np.mean(mixture - 0.5 * np.log(2 * np.pi * noise))
+    rmse = math.sqrt(np.mean((samples.mean(axis=0) - y) ** 2))
+    return {"rmse": float(rmse), "likelihood": float(likelihood)}
+
+
+def sampled(model, x, samples=SAMPLES):
+    """Standardised outputs under masks, `(samples, rows)`."""
+    options = {"outputs": "values", "return_samples": True, "verbose": 0}
+    return kd.mc_predict(model, x, samples, seed=0, **options).samples[..., 0]
+
+
+def by_the_paper(splits, epochs):
+    """The protocol; the same networks without samples; and with tuned rates.
+
+    A fifth of the training rows finds the rates, with networks that learn from the
+    others. Large sets go without.
+    """
+    (x, y), rate = splits.train, splits.choice.rate
+    weights = trained(splits, x, y, dropout(rate), epochs)
+    network = alone(x.shape[-1], *dropout(rate)())
+    cut = round(0.8 * x.shape[1])
+    parts = None
+    if x.shape[1] < LARGE:
+        parts = trained(splits, x[:, :cut], y[:, :cut], dropout(rate), epochs)
+    found = []
+    for place, own in enumerate(weights):
+        test, judge = splits.test[0][place], (splits, place)
+        kd.set_rates(network, rate)
+        put(network, own)
+        moments = kd.propagate_moments(network, test, outputs="values")
+        mean, variance = moments.mean[:, 0], moments.variance[:, 0]
+        run = {
+            "paper": scores(*judge, sampled(network, test)),
+            "no noise": scores(*judge, network.predict(test, 4096, verbose=0).T),
+            "moments": scores(*judge, mean[None], variance),
+        }
+        if parts is not None:
+            put(network, parts[place])
+            held_out = x[place, cut:], y[place, cut:]
+            run["factor"], precision = tuned(network, *held_out)
+            precision /= splits.y_scale[place].item() ** 2
+            put(network, own)
+            samples = sampled(network, test)
+            run["tuned"] = scores(*judge, samples)
+            run["tuned, noise too"] = scores(*judge, samples, precision=precision)
+        found.append(run)
+    return found
+
+
+def tuned(network, x, y):
+    """Sets the rates that rows find likeliest.
+
+    Returns:
+        The factor of the rates, and one over the variance that the samples leave.
+    """
+    seen = kd.calibration.tune_rates(network, x, y[:, None], factors=FACTORS, seed=0)
+    samples = sampled(network, x, 100)
+    left = np.mean((y - samples.mean(axis=0)) ** 2) - samples.var(axis=0).mean()
+    return seen.best.factor, 1 / max(left, 1e-4)
+
+
+def with_another(splits, epochs, **options):
+    """The protocol with another epsilon of Adam, or another batch."""
+    x, y = splits.train
+    rate = splits.choice.rate
+    weights = trained(splits, x, y, dropout(rate), epochs, **options)
+    return judged(splits, alone(x.shape[-1], *dropout(rate)()), weights, SAMPLES)
+
+
+def with_masks_that_stay(splits, epochs):
+    """Masksembles in place of dropout, behind the hidden layer."""
+    x, y = splits.train
+    masks = kd.layers.Masksembles(MEMBERS, 2.0, seed=0)
+    weights = trained(splits, x, y, lambda: ([], [masks]), epochs)
+    again = kd.layers.Masksembles(MEMBERS, 2.0, seed=0)
+    return judged(splits, alone(x.shape[-1], [], [again]), weights, MEMBERS)
+
+
+def judged(splits, network, weights, samples):
+    """The scores of each split."""
+    found = []
+    for place, own in enumerate(weights):
+        put(network, own)
+        x = splits.test[0][place]
+        found.append(scores(splits, place, sampled(network, x, samples)))
+    return found
+
+
+def with_learned_rates(splits, place, epochs):
+    """One split, with a rate for each layer that is learned with the weights."""
+    x, y = (each[place] for each in splits.train)
+    strengths = kd.losses.kl_weights(
+        len(x),
+        loss="mse",
+        precision=float(splits.precision * splits.y_scale[place].item() ** 2),
+        length_scale=splits.choice.length_scale,
+    )
+
+    def build():
+        dense = L.Dense(UNITS, "relu"), L.Dense(1)
+        wrapped = [kd.layers.ConcreteDropout(each, **strengths) for each in dense]
+        return keras.Sequential([keras.Input(x.shape[1:]), *wrapped])
+
+    model = Again(build, "mse", 1e-3).begin(place)
+    model.fit(x, y[:, None], BATCH, epochs, verbose=0)
+    found = scores(splits, place, sampled(model, splits.test[0][place]))
+    return found | {"rates": [float(layer.rate) for layer in model.layers]}
+
+
+def names(args):
+    """The sets of the folder; the bundled one without a folder."""
+    if args.data is None:
+        return ["diabetes"]
+    paths = (args.data / "uci").glob("*.npz")
+    return [path.stem for path in sorted(paths, key=lambda path: path.stat().st_size)]
+
+
+def run(args):
+    path = args.output and args.output / "uci.json"
+    cells = experiment.Cells(path, experiment.settings(args))
+    for name in names(args):
+        x, y = uci(args, name)
+        count = args.repeats if len(x) < LARGE else min(args.repeats, FEW)
+        splits = Splits(x, y, count, CHOICES.get(name, Choice()))
+        steps = {"paper": by_the_paper}
+        if len(x) < LARGE:
+            steps["batch"] = functools.partial(with_another, batch=LATER)
+            steps["masks"] = with_masks_that_stay
+        if len(x) < SMALL:
+            steps["epsilon"] = functools.partial(with_another, epsilon=EPSILON)
+        for step, judge in steps.items():
+            cells.cell(f"{name}/{step}", lambda j=judge, s=splits: j(s, args.epochs))
+        for place in range(min(count, LEARNED) if len(x) < LARGE else 0):
+            cells.cell(
+                f"{name}/learned/{place}",
+                lambda s=splits, p=place: with_learned_rates(s, p, args.epochs),
+            )
+    return {"cells": dict(cells)}
+
+
+METHODS = {
+    "paper": "the paper's protocol",
+    "no noise": "the same networks, noise off",
+    "moments": "the same, moments for samples",
+    "tuned": "the same, tuned rates",
+    "tuned, noise too": "the same, tuned rates and noise",
+    "epsilon": "the paper's, with Adam's old epsilon",
+    "batch": "the paper's, with batches of 128",
+    "learned": "learned rates",
+    "masks": "Masksembles",
+}
+
+
+def by_method(results, name):
+    """The scores of each split of a set, by method."""
+    cells = results["cells"]
+    runs = cells[f"{name}/paper"]
+    found = {m: [run[m] for run in runs] for m in METHODS if m in runs[0]}
+    for method in METHODS:
+        if f"{name}/{method}" in cells and method != "paper":
+            found[method] = cells[f"{name}/{method}"]
+    learned = [cells[key] for key in cells if key.startswith(f"{name}/learned/")]
+    return found | ({"learned": learned} if learned else {})
+
+
+def sets(results):
+    """The sets, in the order in which they were run."""
+    keys = [key.split("/") for key in results["cells"]]
+    return [name for name, cell, *_ in keys if cell == "paper"]
+
+
+def column(runs, score):
+    return np.array([run[score] for run in runs])
+
+
+def digits_of(name):
+    """Digits behind the point: three, but five where errors are small."""
+    return 4 if name == "kin8nm" else 3
+
+
+def report(results):
+    """The protocol beside what is published."""
+    header = ["set", "splits", "RMSE", "published", "apart"]
+    header += ["log-likelihood", "published", "apart"]
+    rows = []
+    for name in sets(results):
+        runs, choice = by_method(results, name)["paper"], CHOICES.get(name, Choice())
+        row = [name, len(runs)]
+        for score in ("rmse", "likelihood"):
+            values, published = column(runs, score), getattr(choice, score)
+            row.append(experiment.mean_and_error(values, digits_of(name)))
+            if published is None:
+                row += ["", ""]
+                continue
+            row.append(" ± ".join(f"{each:.{digits_of(name)}f}" for each in published))
+            row.append(f"{apart(values, published):+.1f}")
+        rows.append(row)
+    return experiment.table(header, rows)
+
+
+def apart(values, published):
+    """How many standard errors of the difference our mean is above theirs."""
+    mean, error = published
+    own = experiment.standard_error(values)
+    return (values.mean() - mean) / math.hypot(own, error)
+
+
+def methods(results):
+    """What each method gains over the protocol, by splits that both were run on."""
+    header = ["", *sets(results)]
+    rows = []
+    for score in ("likelihood", "rmse"):
+        rows.append([f"**{SCORES[score]}**", *[""] * (len(header) - 1)])
+        for method, title in METHODS.items():
+            cells = [gain(results, name, method, score) for name in header[1:]]
+            rows.append([title, *cells])
+    return experiment.table(header, rows)
+
+
+SCORES = {"likelihood": "log-likelihood, nats", "rmse": "RMSE"}
+
+
+def gain(results, name, method, score):
+    """The mean of the protocol, or the difference to it, and its standard error."""
+    found = by_method(results, name)
+    if method not in found:
+        return ""
+    values, paper = column(found[method], score), column(found["paper"], score)
+    if method == "paper":
+        return experiment.mean_and_error(values, digits_of(name))
+    text = experiment.mean_and_error(values - paper[: len(values)], digits_of(name))
+    return text if text.startswith("-") else f"+{text}"
+
+
+def draw(results):
+    """What each method gains in likelihood over the protocol."""
+    import matplotlib.pyplot as plt
+
+    shown = [m for m in METHODS if m not in ("paper", "epsilon", "batch")]
+    names = sets(results)
+    size = (2.1 * len(names) + 1.6, 2.6)
+    figure, axes = plt.subplots(
+        1, len(names), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax, name in zip(axes[0], names, strict=True):
+        found = by_method(results, name)
+        paper = column(found["paper"], "likelihood")
+        for height, method in enumerate(reversed(shown)):
+            if method not in found:
+                continue
+            values = column(found[method], "likelihood")
+            gains = values - paper[: len(values)]
+            width = 2 * experiment.standard_error(gains) if len(gains) > 1 else 0
+            ax.errorbar(gains.mean(), height, xerr=width, fmt="o", color="#2a9d8f")
+        ax.axvline(0, color="#e76f51", lw=1, ls="--")
+        ax.set(title=name)
+    axes[0, 0].set_yticks(range(len(shown)), [METHODS[m] for m in reversed(shown)])
+    figure.supxlabel("nats above the paper's protocol", fontsize="medium")
+    return figure
+
+
+FIGURES = {"uci": draw}
+
+if __name__ == "__main__":
+    experiment.main(__doc__, run, report, FIGURES, epochs=(400, 2), repeats=20)
