@@ -61,7 +61,7 @@ def batch_size(plans: Sequence[Plan], inputs: Tensors) -> int:
 def samples_per_call(
     samples: int, rows: int, most: int, masks: str, tol: float | None = None
 ) -> int:
-    """How many samples to compute in one call, so that few are computed in vain.
+    """How many samples to compute in one call, so that few are wasted.
 
     Each call computes as many as the others, as another number would be compiled anew.
 
