@@ -168,9 +168,10 @@ def draw_information(results):
 
     figure, ax = plt.subplots(figsize=(6, 3.4))
     for i, run in enumerate(results["runs"]):
-        for key, colour in (("entropy", "#e76f51"), ("mutual_information", "#2a9d8f")):
+        looks = ("entropy", "#e76f51", "--"), ("mutual_information", "#2a9d8f", "-")
+        for key, colour, style in looks:
             label = key.replace("_", " ") if i == 0 else None
-            ax.plot(results["angles"], run[key], color=colour, label=label)
+            ax.plot(results["angles"], run[key], style, color=colour, label=label)
     ax.set(xlabel="turned by, degrees", ylabel="nats", ylim=(0, None))
     ax.legend()
     return figure
