@@ -37,7 +37,8 @@ def draw_losses(runs):
             for i, losses in enumerate(seeds):
                 epochs = range(1, len(losses[key]) + 1)
                 label = f"{key} images" if i == 0 else None
-                ax.plot(epochs, losses[key], color=colour, label=label, lw=1.3)
+                style = "--" if key == "training" else "-"
+                ax.plot(epochs, losses[key], style, color=colour, label=label, lw=1.3)
         ax.set(title=name, xlabel="epoch", yscale="log")
     axes[0].set_ylabel("cross-entropy, nats")
     axes[-1].legend()

@@ -154,10 +154,11 @@ def _own_trainer(variables):
         if in_callback and theirs <= _keras.taken_by(trainer).keys():
             return trainer
         raise RuntimeError(
-            "On JAX, a model that is trained cannot be used by the data source that "
-            "it is trained on, as its weights are away while the next batch is "
-            "fetched. Do this in a callback (`on_train_batch_end`, `on_epoch_end`), "
-            f"or use a copy of the model. Received: model {trainer.name!r} at work"
+            "On JAX, the data source of `fit` cannot use the model that is being "
+            "trained, because `fit` holds its weights while it fetches the next "
+            "batch. Use the model in a callback (`on_train_batch_end`, "
+            "`on_epoch_end`), or use a copy of it. Received: model "
+            f"{trainer.name!r}, which is being trained"
         )
     return None
 

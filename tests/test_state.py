@@ -1,4 +1,4 @@
-"""Rates that are live, seeds that are honest, files that load."""
+"""Rates that are live, seeds that are saved, files that load."""
 
 import subprocess
 import sys

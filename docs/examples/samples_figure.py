@@ -28,7 +28,7 @@ def draw():
         raw.append(prediction.mutual_information.mean())
         corrected.append(prediction.mutual_information_corrected.mean())
     figure, ax = plt.subplots(figsize=(6, 3.2))
-    ax.plot(NUMBERS, raw, marker="o", color="#e76f51", label="as sampled")
+    ax.plot(NUMBERS, raw, "s--", color="#e76f51", label="as sampled")
     ax.plot(NUMBERS, corrected, marker="o", color="#2a9d8f", label="corrected")
     ax.set(xscale="log", xlabel="samples", ylabel="mutual information, nats")
     ax.set_xticks(NUMBERS, NUMBERS)

@@ -47,7 +47,7 @@ def on_files(files, config):
 
 
 def sources():
-    """All figures of the site: a name and a function that draws it."""
+    """All figures of the site: a name and a function that draws it, or returns SVG."""
     found = {}
     for path in sorted((DOCS / "examples").glob("*.py")):
         found.update(importlib.import_module(path.stem).FIGURES)
@@ -59,8 +59,8 @@ def sources():
     draw = importlib.import_module("benchmarks.report").draw
     found["benchmark_layers"] = functools.partial(draw, cells)
     masks = importlib.import_module("masks")
-    for name, draw in masks.PICTURES.items():
-        found[f"mask-{name}"] = draw
+    for name, picture in masks.PICTURES.items():
+        found[f"mask-{name}"] = picture.still
     return found
 
 
@@ -88,6 +88,8 @@ def themed(draw):
     }
     with matplotlib.rc_context(ink | style):
         figure = draw()
+        if isinstance(figure, str):
+            return recoloured(figure)
         buffer = io.StringIO()
         figure.savefig(
             buffer,
@@ -97,7 +99,10 @@ def themed(draw):
             metadata={"Date": None},
         )
         plt.close(figure)
-    svg = buffer.getvalue()
+    return recoloured(buffer.getvalue())
+
+
+def recoloured(svg):
     return {theme: svg.replace(INK, colour) for theme, colour in THEMES.items()}
 
 

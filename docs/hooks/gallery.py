@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 import textwrap
 import types
 
@@ -28,6 +29,34 @@ GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
 MEASURED = pathlib.Path(__file__).parents[1] / "results" / "families.json"
 CHANGELOG = pathlib.Path(__file__).parents[2] / "CHANGELOG.md"
 SECTIONS = ("## When to use it", "## When not", "## Differences")
+
+# The functions and classes at the top, by what they are for.
+GROUPS = {
+    "Predict with uncertainty": (
+        "mc_predict",
+        "Prediction",
+        "MonteCarlo",
+        "propagate_moments",
+    ),
+    "Judge an uncertainty": ("mc_evaluate", "evaluate", "Evaluation"),
+    "Change the noise of a model": (
+        "insert_dropout",
+        "matching_dropout",
+        "replace_dropout",
+        "set_rates",
+        "learn_rates",
+        "lora_dropout",
+        "strip_dropout",
+    ),
+    "Inspect, repeat, train and load": (
+        "noise_report",
+        "reseed",
+        "BatchRepetition",
+        "custom_objects",
+    ),
+}
+
+sys.path.insert(0, str(GALLERY.parent / "examples"))
 
 
 def is_layer(name):
@@ -102,7 +131,7 @@ def is_own(value, module):
 
 
 def api_pages():
-    """A page for each public module: its docstring and all its names."""
+    """A page for each public module: its docstring, a table, and all its names."""
     pages = {}
     for module_name, module in public_modules().items():
         names = public_names(module)
@@ -115,9 +144,47 @@ def api_pages():
             ]
             lines += [", ".join(f"[{n}](../gallery/{n}.md)" for n in LAYERS) + ".", ""]
             names = [name for name in names if name not in LAYERS]
-        lines += [f"::: {module_name}.{name}" for name in names]
+        groups = {"": names}
+        if module is keras_dropout:
+            groups = GROUPS
+            grouped = {name for group in groups.values() for name in group}
+            complain("public names in no group of the API", set(names) ^ grouped)
+            lines += [modules_table()]
+        lines += [summary_table(module, groups)]
+        for group in groups.values():
+            lines += [f"::: {module_name}.{name}" for name in group]
         pages[f"api/{module_name}.md"] = "\n\n".join(lines) + "\n"
     return pages
+
+
+def summary_table(module, groups):
+    """The names of a module with what each is in a line."""
+    lines = []
+    for title, names in groups.items():
+        if title:
+            lines += [f"**{title}**", ""]
+        lines += ["| | |", "| --- | --- |"]
+        for name in names:
+            value = getattr(module, name)
+            link = f"[{name}][{module.__name__}.{name}]"
+            lines.append(f"| {link} | {first_line(value)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def modules_table():
+    """The public modules with what each holds in a line."""
+    lines = ["| module | |", "| --- | --- |"]
+    for name, module in public_modules().items():
+        if module is not keras_dropout:
+            lines.append(f"| [{name}]({name}.md) | {first_line(module)} |")
+    return "\n".join(lines)
+
+
+def first_line(value):
+    """The first line of a docstring, without its links."""
+    line = inspect.getdoc(value).splitlines()[0].replace("|", "\\|")
+    return re.sub(r"\[([^]]+)\]\[[^]]*\]", r"\1", line)
 
 
 def on_page_markdown(markdown, page, config, files):
@@ -130,23 +197,33 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def layer_page(name, notes, caption):
-    """Title, formula, picture, what the notes say, then the docstring's sections."""
+    """A model, formula, picture, what the notes say, then the docstring's sections."""
     missing = [section for section in SECTIONS if section not in notes]
     complain(f"sections missing in docs/gallery/{name}.md", missing)
     complain("gallery pages without `picture:`", [] if caption else [name])
+    model, heading, notes = notes.partition(SECTIONS[0])
+    complain("gallery pages without a model on top", [] if "```" in model else [name])
+    import masks
+
+    picture = masks.PICTURES[name]
+    if picture.argument:
+        caption += f" Drawn at `{picture.argument}={picture.shown:g}`."
     docstring = inspect.getdoc(getattr(layers, name))
     parts = docstring_parts(docstring)
     missing = [part for part in ("Examples", "References") if part not in parts]
     complain(f"sections missing in the docstring of {name}", missing)
+    summary, _, rest = linked(parts["description"], name).partition("\n\n")
     # mkdocstrings shows these only together with the description, which is on top.
     shape = parts.get("Input shape")
     return "\n\n".join(
         [
             f"# {name}",
-            linked(parts["description"], name),
-            f"![What {name} drops](figures/mask-{name}.svg)",
+            summary,
+            model.strip(),
+            picture.moving(name),
             f"{caption}\n{{ .caption }}",
-            notes.strip(),
+            rest,
+            heading + notes.rstrip(),
             *measured(name),
             "## Papers",
             parts["References"],
@@ -244,8 +321,7 @@ def in_small(names):
 
 
 def card(name):
-    summary = inspect.getdoc(getattr(layers, name)).splitlines()[0]
-    summary = re.sub(r"\[([^]]+)\]\[[^]]*\]", r"\1", summary)
+    summary = first_line(getattr(layers, name))
     return (
         f"-   **[{name}]({name}.md)**\n\n"
         f"    ![What {name} drops](figures/mask-{name}.svg)\n\n"

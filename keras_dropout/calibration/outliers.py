@@ -17,7 +17,7 @@ from keras_dropout.uncertainty.statistics import Measure
 
 @registered
 class OutlierDetector(Calibration):
-    r"""Finds rows that are less certain than rows from inside can be expected to be.
+    r"""Finds rows that are less certain than nearly all rows of the known kind.
 
     $$p(x) = \frac{1 + \#\{i : u_i \ge u(x)\}}{n + 1}$$
 
@@ -39,7 +39,7 @@ class OutlierDetector(Calibration):
         scores: Array `(n,)`, the held-out uncertainties, sorted.
 
     Raises:
-        TypeError: `confidence_level` is no number.
+        TypeError: `confidence_level` is not a number.
         ValueError: An argument is out of its range.
 
     Examples:

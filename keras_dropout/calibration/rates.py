@@ -93,7 +93,7 @@ def tune_rates(
     outputs: Any = "auto",
     batch_size: int | None = None,
 ) -> RateTable:
-    r"""Sets the rates of a trained model to those that held-out data find likeliest.
+    r"""Sets the rates of a trained model to those with the best held-out likelihood.
 
     All rates are multiplied by one factor, for each factor in turn, and the factor with
     the smallest held-out `nll` of the mixture of samples stays. Weights stay as they
@@ -207,9 +207,9 @@ def _scores(model, x, y, options):
     if any("nll" not in each for each in several):
         if len(several) > 1:
             raise ValueError(
-                "Plain values tell no likelihood, and of several outputs no noise is "
-                "estimated. Train for outputs='gaussian', or tune a model of the one "
-                "output"
+                "A likelihood needs the noise of the data, which is estimated for "
+                "models with one output only. Train the model for "
+                "outputs='gaussian', or tune a model with one of its outputs"
             )
         several = [_with_noise(model, x, y, options)]
     both = several, [each.baseline for each in several]

@@ -46,7 +46,7 @@ class ConformalRegressor(Calibration):
         quantile: Array, the threshold $q$ of each output; infinite where open.
 
     Raises:
-        TypeError: `confidence_level` is no number.
+        TypeError: `confidence_level` is not a number.
         ValueError: An argument is out of its range.
 
     Examples:
@@ -185,7 +185,6 @@ def require_shape(fitted: np.ndarray, shape: tuple[int, ...], what: str) -> None
     """Refuses outputs of another shape than those fitted on."""
     if fitted.shape != tuple(shape):
         raise ValueError(
-            f"Each output has a {what} of its own, so the outputs must have the shape "
-            f"of those fitted on, {fitted.shape}. Received: outputs of shape "
-            f"{tuple(shape)}"
+            f"Each output has its own {what}, so the outputs must have the shape that "
+            f"was fitted, {fitted.shape}. Received: outputs of shape {tuple(shape)}"
         )

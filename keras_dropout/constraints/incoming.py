@@ -138,7 +138,7 @@ def incoming(layer: keras.layers.Layer) -> list[Incoming]:
     if getattr(layer, "lora_enabled", False):
         raise ValueError(
             f"LoRA adds a product of two matrices to a weight of layer {layer.name!r}, "
-            f"so that the norm is that of no single weight. Leave the layer out. "
+            f"so the norm of one weight says nothing. Leave the layer out. "
             f"Received: lora_rank={layer.lora_rank}"
         )
     if layer.quantization_mode not in (None, "float8"):
@@ -176,7 +176,8 @@ def register_incoming_axes(
             `kernel_constraint` beside `kernel`.
 
     Raises:
-        TypeError: `layer_class` is no layer class, or `axes` no such dictionary.
+        TypeError: `layer_class` is not a layer class, or `axes` is not such a
+            dictionary.
 
     Examples:
         >>> import keras

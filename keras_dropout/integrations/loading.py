@@ -91,7 +91,7 @@ class ModelSource:
             ) from error
         if not isinstance(model, keras.Model):
             kind = type(model).__name__
-            raise RuntimeError(f"There is no Keras model in {what} but a {kind}")
+            raise RuntimeError(f"{what} must hold a Keras model. Received: a {kind}")
         return model
 
     def __getstate__(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class GaussianNLL(_bases.Loss):
             the last axis, `(..., 2 * outputs)`, without an activation.
 
     Raises:
-        TypeError: `beta` is no number.
+        TypeError: `beta` is not a number.
         ValueError: `beta` is out of its range, or targets and predictions do not fit.
 
     Examples:

@@ -54,7 +54,8 @@ def expected_calibration_error(
         A float in `[0, 1]`, a difference of probabilities.
 
     Raises:
-        TypeError: What came is no array of real numbers, or `bins` no integer.
+        TypeError: An argument is not an array of real numbers, or `bins`
+            is not an integer.
         ValueError: An array is empty or holds NaN, shapes do not fit, `y_pred` holds
             no probabilities, or an argument is out of its range.
 

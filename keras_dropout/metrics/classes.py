@@ -1,4 +1,4 @@
-"""Scores of class probabilities that reward honesty: the Brier score and likelihood."""
+"""Proper scores of class probabilities: the Brier score and likelihood."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def brier_score(
         A float in `[0, 2]`, without unit.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN, shapes do not fit, or `y_pred` holds
             no probabilities.
 
@@ -78,7 +78,7 @@ def negative_log_likelihood(
         A float, nats a label.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN, shapes do not fit, or `y_pred` holds
             no probabilities.
 

@@ -32,7 +32,7 @@ def area_under_risk_coverage(errors: ArrayLike, uncertainty: ArrayLike) -> float
         A float in the unit of `errors`, lower where the ranking is better.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN, or shapes differ.
 
     Examples:
@@ -85,7 +85,7 @@ def separation(
         A dictionary of three floats in `[0, 1]`.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN.
 
     Examples:

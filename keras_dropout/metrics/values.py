@@ -38,7 +38,7 @@ def crps_gaussian(
         A float of at least 0, in the unit of `y_true`.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN or infinity, shapes do not fit, or a
             standard deviation is negative.
 
@@ -104,7 +104,7 @@ def crps_samples(
         A float in the unit of `y_true`; a fair one may be negative.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN or infinity, shapes do not fit, or
             there is one sample only and `fair` needs two.
 
@@ -172,7 +172,7 @@ def interval_coverage(
         A float in `[0, 1]`.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN, shapes do not fit, or a lower end is
             above its upper end.
 
@@ -214,7 +214,7 @@ def interval_score(
         open.
 
     Raises:
-        TypeError: What came is no array of real numbers.
+        TypeError: An argument is not an array of real numbers.
         ValueError: An array is empty or holds NaN, shapes do not fit, a lower end is
             above its upper end, or `confidence_level` is out of its range.
 

@@ -58,9 +58,9 @@ def propagate_moments(
         no samples and no votes in it.
 
     Raises:
-        TypeError: `model` is no model, or an argument of the wrong kind.
-        ValueError: `model` is no graph of layers, has no noise, or has a layer that no
-            rule is for, which is named.
+        TypeError: `model` is not a model, or an argument of the wrong kind.
+        ValueError: `model` is not a graph of layers, has no noise, or has a layer
+            without a rule, which the message names.
 
     Examples:
         >>> import keras, numpy as np

@@ -12,9 +12,9 @@ devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred th
 draws of normals about one pair is equal. A seed has 2^32 keys, one a draw, and repeats
 after them.
 
-Where bits are dear, two decisions come from one word of 32: from the word, and from its
-halves exchanged. Only if the upper half ties with the threshold's does the lower one
-count, so the two correlate by less than 2^-16.
+Where bits are expensive, two decisions come from one word of 32: from the word, and
+from the word with its halves exchanged. Only if the upper half ties with that of the
+threshold does the lower one count, so the two correlate by less than 2^-16.
 """
 
 from __future__ import annotations

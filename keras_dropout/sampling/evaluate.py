@@ -38,7 +38,7 @@ def mc_evaluate(
     part: int = 0,
     verbose: int | Literal["auto"] = "auto",
 ) -> Evaluation | Any:
-    r"""Scores what a model's samples say, and what it says without noise.
+    r"""Scores the samples of a model, and the same model without noise.
 
     It draws as `mc_predict` does: with one seed, the same numbers. Each batch also goes
     through the model once without noise, as in `model.predict`, and both are scored on

@@ -19,13 +19,13 @@ _CACHE = 4 << 20
 # Bytes of the widest tensor in a call of the prefix.
 _MEMORY = 64 << 20
 _MOST_ROWS = 4096
-# The batch that Keras predicts with, which is so one that fits; and the largest.
+# The batch that Keras predicts with, so it is known to fit; and the largest.
 _BATCH, _LARGEST_BATCH = 32, 256
 # Models that run whole are wider within than they show: than their inputs, by about
 # so many times where nobody watched their layers.
 _WIDER = 8
 # Samples of one call. They are few, so that little is compiled, and round, as numbers
-# of samples are, so that little is computed in vain.
+# of samples are, so that little is wasted.
 _ROUND = (10, 12, 16, 20, 25, 32, 40, 50, 64, 80)
 # Fifty samples, which is what people take, are four times 13 or three times 17.
 _SMALL = (*range(1, 7), 8, 13, 17)
@@ -88,7 +88,7 @@ def filled(rows: int, most: int | None = None) -> int:
 def samples_per_call(
     samples: int, rows: int, most: int, masks: str, tol: float | None = None
 ) -> int:
-    """How many samples to compute in one call, so that few are computed in vain.
+    """How many samples to compute in one call, so that few are wasted.
 
     Each call computes as many as the others, as another number would be compiled anew.
 

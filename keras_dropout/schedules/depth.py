@@ -31,7 +31,7 @@ def linear_decay_rates(
         A list of `depth` floats.
 
     Raises:
-        TypeError: `rate` is not a number, or `depth` no integer.
+        TypeError: `rate` is not a number, or `depth` is not an integer.
         ValueError: `rate` lies outside `[0, 1]`, `depth` is below 1, `rule` unknown.
 
     Examples:

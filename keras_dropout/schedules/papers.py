@@ -29,7 +29,7 @@ class Early(Schedule):
         decay: `"linear"` or `"constant"`.
 
     Raises:
-        TypeError: `rate` is not a number, or `steps` no integer.
+        TypeError: `rate` is not a number, or `steps` is not an integer.
         ValueError: `rate` lies outside `[0, 1]`, `steps` is below 1, `decay` unknown.
 
     Examples:
@@ -79,7 +79,7 @@ class Late(Schedule):
             paper takes the first 50 of 300 epochs.
 
     Raises:
-        TypeError: `rate` is not a number, or `steps` no integer.
+        TypeError: `rate` is not a number, or `steps` is not an integer.
         ValueError: `rate` lies outside `[0, 1]`, or `steps` is below 1.
 
     Examples:
@@ -112,7 +112,7 @@ class Late(Schedule):
 
 @registered
 class Curriculum(Schedule):
-    r"""From no dropout to a rate, ever more slowly: curriculum dropout.
+    r"""Rises from 0 to a rate, fast at first and then slowly: curriculum dropout.
 
     $$r(t) = r \left(1 - e^{-\gamma t / N}\right)$$
 
@@ -126,7 +126,7 @@ class Curriculum(Schedule):
             $r\, e^{-\gamma}$.
 
     Raises:
-        TypeError: `rate` or `gamma` is not a number, or `steps` no integer.
+        TypeError: `rate` or `gamma` is not a number, or `steps` is not an integer.
         ValueError: `rate` lies outside `[0, 1]`, `steps` is below 1, or `gamma` not
             above 0.
 

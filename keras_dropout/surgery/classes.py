@@ -83,7 +83,7 @@ def _compile(new, model):
         new.compile_from_config(model.get_compile_config())
         return
     warnings.warn(
-        f"{type(model).__name__!r} has a `compile` of its own, which cannot be called "
-        "for you. Compile the new model before you train it.",
+        f"{type(model).__name__!r} has a `compile` of its own, so the new model is not "
+        "compiled. Compile it before you train it.",
         stacklevel=6,
     )

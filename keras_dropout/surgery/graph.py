@@ -51,8 +51,8 @@ def rebuilt(
     new = whole(model)
     if own_ways:
         warnings.warn(
-            f"The class of {own_ways} is kept, and says by itself how it is saved: a "
-            "saved model does not hold the change of layers. Save the weights and "
+            f"The class of {own_ways} is kept, and defines how the model is saved. A "
+            "saved model will not contain the changed layers. Save the weights and "
             "change the layers again after loading, or save the plain model "
             "`keras.Model(new.inputs, new.outputs)`.",
             stacklevel=3,

@@ -23,7 +23,7 @@ def insert_dropout(
     *,
     position: Literal["after", "before"] = "after",
 ) -> keras.Model:
-    """Puts noise after, or before, the layers of a built model that are asked for.
+    """Inserts noise after, or before, chosen layers of a built model.
 
     Args:
         model: A Functional or Sequential model; models nested in it are searched too.

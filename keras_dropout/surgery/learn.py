@@ -28,7 +28,7 @@ def learn_rates(
     temperature: float = 0.1,
     hard: bool = False,
 ) -> keras.Model:
-    """Has the dropouts of a built model learn their rates.
+    """Makes the dropout layers of a built model learn their rates.
 
     Each dropout and the layer behind it become a `ConcreteDropout` around that layer,
     with the name, the seed and the rate of the dropout, where the learned rate starts.

@@ -90,8 +90,8 @@ def lora_dropout(
         The model.
 
     Raises:
-        TypeError: `model` is no layer, a rate is no number and no schedule, or LoRA is
-            enabled on a layer of a class that is not known.
+        TypeError: `model` is not a layer, a rate is neither a number nor a schedule,
+            or LoRA is enabled on a layer of a class that is not known.
         ValueError: No layer has LoRA, a pattern fits none that has, a rate is out of
             range, or rates are to be learned with `mode="weights"`. Then nothing has
             changed.
@@ -256,9 +256,9 @@ def _warn(model, places):
     if lost and id(model) in ids:
         warnings.warn(
             f"LoRA and its dropout act on these layers, but are not saved with "
-            f"{model.name!r}, since the configurations of the layers around do not "
-            f"hold them: {lost}. A loaded model has the sum of the frozen kernel and "
-            "what was learned, and no dropout. To go on, call `enable_lora` and "
-            "`lora_dropout` again after loading, and then `load_weights`.",
+            f"{model.name!r}, because the configurations of the outer layers do not "
+            f"hold them: {lost}. A loaded model has no dropout, and its kernels are "
+            "the frozen ones plus what was learned. To continue training, call "
+            "`enable_lora` and `lora_dropout` after loading, and then `load_weights`.",
             stacklevel=3,
         )

@@ -47,8 +47,8 @@ def theirs(layer: keras.layers.Layer) -> keras.layers.Layer:
     if not twins or beyond or getattr(layer, "scaling", "train") != "train":
         raise ValueError(
             f"Keras has no layer that does the same as {layer.name!r}. Take the noise "
-            "out with `strip_dropout`, or pass a function as `by` that says what is to "
-            f"stand there. Received: a {type(layer).__name__} with the configuration "
+            "out with `strip_dropout`, or pass a function as `by` that returns the "
+            f"replacement. Received: a {type(layer).__name__} with the configuration "
             f"{layer.get_config()}"
         )
     (twin,) = twins

@@ -44,7 +44,7 @@ class BatchRepetition(Trainer):
         **kwargs: Of `keras.Model`: `name`, `trainable`.
 
     Raises:
-        TypeError: `model` is no model, or `times` no integer.
+        TypeError: `model` is not a model, or `times` is not an integer.
         ValueError: `times` is below 1.
 
     Examples:

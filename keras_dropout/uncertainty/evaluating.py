@@ -32,7 +32,7 @@ def evaluate(
     baseline: Any = None,
     by: By = "max_probability",
 ) -> Evaluation:
-    """Scores a prediction at hand, and the model without noise if that is given.
+    """Scores a prediction, and that of the model without noise if it is given.
 
     Args:
         prediction: A `Prediction`.

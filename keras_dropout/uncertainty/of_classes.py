@@ -83,11 +83,10 @@ class OfClasses:
         """Where the classes are, if this is a prediction of classes."""
         if self.kind not in classes.KINDS:
             raise ValueError(
-                f"`{name}` needs class probabilities, and a model's output is taken "
-                "for plain values unless it ends in a softmax or a sigmoid that can be "
-                "read, or its values were seen to be probabilities. Say "
-                "outputs='probabilities', 'logits' or 'binary' to `mc_predict`. "
-                f"Received: outputs={self.kind!r}"
+                f"`{name}` needs class probabilities. `mc_predict` found no softmax "
+                "or sigmoid at the end of the model, and its outputs are not "
+                "probabilities. Pass outputs='probabilities', 'logits' or 'binary' "
+                f"to `mc_predict`. Received: outputs={self.kind!r}"
             )
         kind = "binary" if self.kind == "binary" else "probabilities"
         return Measure(kind, self.class_axis)

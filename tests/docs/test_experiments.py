@@ -85,12 +85,29 @@ def claims_of_mnist(found):
 def claims_of_co2(found):
     inside, outside = np.transpose(found["std"]["relu"])
     yield f"the standard deviation is {np.mean(outside / inside):.1f} times that"
+    relu, tanh = (np.mean(found["covered"][name], axis=0) for name in ("relu", "tanh"))
+    yield f"hold {relu[1]:.0f} % of the months of the record"
+    yield f"those of tanh {tanh[1]:.0f} %"
+    yield f"hold {relu[0]:.0f} % of the months of the data"
 
 
 def claims_of_rotated_digits(found):
     information = np.mean([run["mutual_information"] for run in found["runs"]], axis=0)
     ratio = information[found["angles"].index(90)] / information[0]
     yield f"it is {ratio:.1f} times that of upright ones"
+    place = found["angles"].index(90)
+    at, alarms = (
+        {
+            name: np.mean([run["rejected"][name][where] for run in found["runs"]])
+            for name in found["runs"][0]["rejected"]
+        }
+        for where in (place, 0)
+    )
+    information, mean, softmax = at.values()
+    yield f"rejects {information:.0f} % of the digits that are turned by 90 degrees"
+    yield f"entropy of the mean rejects {mean:.0f} %"
+    yield f"entropy of one softmax {softmax:.0f} %"
+    yield f"{min(alarms.values()):.1f} to {max(alarms.values()):.1f} % of the upright"
 
 
 def claims_of_sonar(found):
@@ -193,10 +210,22 @@ def claims_of_learned_or_fixed(found):
     yield f"on photographs by {-gains['photographs']:.2f}"
 
 
+def claims_of_home(found):
+    """Those of the page that says what the package buys."""
+    yield from list(claims_of_mnist(results("mnist_overfitting")))
+    losses = [
+        np.mean([run["scores"][name]["test"]["loss"] for run in found["runs"]])
+        for name in found["runs"][0]["scores"]
+    ]
+    yield f"lowers the loss from {losses[0]:.3f} to {losses[1]:.3f} nats"
+    yield f"lowers it to {losses[2]:.3f}"
+
+
 @pytest.mark.parametrize(
     ("name", "page", "claims"),
     [
         ("mnist_overfitting", "mnist", claims_of_mnist),
+        ("when_not_to_answer", "../index", claims_of_home),
         ("co2", "co2", claims_of_co2),
         ("rotated_digits", "rotated-digits", claims_of_rotated_digits),
         ("sonar", "sonar", claims_of_sonar),

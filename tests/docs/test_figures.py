@@ -1,6 +1,7 @@
 """The figures of the site are drawn by the package, and show what they say."""
 
 import pathlib
+import re
 import sys
 
 import keras
@@ -10,6 +11,8 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
+# The squares of one colour and strength.
+PATH = re.compile(r"<path [^>]*>")
 EXAMPLES = pathlib.Path(__file__).parents[2] / "docs" / "examples"
 
 
@@ -36,22 +39,42 @@ def is_layer(value):
 
 
 @pytest.mark.slow
-def test_shows_a_difference_in_every_picture(masks):
-    """No picture is of one colour alone, as one of an unlucky seed would be."""
-    import matplotlib.pyplot as plt
+def test_draws_every_layer_otherwise_than_all_others(masks):
+    """Each picture shows a difference, and none is that of another layer."""
+    stills = {name: picture.still() for name, picture in masks.PICTURES.items()}
+    squares = {name: tuple(PATH.findall(still)) for name, still in stills.items()}
 
-    for name, draw in masks.PICTURES.items():
-        figure = draw()
-        pixels = [image.get_array() for ax in figure.axes for image in ax.images]
-        colours = np.concatenate([np.asarray(p).reshape(-1, 4) for p in pixels])
-        seen = np.unique(colours[colours[:, 3] > 0].round(3), axis=0)
-        plt.close(figure)
+    assert {name for name, found in squares.items() if len(found) < 2} == set()
+    assert len(set(squares.values())) == len(squares)
 
-        assert len(seen) > 1, name
+
+@pytest.mark.slow
+def test_moves_the_mask_with_the_slider(masks):
+    """Another value of the argument is another picture, for each layer that has one."""
+    for name, picture in masks.PICTURES.items():
+        page = picture.moving(name)
+        frames = re.findall(r"<g[^>]*>(.*?)</g>", page)
+
+        assert len(set(frames)) == len(frames), name
+        assert page.count('display="none"') == len(frames) - 1, name
+        assert ("<input" in page) == (picture.argument is not None), name
+
+
+@pytest.mark.slow
+def test_drops_more_squares_at_a_larger_rate(masks):
+    def dropped(panels):
+        return sum((np.asarray(m) == 0).sum() for m in panels.matrices.values())
+
+    frames = masks.PICTURES["Dropout"].frames
+    numbers = [dropped(frames[rate]) for rate in sorted(frames)]
+
+    assert numbers == sorted(numbers)
+    assert numbers[-1] > 2 * numbers[0]
 
 
 def test_shows_zeros_as_dropped_and_all_else_as_kept(masks):
-    colours = masks.drawing.kept_or_dropped(np.array([[0.0, 2.0, -1.0]]))
+    looks = [masks.drawing.kept_or_dropped(number, 1.0) for number in (0.0, 2.0, -1.0)]
+    strengths = [strength for _, strength, _ in looks]
 
-    assert colours[0, 0, 3] < 0.5
-    assert (colours[0, 1:, 3] == 1).all()
+    assert strengths[0] < 0.5
+    assert strengths[1:] == [1.0, 1.0]

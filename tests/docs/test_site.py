@@ -1,5 +1,7 @@
 """The built site in a real browser: all there, nothing from elsewhere, any width."""
 
+import contextlib
+import pathlib
 import re
 import time
 import types
@@ -13,7 +15,9 @@ pytestmark = pytest.mark.slow
 
 ANCHOR = re.compile(r'id="(keras_dropout[\w.]*)"')
 # Of a phone, and of a desk.
-WIDTHS = (360, 1400)
+WIDTHS = (390, 1400)
+SCHEMES = {"default": "light", "slate": "dark"}
+LOOK = (pathlib.Path(__file__).parent / "look.js").read_text("utf-8")
 
 
 def wait_until(condition, seconds=10):
@@ -46,18 +50,28 @@ def visits(site, address, browser):
             failed=failures(events),
             strangers=strangers(events, address),
             widths={width: page_width(browser, width) for width in WIDTHS},
+            schemes={scheme: look(browser, scheme) for scheme in SCHEMES},
         )
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     return found
 
 
 def page_width(browser, width):
-    """How wide the page is in a window of a width."""
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    """How wide the page is in a window of a width, which stays so."""
+    size = {
+        "width": width,
+        "height": 800,
+        "deviceScaleFactor": 1,
+        "mobile": width < 600,
+    }
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        return browser.execute_script("return document.documentElement.scrollWidth")
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    return browser.execute_script("return document.documentElement.scrollWidth")
+
+
+def look(browser, scheme):
+    """The dim texts, cut tables and pictures of a page in one theme."""
+    script = f"document.body.setAttribute('data-md-color-scheme', '{scheme}');"
+    return browser.execute_script(script + LOOK)
 
 
 def test_loads_every_page_without_an_error(visits):
@@ -72,6 +86,37 @@ def test_loads_every_page_without_an_error(visits):
 def test_does_not_scroll_sideways_on_any_screen(visits):
     for path, page in visits.items():
         assert all(found <= width for width, found in page.widths.items()), path
+
+
+def test_shows_whole_tables_on_a_desk(visits):
+    cut = {path: page.schemes["default"]["cut"] for path, page in visits.items()}
+
+    assert {path: tables for path, tables in cut.items() if tables} == {}
+
+
+def test_can_be_read_in_both_themes(visits):
+    """Every text has the contrast that accessibility asks for."""
+    dim = {
+        (path, scheme): look["dim"]
+        for path, page in visits.items()
+        for scheme, look in page.schemes.items()
+        if look["dim"]
+    }
+
+    assert dim == {}
+
+
+def test_shows_pictures_of_the_theme(visits):
+    shown = [
+        (path, theme, picture)
+        for path, page in visits.items()
+        for scheme, theme in SCHEMES.items()
+        for picture in page.schemes[scheme]["pictures"]
+    ]
+
+    assert len(shown) > 100
+    wrong = [each for each in shown if f".{each[1]}.svg" not in each[2]]
+    assert wrong == []
 
 
 def failures(events):
@@ -102,48 +147,84 @@ def strangers(events, address):
 def test_shows_formulas_and_pictures(address, browser):
     browser.get(address + "gallery/DropBlock2D/")
     formulas = browser.find_elements("css selector", ".formula math")
-    pictures = browser.find_elements("css selector", "article img")
-    shown = [picture for picture in pictures if picture.is_displayed()]
+    picture = browser.find_element("css selector", "article figure.mask svg")
 
     assert formulas
     assert all(formula.rect["height"] > 10 for formula in formulas)
-    assert len(shown) == 1
-    wait_until(lambda: shown[0].get_property("naturalWidth"))
+    assert picture.rect["height"] > 100
 
 
-def test_finds_a_layer_by_search(address, browser):
+def test_moves_a_mask_by_keyboard(address, browser):
+    """The slider shows another frame, says its value, and has a name."""
+    browser.get(address + "gallery/DropBlock2D/")
+    slider = browser.find_element("css selector", "figure.mask input")
+    frames = "[...document.querySelectorAll('.mask svg > g')]"
+    shown = f"return {frames}.map((frame) => !frame.hasAttribute('display'))"
+    before = browser.execute_script(shown)
+    value = slider.get_attribute("aria-valuetext")
+    slider.send_keys("\ue014")  # the arrow to the right
+    after = browser.execute_script(shown)
+
+    assert slider.accessible_name == "rate"
+    assert before.count(True) == after.count(True) == 1
+    assert after.index(True) == before.index(True) + 1
+    assert slider.get_attribute("aria-valuetext") != value
+    caption = browser.find_element("css selector", "figure.mask + p code").text
+    assert caption == f"rate={slider.get_attribute('aria-valuetext')}"
+
+
+# What people type, and the page that must come first.
+SEARCHES = {
+    "DropBlock2D": "gallery/DropBlock2D/",
+    "MC dropout": "recipes/own-cnn/",
+    "calibration": "five-minutes/",
+    "conformal": "recipes/intervals-and-sets/",
+    "error bars": "recipes/regression/",
+    "out of distribution": "recipes/outliers/",
+    "active learning": "recipes/active-learning/",
+    "segmentation": "recipes/segmentation/",
+    "GPU": "speed/",
+    "concrete dropout": "recipes/tune-or-learn-the-rate/",
+    "learning rate of dropout": "choosing-the-rate/",
+}
+
+
+def test_finds_the_right_page_first(address, browser):
     browser.get(address)
     field = browser.find_element("css selector", ".md-search__input")
     field.click()
-    field.send_keys("DropBlock2D")
-
     # In one go: the page may exchange the links while they are read. It also searches
     # as the letters come, so the first results are those of the first letters.
     first = "return document.querySelector('.md-search-result__link')?.href || ''"
-    wanted = address + "gallery/DropBlock2D/"
-    assert wait_until(lambda: browser.execute_script(first).startswith(wanted))
+    found = {}
+    for words, page in SEARCHES.items():
+        field.clear()
+        field.send_keys(words)
+        with contextlib.suppress(AssertionError):
+            wait_until(
+                lambda page=page: browser.execute_script(first).startswith(
+                    address + page
+                ),
+                seconds=5,
+            )
+        answer = browser.execute_script(first).removeprefix(address)
+        found[words] = answer.partition("#")[0].partition("?")[0]
+
+    assert found == SEARCHES
 
 
-def test_switches_to_dark_pictures_in_dark_mode(address, browser):
-    browser.get(address + "gallery/Dropout/")
+def test_switches_to_dark_by_a_button(address, browser):
+    browser.get(address + "schedules/")
     body = browser.find_element("tag name", "body")
-
-    def look():
-        pictures = browser.find_elements("css selector", "article img")
-        sources = [p.get_attribute("src") for p in pictures if p.is_displayed()]
-        return body.get_attribute("data-md-color-scheme"), sources
-
-    scheme, sources = look()
+    scheme = body.get_attribute("data-md-color-scheme")
     label = "form[data-md-component=palette] label:not([hidden])"
     browser.find_element("css selector", label).click()
-    wait_until(lambda: look()[0] != scheme)
-    other_scheme, other_sources = look()
 
-    assert {scheme, other_scheme} == {"default", "slate"}
-    assert len(sources) == len(other_sources) == 1
-    theme = {"default": "light", "slate": "dark"}
-    assert f".{theme[scheme]}.svg" in sources[0]
-    assert f".{theme[other_scheme]}.svg" in other_sources[0]
+    def other():
+        now = body.get_attribute("data-md-color-scheme")
+        return now != scheme and now
+
+    assert {scheme, wait_until(other)} == set(SCHEMES)
 
 
 def test_copies_an_example_without_its_prompts(address, browser):

@@ -38,6 +38,15 @@ def test_refuses_a_public_name_without_a_docstring(hook, monkeypatch):
         gallery.api_pages()
 
 
+def test_refuses_a_public_name_in_no_group(hook, monkeypatch):
+    gallery = hook("gallery")
+    groups = {title: names[1:] for title, names in gallery.GROUPS.items()}
+    monkeypatch.setattr(gallery, "GROUPS", groups)
+
+    with pytest.raises(PluginError, match=r"in no group .*: .*mc_predict"):
+        gallery.api_pages()
+
+
 def test_refuses_a_layer_without_a_page(hook, monkeypatch):
     gallery = hook("gallery")
     monkeypatch.setattr(gallery, "LAYERS", [*gallery.LAYERS, "NewDropout"])
@@ -60,6 +69,14 @@ def test_refuses_a_page_that_lacks_a_section(hook):
         hook("gallery").layer_page(
             "Dropout", "## When to use it\n\n## Differences", "A"
         )
+
+
+def test_refuses_a_page_without_a_model_on_top(hook):
+    notes = (ROOT / "docs" / "gallery" / "Dropout.md").read_text("utf-8")
+    notes = notes[notes.index("## When to use it") :]
+
+    with pytest.raises(PluginError, match="without a model on top: Dropout"):
+        hook("gallery").layer_page("Dropout", notes, "A caption")
 
 
 def test_refuses_a_layer_whose_docstring_names_no_paper(hook, monkeypatch):

@@ -1,14 +1,16 @@
 """The pages for newcomers: what they count, quote and link is so."""
 
 import ast
+import importlib
+import inspect
 import json
 import pathlib
 import re
 
 import keras
 import numpy as np
-import pytest
 
+import keras_dropout
 from tests.docs.test_pages import BLOCK
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -17,20 +19,6 @@ RECIPES = {page.stem: page for page in (DOCS / "recipes").glob("*.md")}
 INDEX = RECIPES.pop("index").read_text("utf-8")
 ROW = re.compile(r"^\| \[[^]]+\]\(([\w-]+)\.md\) \| (\d+) \|", re.MULTILINE)
 MESSAGE = re.compile(r'^### "(.*)"$', re.MULTILINE)
-
-# What people type, and the page that they should be led to.
-SEARCHES = {
-    "MC dropout": "recipes/own-cnn/",
-    "calibration": "five-minutes/",
-    "conformal": "recipes/intervals-and-sets/",
-    "error bars": "recipes/regression/",
-    "out of distribution": "recipes/outliers/",
-    "active learning": "recipes/active-learning/",
-    "segmentation": "recipes/segmentation/",
-    "GPU": "speed/",
-    "concrete dropout": "recipes/tune-or-learn-the-rate/",
-    "learning rate of dropout": "choosing-the-rate/",
-}
 
 
 def lines_of_the_package(page):
@@ -104,19 +92,29 @@ def test_says_where_a_training_argument_has_no_effect():
     assert "only a plain `model(x)` drops" in page
 
 
-@pytest.mark.slow
-def test_has_the_words_that_people_search_for_on_the_right_page(site):
-    """The index of the search knows the words, on the page that is meant."""
-    index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
-    texts = {}
-    for entry in index["docs"]:
-        page = entry["location"].partition("#")[0]
-        text = f"{entry['title']} {entry['text']}"
-        texts[page] = texts.get(page, "") + re.sub(r"\W+", " ", text).lower()
+def test_shows_no_private_argument_in_a_signature():
+    """What the API pages print as signatures holds public names alone."""
+    values = [getattr(keras_dropout, name) for name in keras_dropout.__all__]
+    modules = [keras_dropout, *(v for v in values if inspect.ismodule(v))]
+    private = [
+        f"{module.__name__}.{name}({argument})"
+        for module in modules
+        for name in getattr(module, "__all__", ())
+        if callable(value := getattr(module, name))
+        for argument in inspect.signature(value).parameters
+        if argument.startswith("_")
+    ]
 
-    missing = {
-        words: page
-        for words, page in SEARCHES.items()
-        if words.lower() not in texts.get(page, "")
-    }
-    assert missing == {}
+    assert private == []
+
+
+def test_shows_pictures_of_the_code_of_the_recipes(monkeypatch):
+    """The results were made by the code that the pages show."""
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    recipes = importlib.import_module("recipes")
+    made = json.loads((DOCS / "results" / "recipes.json").read_text("utf-8"))
+
+    assert set(recipes.RECIPES) == set(RECIPES)
+    assert made["code"] == {name: recipes.code_of(name) for name in RECIPES}
+    for name, page in RECIPES.items():
+        assert f"(figures/recipe-{name}.svg)" in page.read_text("utf-8"), name

@@ -25,4 +25,4 @@ FAMILIES = (
     passes,
     learned,
 )
-PICTURES = {name: draw for family in FAMILIES for name, draw in family.PICTURES.items()}
+PICTURES = {name: drawn for each in FAMILIES for name, drawn in each.PICTURES.items()}

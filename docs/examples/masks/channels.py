@@ -2,13 +2,26 @@
 
 from keras_dropout import layers
 from masks import drawing
+from masks.drawing import Picture
 
 PICTURES = {
-    "SpatialDropout1D": lambda: drawing.sequences(layers.SpatialDropout1D(0.3, seed=1)),
-    "SpatialDropout2D": lambda: drawing.images(layers.SpatialDropout2D(0.4, seed=5)),
-    "SpatialDropout3D": lambda: drawing.volumes(
-        layers.SpatialDropout3D(0.5, seed=5), depth=2, channels=4
+    "SpatialDropout1D": Picture(
+        lambda rate: drawing.sequences(layers.SpatialDropout1D(rate, seed=11))
     ),
-    "ChannelDropout": lambda: drawing.sequences(layers.ChannelDropout(0.3, seed=3)),
-    "LockedDropout": lambda: drawing.sequences(layers.LockedDropout(0.3, seed=4)),
+    "SpatialDropout2D": Picture(
+        lambda rate: drawing.images(layers.SpatialDropout2D(rate, seed=5), channels=3),
+        shown=0.5,
+    ),
+    "SpatialDropout3D": Picture(
+        lambda rate: drawing.volumes(
+            layers.SpatialDropout3D(rate, seed=6), depth=2, channels=4
+        ),
+        shown=0.5,
+    ),
+    "ChannelDropout": Picture(
+        lambda rate: drawing.sequences(layers.ChannelDropout(rate, seed=3))
+    ),
+    "LockedDropout": Picture(
+        lambda rate: drawing.sequences(layers.LockedDropout(rate, seed=4))
+    ),
 }

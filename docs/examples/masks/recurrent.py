@@ -7,12 +7,16 @@ import numpy as np
 
 from keras_dropout import layers
 from masks import drawing
+from masks.drawing import Panels, Picture
 
 STEPS, UNITS = 12, 16
 
 
-def zoneout():
-    """Cells whose state would be the number of the step: lighter where it is old."""
+def zoneout(rate):
+    """Which units take a new state at each step, and which keep the old one.
+
+    The state of each unit is the number of the step that it was last renewed at.
+    """
     cell = keras.layers.SimpleRNNCell(
         UNITS,
         activation="linear",
@@ -20,24 +24,27 @@ def zoneout():
         kernel_initializer="ones",
         recurrent_initializer="zeros",
     )
-    layer = layers.Zoneout(cell, zoneout_h=0.4, return_sequences=True, seed=1)
+    layer = layers.Zoneout(cell, zoneout_h=rate, return_sequences=True, seed=34)
     number = np.arange(1, STEPS + 1, dtype="float32")[None, :, None]
-    y = keras.ops.convert_to_numpy(layer(np.repeat(number, 3, 0), training=True))
-    panels = {f"sequence {i + 1}": matrix for i, matrix in enumerate(y)}
-    return drawing.picture(panels, "units", "steps", "value")
+    y = drawing.numbers(layer(np.repeat(number, 3, 0), training=True))
+    panels = {
+        f"sequence {i + 1}": np.isclose(states, number[0]).astype("float32")
+        for i, states in enumerate(y)
+    }
+    return Panels(panels, "units", "steps")
 
 
-def kept_candidates(layer_class, gates, per):
+def kept_candidates(layer_class, rate, gates, per, seed):
     """Which candidates are kept, in cells that forget all else.
 
     `gates` are the biases of each gate: far from zero they open or close it for good.
     """
     layer = layer_class(
         UNITS,
-        0.3,
+        rate,
         per=per,
         return_sequences=True,
-        seed=1,
+        seed=seed,
         kernel_initializer="zeros",
         recurrent_initializer="zeros",
         bias_initializer=lambda shape, dtype: np.full(
@@ -45,31 +52,27 @@ def kept_candidates(layer_class, gates, per):
         ),
     )
     x = np.ones((2, STEPS, 4), "float32")
-    return np.abs(keras.ops.convert_to_numpy(layer(x, training=True))) > 0.1
+    return np.abs(drawing.numbers(layer(x, training=True))) > 0.1
 
 
-def recurrent(layer_class, gates):
+def recurrent(layer_class, gates, seed, rate):
     panels = {}
     for per in ("row", "step"):
-        for i, kept in enumerate(kept_candidates(layer_class, gates, per)):
-            panels[f"per {per}, row {i + 1}"] = kept
-    return drawing.picture(panels, "units", "steps")
+        kept = kept_candidates(layer_class, rate, gates, per, seed)
+        panels |= {f"per {per}, row {i + 1}": each for i, each in enumerate(kept)}
+    return Panels(panels, "units", "steps")
 
 
-def recurrent_dropout_lstm():
-    lstm = layers.RecurrentDropoutLSTM
-    gates = {"input": 20, "forget": -20, "candidate": 1, "output": 20}
-    without_bias = functools.partial(lstm, unit_forget_bias=False)
-    return recurrent(without_bias, list(gates.values()))
-
-
-def recurrent_dropout_gru():
-    gates = {"update": -20, "reset": 20, "candidate": 1}
-    return recurrent(layers.RecurrentDropoutGRU, list(gates.values()))
-
+LSTM = functools.partial(layers.RecurrentDropoutLSTM, unit_forget_bias=False)
+# The biases of its input, forget, candidate and output gates.
+LSTM_GATES = [20, -20, 1, 20]
+# Of its update, reset and candidate gates.
+GRU_GATES = [-20, 20, 1]
 
 PICTURES = {
-    "Zoneout": zoneout,
-    "RecurrentDropoutLSTM": recurrent_dropout_lstm,
-    "RecurrentDropoutGRU": recurrent_dropout_gru,
+    "Zoneout": Picture(zoneout, argument="zoneout_h"),
+    "RecurrentDropoutLSTM": Picture(functools.partial(recurrent, LSTM, LSTM_GATES, 35)),
+    "RecurrentDropoutGRU": Picture(
+        functools.partial(recurrent, layers.RecurrentDropoutGRU, GRU_GATES, 36)
+    ),
 }

@@ -1,48 +1,46 @@
 """Pictures of the layers that drop tokens, words, heads and keys."""
 
-import keras
 import numpy as np
 
 from keras_dropout import layers
 from masks import drawing
+from masks.drawing import Panels, Picture
 
 HEADS, SIZE = 6, 4
 
 
-def token_dropout():
+def token_dropout(rate):
     """Which of some ids stay; the last eight are padding, which is protected."""
     ids = np.full((6, 32), 7)
     ids[:, -8:] = 0
-    layer = layers.TokenDropout(0.3, token_id=1, seed=1)
-    kept = keras.ops.convert_to_numpy(layer(ids, training=True)) != 1
-    return drawing.picture({"": kept}, "tokens", "rows")
+    layer = layers.TokenDropout(rate, token_id=1, seed=37)
+    kept = drawing.numbers(layer(ids, training=True)) != 1
+    return Panels({"": kept}, "tokens", "rows")
 
 
-def patch_dropout():
+def patch_dropout(rate):
     """Which of 14 by 14 patches stay."""
     layer = layers.PatchDropout(
-        0.5, num_prefix_tokens=0, return_indices=True, ordered=True, seed=1
+        rate, num_prefix_tokens=0, return_indices=True, ordered=True, seed=38
     )
     _, indices = layer(np.ones((4, 14 * 14, 2), "float32"), training=True)
     panels = {}
-    for i, row in enumerate(keras.ops.convert_to_numpy(indices)):
+    for i, row in enumerate(drawing.numbers(indices)):
         kept = np.zeros(14 * 14)
         kept[row] = 1
         panels[f"image {i + 1}"] = kept.reshape(14, 14)
-    return drawing.picture(panels)
+    return Panels(panels)
 
 
-def embedding_dropout():
+def embedding_dropout(rate):
     """The words of a sentence: equal ones are dropped together."""
     words = ["the", "cat", "saw", "the", "dog", "and", "the", "dog", "saw", "the"]
     ids = np.array([[sorted(set(words)).index(word) for word in words]])
     layer = layers.EmbeddingDropout(
-        len(set(words)), 16, 0.4, seed=3, embeddings_initializer="ones"
+        len(set(words)), 24, rate, seed=39, embeddings_initializer="ones"
     )
-    y = keras.ops.convert_to_numpy(layer(ids, training=True))[0]
-    figure = drawing.picture({"": y}, "embedding")
-    figure.axes[0].set_yticks(drawing.middles(len(words)), words, fontsize=7)
-    return figure
+    y = drawing.numbers(layer(ids, training=True))[0]
+    return Panels({"": y}, "embedding", names=tuple(words))
 
 
 def attention(layer, **kwargs):
@@ -58,26 +56,24 @@ def attention(layer, **kwargs):
     return layer(x, x, training=True, **kwargs)
 
 
-def drop_head():
-    y = attention(layers.DropHead(HEADS, SIZE, rate=0.4, seed=2))
-    panels = dict(zip(ROWS, keras.ops.convert_to_numpy(y), strict=True))
-    return drawing.picture(panels, f"{HEADS} heads of {SIZE} features", "steps")
+def drop_head(rate):
+    y = drawing.numbers(attention(layers.DropHead(HEADS, SIZE, rate=rate, seed=40)))
+    panels = {f"sequence {i + 1}": matrix for i, matrix in enumerate(y)}
+    return Panels(panels, f"{HEADS} heads of {SIZE} features", "steps")
 
 
-def drop_key():
-    layer = layers.DropKey(HEADS, SIZE, rate=0.3, seed=1)
+def drop_key(rate):
+    layer = layers.DropKey(HEADS, SIZE, rate=rate, seed=41)
     _, weights = attention(layer, return_attention_scores=True)
-    heads = keras.ops.convert_to_numpy(weights)[0]
+    heads = drawing.numbers(weights)[0]
     panels = {f"head {i + 1}": head for i, head in enumerate(heads)}
-    return drawing.picture(panels, "keys", "queries", "value")
+    return Panels(panels, "keys", "queries", "value")
 
-
-ROWS = [f"sequence {i + 1}" for i in range(3)]
 
 PICTURES = {
-    "TokenDropout": token_dropout,
-    "PatchDropout": patch_dropout,
-    "EmbeddingDropout": embedding_dropout,
-    "DropHead": drop_head,
-    "DropKey": drop_key,
+    "TokenDropout": Picture(token_dropout),
+    "PatchDropout": Picture(patch_dropout, shown=0.5),
+    "EmbeddingDropout": Picture(embedding_dropout),
+    "DropHead": Picture(drop_head),
+    "DropKey": Picture(drop_key),
 }

@@ -5,44 +5,51 @@ import numpy as np
 
 from keras_dropout import layers
 from masks import drawing
+from masks.drawing import Panels, Picture
 
 
-def alpha(layer, shape=(8, 32)):
+def kept_by_alpha(layer, shape=(8, 32)):
     """Alpha dropout sets units to a saturation, not to zero: show where."""
     y = drawing.noisy(layer, shape)
-    return np.where(y < 0, 0.0, 1.0)
+    # At a rate above 0.5 what is kept may be negative too: the two differ in value.
+    dropped = np.isclose(y, y.min()) & (y.max() > y.min())
+    return np.where(dropped, 0.0, 1.0)
 
 
-def alpha_dropout():
-    kept = alpha(layers.AlphaDropout(0.3, seed=1))
-    return drawing.picture({"": kept}, "features", "rows")
+def alpha_dropout(rate):
+    kept = kept_by_alpha(layers.AlphaDropout(rate, seed=15))
+    return Panels({"": kept}, "features", "rows")
 
 
-def feature_alpha_dropout():
-    kept = alpha(layers.FeatureAlphaDropout(0.4, seed=5), (2, 14, 14, 2))
+def feature_alpha_dropout(rate):
+    layer = layers.FeatureAlphaDropout(rate, seed=16)
+    kept = kept_by_alpha(layer, (2, 14, 14, 2))
     panels = {
         f"image {i + 1}, channel {c + 1}": kept[i, :, :, c]
         for i in range(2)
         for c in range(2)
     }
-    return drawing.picture(panels)
+    return Panels(panels)
 
 
-def max_norm_dropout():
+def max_norm_dropout(rate):
     dense = keras.layers.Dense(32, kernel_initializer="ones")
-    return drawing.features(layers.MaxNormDropout(dense, 0.3, seed=1))
+    return drawing.features(layers.MaxNormDropout(dense, rate, seed=17))
 
 
 PICTURES = {
-    "Dropout": lambda: drawing.features(layers.Dropout(0.3, seed=1)),
-    "MaxNormDropout": max_norm_dropout,
-    "MCDropout": lambda: drawing.features(layers.MCDropout(0.3, seed=2)),
-    "GaussianDropout": lambda: drawing.features(
-        layers.GaussianDropout(0.3, seed=1), "noise"
+    "Dropout": Picture(lambda rate: drawing.features(layers.Dropout(rate, seed=1))),
+    "MaxNormDropout": Picture(max_norm_dropout),
+    "MCDropout": Picture(lambda rate: drawing.features(layers.MCDropout(rate, seed=2))),
+    "GaussianDropout": Picture(
+        lambda rate: drawing.features(layers.GaussianDropout(rate, seed=18), "noise")
     ),
-    "GaussianNoise": lambda: drawing.features(
-        layers.GaussianNoise(0.5, seed=1), "noise"
+    "GaussianNoise": Picture(
+        lambda stddev: drawing.features(layers.GaussianNoise(stddev, seed=19), "noise"),
+        argument="stddev",
+        values=(0.1, 0.25, 0.5, 0.75, 1.0),
+        shown=0.5,
     ),
-    "AlphaDropout": alpha_dropout,
-    "FeatureAlphaDropout": feature_alpha_dropout,
+    "AlphaDropout": Picture(alpha_dropout),
+    "FeatureAlphaDropout": Picture(feature_alpha_dropout, shown=0.5),
 }

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_dropout import layers
 from masks import drawing
+from masks.drawing import Picture
 
 ROWS, COLUMNS = 14, 20
 LABELS = {"x": "to units", "y": "from inputs"}
@@ -15,22 +16,22 @@ def dense(initializer="ones"):
     return keras.layers.Dense(COLUMNS, use_bias=False, kernel_initializer=initializer)
 
 
-def drop_connect():
-    layer = layers.DropConnect(dense(), 0.3, seed=1)
+def drop_connect(rate):
+    layer = layers.DropConnect(dense(), rate, seed=42)
     eye = np.eye(ROWS, dtype="float32")
     return drawing.calls(lambda: layer(eye, training=True), 3, **LABELS)
 
 
-def mixout():
+def mixout(rate):
     """Ones that were tuned from an anchor of zeros: faint where the anchor is back."""
-    layer = layers.Mixout(dense("zeros"), 0.5, seed=1)
+    layer = layers.Mixout(dense("zeros"), rate, seed=43)
     eye = np.eye(ROWS, dtype="float32")
     layer(eye)
     layer.layer.kernel.assign(np.ones((ROWS, COLUMNS), "float32"))
     return drawing.calls(lambda: layer(eye, training=True), 3, **LABELS)
 
 
-def weight_drop():
+def weight_drop(rate):
     """The recurrent kernel, read off the second step of a linear network."""
     rnn = keras.layers.SimpleRNN(
         ROWS,
@@ -39,11 +40,15 @@ def weight_drop():
         kernel_initializer="identity",
         recurrent_initializer="ones",
     )
-    layer = layers.WeightDrop(rnn, 0.3, seed=1)
+    layer = layers.WeightDrop(rnn, rate, seed=44)
     steps = np.stack([np.eye(ROWS), np.zeros((ROWS, ROWS))], axis=1).astype("float32")
     return drawing.calls(
         lambda: layer(steps, training=True), 3, x="to units", y="from units"
     )
 
 
-PICTURES = {"DropConnect": drop_connect, "Mixout": mixout, "WeightDrop": weight_drop}
+PICTURES = {
+    "DropConnect": Picture(drop_connect),
+    "Mixout": Picture(mixout, shown=0.5),
+    "WeightDrop": Picture(weight_drop),
+}

@@ -92,14 +92,14 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
         """Mean probabilities of the samples, `(rows, classes)` as in `classes_`.
 
         Raises:
-            ValueError: The outputs are no probabilities.
+            ValueError: The outputs are not probabilities.
         """
         prediction = self.mc_predict(X)
         if prediction.kind not in classes.KINDS:
             raise ValueError(
-                "The outputs of the model are no probabilities. Let it end in a "
-                "softmax or a sigmoid, or say outputs='logits' if it ends before "
-                f"the softmax. Received: outputs of kind {prediction.kind!r}"
+                "The model must output probabilities. End it with a softmax or a "
+                "sigmoid, or pass outputs='logits' if it outputs logits. Received: "
+                f"outputs of kind {prediction.kind!r}"
             )
         mean = prediction.mean.astype(float)
         if mean.shape[1] == 1:

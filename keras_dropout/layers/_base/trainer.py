@@ -21,7 +21,7 @@ class Trainer(_bases.Model):
         **kwargs: Of `keras.Model`.
 
     Raises:
-        TypeError: `model` is no model.
+        TypeError: `model` is not a model.
     """
 
     # Reads as the model within, which it only trains.

@@ -103,7 +103,7 @@ def build_within(owner: NoiseLayer, layer: keras.layers.Layer, shape: Shape) -> 
         layer.build(shape)
     except IndexError as error:
         raise ValueError(
-            f"{type(owner).__name__} needs inputs that the layer {layer.name!r} takes, "
-            f"which have more axes. Received: an input of shape {shape} in layer "
+            f"{type(owner).__name__} needs inputs that fit the layer {layer.name!r}, "
+            f"which needs more axes. Received: an input of shape {shape} in layer "
             f"{owner.name!r}"
         ) from error

@@ -56,7 +56,7 @@ def variable(layer: keras.layers.Layer) -> keras.Variable:
         raise ValueError(
             f"The kernel of layer {layer.name!r} must be of floats, since noise is "
             "added to it, or weights are left out. Quantize a model without this "
-            "wrapper, of the layer within. Received: "
+            "wrapper, of the wrapped layer. Received: "
             f"{found[0].dtype if found else 'no kernel'}"
         )
     return found[0]

@@ -22,7 +22,7 @@ from keras_dropout.schedules import Schedule
 
 @registered
 class ConcreteDropout(NoiseWrapper):
-    r"""Drops inputs of the layer within, at a rate that is learned.
+    r"""Drops inputs of the wrapped layer, at a rate that is learned.
 
     In training, with $u \sim \mathrm{U}(0, 1)$ for every input feature, or every input
     channel of a convolution, and the temperature $t$,

@@ -18,7 +18,7 @@ from keras_dropout.layers.learned import _kernels
 
 @registered
 class InformationDropout(NoiseWrapper):
-    r"""Multiplies what a layer gives by noise that depends on the input.
+    r"""Multiplies the output of a layer by noise that depends on the input.
 
     A second layer $h$, of the same kind as the layer $f$ within but with a bias and
     without activation, says how much noise each unit takes for each row. In training,

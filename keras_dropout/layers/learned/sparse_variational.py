@@ -26,7 +26,7 @@ _TINY = 1e-8
 
 @registered
 class SparseVariationalDropout(NoiseWrapper):
-    r"""Learns Gaussian noise for each weight of the layer within, and which to prune.
+    r"""Learns Gaussian noise for each weight of the wrapped layer, and which to prune.
 
     With a weight $\theta_{ij}$ of the layer and a trainable $\log \sigma_{ij}^2$, the
     output in training is drawn as if each weight were drawn from

@@ -21,7 +21,7 @@ from keras_dropout.layers.weights._weight_noise import raw
 
 @registered
 class Standout(NoiseWrapper):
-    r"""Drops units of the layer within the more often, the less they are excited.
+    r"""Drops the less active units of the wrapped layer more often.
 
     With the linear part $u = x W + b$ of the layer and its activation $g$, in training
 
@@ -50,7 +50,7 @@ class Standout(NoiseWrapper):
         That of the layer, and so is the output's.
 
     Raises:
-        TypeError: `layer` is none of these, or `alpha` or `beta` no number.
+        TypeError: `layer` is none of these, or `alpha` or `beta` is not a number.
         ValueError: `alpha` or `beta` is not finite, or the layer has an
             `activity_regularizer`.
 

@@ -20,7 +20,7 @@ from keras_dropout.layers.weights._weight_noise import raw
 
 @registered
 class TargetedDropout(NoiseWrapper):
-    r"""Drops the smallest weights of the layer within, so that it can lose them.
+    r"""Drops the smallest weights of the wrapped layer, so that it can be pruned.
 
     Candidates are, of the $n$ weights that enter a unit, the $\lfloor \gamma n \rfloor$
     of smallest magnitude (`mode="weight"`), or of the units of the layer the share
@@ -51,7 +51,7 @@ class TargetedDropout(NoiseWrapper):
         That of the layer, and so is the output's.
 
     Raises:
-        TypeError: `layer` is none of these, or `rate` or `target` no number.
+        TypeError: `layer` is none of these, or `rate` or `target` is not a number.
         ValueError: An argument is out of its range, or the layer has an
             `activity_regularizer`.
 

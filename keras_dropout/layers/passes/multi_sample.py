@@ -18,7 +18,7 @@ from keras_dropout.layers._base.wrapper import build_within
 
 @registered
 class MultiSampleDropout(BernoulliLayer):
-    r"""Drops units before a head several times over, and joins what the head says.
+    r"""Applies several dropout masks before one head, and joins its outputs.
 
     In training, with $M$ masks $m_k \sim \mathrm{Bernoulli}(1 - p)$ for each row,
 
@@ -45,7 +45,8 @@ class MultiSampleDropout(BernoulliLayer):
         head's, or `(batch, samples, ...)` with `reduction="stack"`.
 
     Raises:
-        TypeError: `head` is no layer, `rate` no number, or `samples` no integer.
+        TypeError: `head` is not a layer, `rate` is not a number, or `samples` is not
+            an integer.
         ValueError: `rate` lies outside `[0, 1]`, `samples` below 1, or `reduction` is
             unknown.
 

@@ -16,7 +16,7 @@ from keras_dropout.losses.agreement import SymmetricKL
 
 @registered
 class RDrop(Trainer):
-    r"""A model trained on two noisy passes that are to agree.
+    r"""Trains a model on two noisy passes whose outputs are pulled together.
 
     With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss it
     is compiled with,
@@ -42,7 +42,7 @@ class RDrop(Trainer):
         **kwargs: Of `keras.Model`: `name`, `trainable`.
 
     Raises:
-        TypeError: `model` is no model, or `alpha` no number.
+        TypeError: `model` is not a model, or `alpha` is not a number.
         ValueError: `alpha` is negative, or `distance` unknown.
 
     Examples:

@@ -51,7 +51,7 @@ class Zoneout(RecurrentNoise):
         out, all states stay.
 
     Raises:
-        TypeError: A probability is no number.
+        TypeError: A probability is not a number.
         ValueError: A probability lies outside `[0, 1]`, or the cell has dropouts of
             its own or cells within it.
 

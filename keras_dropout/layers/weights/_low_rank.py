@@ -34,16 +34,16 @@ def require_known(layer, mode):
     names = ", ".join(known.__name__ for known in KNOWN)
     if kin is None:
         raise TypeError(
-            f"LoRA dropout is for {names} and classes made from them. Leave other "
+            f"LoRA dropout supports {names} and their subclasses. Leave other "
             "layers out with `layers`. Received: the LoRA of layer "
             f"{layer.name!r}, a {cls.__name__}"
         )
     if mode == "input" and _own_call(cls) is not kin.call:
         raise TypeError(
-            "mode='input' takes the computation of a layer apart, and the class "
-            f"{cls.__name__} has a `call` of its own, which cannot be known. Choose "
-            "mode='weights', which runs that `call` with other matrices, or leave the "
-            f"layer out with `layers`. Received: the LoRA of layer {layer.name!r}"
+            "mode='input' replaces the `call` of a layer, but the class "
+            f"{cls.__name__} defines its own. Choose mode='weights', which runs that "
+            "`call` with other matrices, or leave the layer out with `layers`. "
+            f"Received: the LoRA of layer {layer.name!r}"
         )
 
 

@@ -69,7 +69,7 @@ def raw(variable: keras.Variable) -> Tensor:
 
 
 class WeightNoise(NoiseWrapper):
-    """Base of the wrappers that perturb weights of the layer within.
+    """Base of the wrappers that perturb weights of the wrapped layer.
 
     The wrapped layer is used as it is, never rebuilt: strides, groups, activation,
     regularisers and constraints stay its own and act on its raw weights, and at

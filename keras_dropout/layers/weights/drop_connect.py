@@ -20,7 +20,7 @@ from keras_dropout.layers.weights._weight_noise import WeightNoise, raw
 
 @registered
 class DropConnect(WeightNoise):
-    r"""Drops single weights of the layer within.
+    r"""Drops single weights of the wrapped layer.
 
     In training, with $m \sim \mathrm{Bernoulli}(1 - p)$ for every weight,
 
@@ -58,7 +58,7 @@ class DropConnect(WeightNoise):
         That of the layer, and so is the output's.
 
     Raises:
-        TypeError: `layer` is no layer, or `rate` no number.
+        TypeError: `layer` is not a layer, or `rate` is not a number.
         ValueError: `rate` lies outside `[0, 1)`, no weight has one of the names, or
             the layer does not fit `per` or `inference`.
 

@@ -52,7 +52,7 @@ class Mixout(WeightNoise):
         That of the layer, and so is the output's.
 
     Raises:
-        TypeError: `layer` is no layer, or `rate` no number.
+        TypeError: `layer` is not a layer, or `rate` is not a number.
         ValueError: `rate` lies outside `[0, 1]`, or no weight has one of the names,
             or `per` is unknown.
 

@@ -48,7 +48,7 @@ class WeightDrop(WeightNoise):
         other arguments of the call are passed on.
 
     Raises:
-        TypeError: `layer` is no layer, or `rate` no number.
+        TypeError: `layer` is not a layer, or `rate` is not a number.
         ValueError: `rate` lies outside `[0, 1)`, or no weight has one of the names,
             or `per` is unknown.
 

@@ -43,7 +43,7 @@ class ExpectedCalibrationError(_bases.Metric):
         sample_weight: Weights of rows, or of single labels.
 
     Raises:
-        TypeError: `bins` is no integer, or `from_logits` no Boolean.
+        TypeError: `bins` is not an integer, or `from_logits` is not a Boolean.
         ValueError: An argument is out of its range, or labels and predictions do not
             fit.
 

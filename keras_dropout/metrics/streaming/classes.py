@@ -56,7 +56,7 @@ class BrierScore(_OfClasses):
         sample_weight: Weights of rows, or of single labels.
 
     Raises:
-        TypeError: `from_logits` is no Boolean.
+        TypeError: `from_logits` is not a Boolean.
         ValueError: Labels and predictions do not fit.
 
     Examples:
@@ -112,7 +112,7 @@ class NegativeLogLikelihood(_OfClasses):
         sample_weight: Weights of rows, or of single labels.
 
     Raises:
-        TypeError: `from_logits` is no Boolean.
+        TypeError: `from_logits` is not a Boolean.
         ValueError: Labels and predictions do not fit.
 
     Examples:

@@ -98,7 +98,7 @@ class IntervalCoverage(StreamingMean):
         sample_weight: Weights of rows, or of single values.
 
     Raises:
-        TypeError: `confidence_level` is no number.
+        TypeError: `confidence_level` is not a number.
         ValueError: An argument is out of its range, or targets and predictions do not
             fit.
 
