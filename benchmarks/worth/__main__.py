@@ -3,13 +3,18 @@
     python -m benchmarks.worth --data FOLDER --output docs/results    all tasks
     python -m benchmarks.worth --tasks "digits, dense" --seeds 2      a part
 
-Results of tasks that are not run again stay in the file `worth.json` of the output.
+A cell is one training of a method on one split of a task. What the file `worth.json` of
+the output holds already is not run again, and each cell is written as it is done: stop
+the command when you like, and start it again to go on. `--again` runs all anew.
 """
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
+import platform
+import subprocess
 import sys
 import time
 
@@ -18,18 +23,9 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 
+import keras_dropout as kd
 from benchmarks.worth import methods, report, tasks
 from examples.experiment import rounded
-
-
-def run(names, folder, seeds, epochs=None):
-    """By task and method, the scores of each seed."""
-    found = {}
-    for name in names:
-        start = time.perf_counter()
-        found[name] = methods.compare(tasks.task(name, folder), seeds, epochs)
-        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
-    return found
 
 
 def main():
@@ -39,25 +35,82 @@ def main():
     )
     parser.add_argument("--data", type=pathlib.Path, help="a folder with the data")
     parser.add_argument("--tasks", nargs="+", help="default: all that are at hand")
+    parser.add_argument("--groups", nargs="+", choices=methods.GROUPS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="instead of those of the tasks")
     parser.add_argument("--output", type=pathlib.Path, default="outputs/worth")
+    parser.add_argument("--again", action="store_true", help="run all cells anew")
     args = parser.parse_args()
     names = args.tasks or [*tasks.BUNDLED, *(tasks.IN_FOLDER if args.data else ())]
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "worth.json"
     results = json.loads(path.read_text()) if path.exists() else {"tasks": {}}
-    results["settings"] = {
-        "repeats": args.seeds,
+    results["settings"] = settings(args.seeds)
+    for name in names:
+        run(name, args, results, path)
+    print(report.report(results))
+
+
+def run(name, args, results, path):
+    """Adds what is missing of one task to the results, cell by cell."""
+    found = results["tasks"].setdefault(name, {})
+    if args.again:
+        found.clear()
+    every = methods.Methods(tasks.task(name, args.data), args.epochs)
+    for seed in range(args.seeds):
+        for group in args.groups or methods.GROUPS:
+            missing = [n for n in every.names(group) if len(found.get(n, ())) <= seed]
+            if not missing:
+                continue
+            start = time.perf_counter()
+            scores = rounded(every.scores(group, seed))
+            for method in missing:
+                found.setdefault(method, []).append(scores[method])
+            write(path, results)
+            taken = time.perf_counter() - start
+            print(f"{name}, {group}, seed {seed}: {taken:.0f} s", flush=True)
+
+
+def write(path, results):
+    """Writes the results in one step, so that a stop leaves a whole file."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(results) + "\n")
+    part.replace(path)
+
+
+def settings(seeds):
+    """What a run has to be repeated with."""
+    return {
+        "repeats": seeds,
+        "samples": methods.SAMPLES,
+        "keras_dropout": kd.__version__,
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
-        "samples": methods.SAMPLES,
         "python": sys.version.split()[0],
+        "processor": processor(),
     }
-    for name in names:
-        results["tasks"] |= rounded(run([name], args.data, args.seeds, args.epochs))
-        path.write_text(json.dumps(results) + "\n")
-    print(report.report(results))
+
+
+def processor():
+    """The name of the processor."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.machine()
+
+
+def commit():
+    """The commit that runs, or `None` outside a repository."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    folder = pathlib.Path(__file__).parent
+    told = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
+    return told.stdout.strip() or None
 
 
 if __name__ == "__main__":

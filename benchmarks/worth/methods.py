@@ -1,6 +1,7 @@
 """Plain networks, noise in its forms, and ensembles, each for some seeds."""
 
 import dataclasses
+import time
 
 import numpy as np
 
@@ -8,7 +9,7 @@ import keras_dropout as kd
 from benchmarks.worth import judge
 from benchmarks.worth.networks import Trainer
 
-SAMPLES, MEMBERS = 30, 5
+SAMPLES, MEMBERS, FEW = 30, 5, 10
 FACTORS = (0.25, 0.5, 0.75, 1, 1.5)
 NAMES = {
     "plain": "plain network",
@@ -16,62 +17,114 @@ NAMES = {
     "one pass": "dropout and max-norm, one pass",
     "monte carlo": "the same, Monte Carlo",
     "tuned": "the same, rates tuned",
-    "repeated": "rows repeated in the batch, tuned",
+    "recipe": "the recipe, Monte Carlo",
+    "recipe tuned": "the recipe, rates tuned",
     "learned": "learned rates, Monte Carlo",
     "masksembles": "Masksembles",
     "ensemble": "ensemble of five plain networks",
 }
+MASKS = "independent", "shared", "antithetic", "stratified"
+# Ways to the answer of one network, the dropout network at tuned rates.
+WAYS = {f"{FEW} {masks}": f"{FEW} passes, {masks} masks" for masks in MASKS}
+ALL = f"{SAMPLES} independent"
+WAYS |= {ALL: f"{SAMPLES} passes, independent masks", "moments": "moments, one pass"}
+# What one training gives the scores of.
+GROUPS = {
+    "plain": ("plain", "ensemble", "temperature"),
+    "dropout": ("one pass", "monte carlo", "tuned", *WAYS),
+    "recipe": ("recipe", "recipe tuned"),
+    "learned": ("learned",),
+    "masksembles": ("masksembles",),
+}
 
 
-def compare(task, seeds, epochs=None):
-    """By method, the scores of each seed; every seed has a split of its own."""
-    if epochs is not None:
-        task = dataclasses.replace(task, epochs=epochs)
-    trainers = {name: Trainer(task, name) for name in ("plain", "dropout", "learned")}
-    trainers["masksembles"] = Trainer(task, "masksembles")
-    if hasattr(kd, "BatchRepetition"):
-        trainers["repeated"] = Trainer(task, "dropout", times=4)
-    found = {}
-    for seed in range(seeds):
-        for name, scores in of_seed(task, trainers, seed):
-            found.setdefault(name, []).append(scores)
-    return found
+class Methods:
+    """All methods on one task.
 
+    Args:
+        task: The task.
+        epochs: Integer, instead of those of the task, or `None`.
+    """
 
-def of_seed(task, trainers, seed):
-    """Name and scores of each method, on one split."""
-    train, held_out, test = task.parts(seed)
-    rows = judge.rows(task, *test, seed)
+    def __init__(self, task, epochs=None):
+        if epochs is not None:
+            task = dataclasses.replace(task, epochs=epochs)
+        self.task = task
+        self._trainers = {}
 
-    def scored(name, prediction):
-        return name, judge.judged(task, prediction, rows)
+    def names(self, group):
+        """The methods of a group that the task has."""
+        is_values = self.task.kind == "values"
+        return [n for n in GROUPS[group] if not (is_values and n == "temperature")]
 
-    members = []
-    for member in range(MEMBERS):
-        model = trainers["plain"].train(*train, MEMBERS * seed + member)
-        members.append(quiet(model, (rows.x, held_out[0])))
-    yield scored("plain", pooled(task, [members[0][0]]))
-    yield scored("ensemble", pooled(task, [member[0] for member in members]))
-    if task.kind == "classes":
-        scaling = kd.calibration.TemperatureScaling()
-        scaling.fit(pooled(task, [members[0][1]]), held_out[1])
-        yield scored("temperature", scaling.transform(pooled(task, [members[0][0]])))
-    for name in [name for name in trainers if name != "plain"]:
-        model = trainers[name].train(*train, seed)
-        if name == "dropout":
-            yield scored("one pass", pooled(task, quiet(model, (rows.x,))))
-            yield scored("monte carlo", noisy(task, model, rows.x))
-        if name in ("dropout", "repeated"):
-            before = [(layer, float(layer.rate)) for layer in dropouts(model)]
-            options = {"outputs": outputs(task), "samples": SAMPLES, "batch_size": 300}
-            kd.calibration.tune_rates(model, *held_out, factors=FACTORS, **options)
-            yield scored(
-                "tuned" if name == "dropout" else name, noisy(task, model, rows.x)
-            )
-            for layer, rate in before:
-                layer.rate = rate
+    def scores(self, group, seed):
+        """By method of a group, all scores on the split of a seed."""
+        train, held_out, test = self.task.parts(seed)
+        rows = judge.rows(self.task, *test, seed)
+        if group == "plain":
+            found = self._plain(train, held_out, rows, seed)
         else:
-            yield scored(name, noisy(task, model, rows.x))
+            found = self._noisy(group, train, held_out, rows, seed)
+        return {
+            name: {**judge.judged(self.task, prediction, rows), **cost}
+            for name, prediction, cost in found
+        }
+
+    def _trained(self, name, train, seed):
+        if name not in self._trainers:
+            times = 4 if name == "recipe" else 1
+            self._trainers[name] = Trainer(self.task, name, times)
+        return self._trainers[name].train(*train, seed)
+
+    def _plain(self, train, held_out, rows, seed):
+        task, members = self.task, []
+        for member in range(MEMBERS):
+            model = self._trained("plain", train, MEMBERS * seed + member)
+            members.append(quiet(model, (rows.x, held_out[0])))
+        first = pooled(task, [members[0][0]])
+        yield "plain", first, {}
+        yield "ensemble", pooled(task, [member[0] for member in members]), {}
+        if task.kind == "classes":
+            scaling = kd.calibration.TemperatureScaling()
+            scaling.fit(pooled(task, [members[0][1]]), held_out[1])
+            yield "temperature", scaling.transform(first), {}
+
+    def _noisy(self, group, train, held_out, rows, seed):
+        task, model = self.task, self._trained(group, train, seed)
+        name = "monte carlo" if group == "dropout" else group
+        yield name, noisy(task, model, rows.x), {}
+        if group not in ("dropout", "recipe"):
+            return
+        if group == "dropout":
+            yield "one pass", pooled(task, quiet(model, (rows.x,))), {}
+        before = [(layer, float(layer.rate)) for layer in dropouts(model)]
+        options = {"outputs": outputs(task), "samples": SAMPLES, "batch_size": 300}
+        kd.calibration.tune_rates(model, *held_out, factors=FACTORS, **options)
+        if group == "dropout":
+            yield from self._ways(model, rows)
+        else:
+            yield "recipe tuned", noisy(task, model, rows.x), {}
+        for layer, rate in before:
+            layer.rate = rate
+
+    def _ways(self, model, rows):
+        """Samples of each scheme, and moments, with the processor time of each."""
+        found, cost = _timed(noisy, self.task, model, rows.x)
+        yield "tuned", found, {}
+        yield ALL, found, cost
+        for masks in MASKS:
+            yield f"{FEW} {masks}", *_timed(
+                noisy, self.task, model, rows.x, FEW, masks=masks
+            )
+        yield "moments", *_timed(
+            kd.propagate_moments, model, rows.x, 512, outputs=outputs(self.task)
+        )
+
+
+def _timed(function, *args, **kwargs):
+    start = time.process_time()
+    found = function(*args, **kwargs)
+    return found, {"seconds": time.process_time() - start}
 
 
 def dropouts(model):
@@ -85,10 +138,10 @@ def outputs(task):
     return "probabilities" if task.kind == "classes" else "gaussian"
 
 
-def noisy(task, model, x):
+def noisy(task, model, x, samples=SAMPLES, **options):
     """The prediction of samples over the noise."""
-    options = {"outputs": outputs(task), "batch_size": 512, "verbose": 0}
-    return kd.mc_predict(model, x, SAMPLES, seed=0, **options)
+    options |= {"outputs": outputs(task), "batch_size": 512, "verbose": 0}
+    return kd.mc_predict(model, x, samples, seed=0, **options)
 
 
 def quiet(model, several):

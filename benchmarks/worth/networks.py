@@ -3,6 +3,7 @@
 import keras
 
 import keras_dropout as kd
+from benchmarks.worth import scanning
 
 # The largest norm of the weights into a unit, of images and of tables.
 LIMITS = {4: 1.0, 2: 3.0}
@@ -10,6 +11,8 @@ LIMITS = {4: 1.0, 2: 3.0}
 
 def build(task, method):
     """An untrained network with a softmax, or a mean and a log variance, at its end."""
+    if method == "recipe":
+        return _by_the_recipe(task)
     model = [keras.Input(task.x.shape[1:])]
     rates, is_image = iter(task.rates), task.x.ndim == 4
     for kind, width in task.network:
@@ -26,6 +29,13 @@ def build(task, method):
     else:
         ends = keras.layers.Dense(2)
     return keras.Sequential([*model, ends])
+
+
+def _by_the_recipe(task):
+    """The plain network, with the dropout that suits each layer."""
+    rule = "paper" if task.x.ndim == 4 else None
+    noise = kd.matching_dropout(task.rates[-1], rule=rule)
+    return kd.insert_dropout(build(task, "plain"), noise)
 
 
 def _layer(task, kind, width, method):
@@ -81,6 +91,8 @@ class Trainer:
         if task.kind == "values":
             loss = kd.losses.GaussianNLL()
         self.trained.compile(keras.optimizers.Adam(2e-3), loss)
+        self.trained(task.x[:1].astype("float32"))
+        self._fit = scanning.Fit(self.trained)
         self._first = None
 
     def train(self, x, y, seed):
@@ -94,5 +106,5 @@ class Trainer:
             self._first = [keras.ops.convert_to_numpy(v) for v in optimizer.variables]
         for variable, value in zip(optimizer.variables, self._first, strict=True):
             variable.assign(value)
-        self.trained.fit(x, y, 50, self.task.epochs, verbose=0)
+        self._fit(x, y, 50, self.task.epochs, seed)
         return self.model

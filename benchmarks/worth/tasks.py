@@ -69,6 +69,7 @@ def standardised(array, places):
 ONCE = ("conv", 16), ("conv", 32), ("pool", 2), ("dense", 64)
 TWICE = ("conv", 16), ("pool", 2), ("conv", 32), ("pool", 2), ("dense", 64)
 DENSE = ("dense", 128), ("dense", 128)
+RARE = 0.1, 0.1
 TURNED = {"turned": lambda x, y, generator: np.rot90(x, axes=(1, 2)).copy()}
 OF_DIGITS = {
     "letters": lambda x, y, generator: strangers.letters(300)[..., None],
@@ -122,15 +123,15 @@ def sonar(folder):
     return Task(x, y.astype(int), "classes", sizes, OF_TABLES, DENSE, rates, 100)
 
 
-def uci(name):
-    """One of the regressions of the UCI repository."""
+def uci(name, epochs=150):
+    """One of the regressions of the UCI repository, at most 1,000 rows to train on."""
 
     def load(folder):
         with np.load(folder / "uci" / f"{name}.npz") as file:
             x, y = file["X"].astype(float), file["y"].astype(float)
-        test = len(x) // 5
-        sizes = len(x) - 2 * test, test, test
-        return Task(x, y, "values", sizes, OF_TABLES, DENSE, (0.1, 0.1), 150)
+        test = min(len(x) // 5, 500)
+        sizes = min(len(x) - 2 * test, 1000), test, test
+        return Task(x, y.ravel(), "values", sizes, OF_TABLES, DENSE, RARE, epochs)
 
     return load
 
@@ -140,7 +141,7 @@ def diabetes():
     from sklearn.datasets import load_diabetes
 
     x, y = load_diabetes(return_X_y=True)
-    return Task(x, y, "values", (200, 100, 142), OF_TABLES, DENSE, (0.1, 0.1), 100)
+    return Task(x, y, "values", (200, 100, 142), OF_TABLES, DENSE, RARE, 100)
 
 
 BUNDLED = {
@@ -153,6 +154,8 @@ IN_FOLDER = {
     "concrete": uci("concrete"),
     "energy": uci("energy"),
     "yacht": uci("yacht"),
+    "kin8nm": uci("kin8nm", 60),
+    "power plant": uci("power-plant", 60),
     "MNIST": mnist,
     "CIFAR-10": cifar10,
 }
