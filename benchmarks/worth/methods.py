@@ -113,11 +113,15 @@ class Methods:
         yield "tuned", found, {}
         yield ALL, found, cost
         for masks in MASKS:
-            yield f"{FEW} {masks}", *_timed(
-                noisy, self.task, model, rows.x, FEW, masks=masks
+            yield (
+                f"{FEW} {masks}",
+                *_timed(noisy, self.task, model, rows.x, FEW, masks=masks),
             )
-        yield "moments", *_timed(
-            kd.propagate_moments, model, rows.x, 512, outputs=outputs(self.task)
+        yield (
+            "moments",
+            *_timed(
+                kd.propagate_moments, model, rows.x, 512, outputs=outputs(self.task)
+            ),
         )
 
 
