@@ -35,7 +35,8 @@ def draw():
     whole, inputs = added(layer)
     _, both = added(layer, mode="weights")
     panels = {"the branch": whole, 'mode="input"': inputs, 'mode="weights"': both}
-    return drawing.picture(panels, "to units", "from inputs", "value")
+    drawn = drawing.Panels(panels, "to units", "from inputs", "value")
+    return drawing.Picture(lambda: drawn, None, (), None).still()
 
 
 FIGURES = {"lora_dropout": draw}
