@@ -182,8 +182,9 @@ def _why_rows_mix(engine, model, few, inputs):
     """
     rows = _count(few)
     more = _joined(few, _others(few, inputs))
-    replayed_layers = [each.layer for each in engine.noises if each.is_foreign]
-    watch = widths.Watch(model, replayed_layers)
+    # A graph tells the shapes of its tensors by itself.
+    layers = _model.flatten_layers(model)[1:] if engine.plan.is_whole else []
+    watch = widths.Watch(layers, [n.layer for n in engine.noises if n.is_foreign])
 
     def passes(few, more):
         with context.silence(), replayed(engine.noises):

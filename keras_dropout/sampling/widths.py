@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -35,21 +35,17 @@ class Watch:
     """Notes the widest tensor that layers of a model give.
 
     Args:
-        model: A Keras model.
-        apart: Layers whose calls are covered already.
+        layers: The layers within the model.
+        apart: Those whose calls are covered already.
     """
 
     def __init__(
-        self, model: keras.Model, apart: Collection[keras.layers.Layer] = ()
+        self,
+        layers: Iterable[keras.layers.Layer],
+        apart: Iterable[keras.layers.Layer] = (),
     ) -> None:
-        covered_already = {
-            id(inner) for layer in apart for inner in _model.flatten_layers(layer)
-        }
-        self._layers = [
-            layer
-            for layer in _model.flatten_layers(model)[1:]
-            if id(layer) not in covered_already
-        ]
+        left_out = {id(each) for one in apart for each in _model.flatten_layers(one)}
+        self._layers = [layer for layer in layers if id(layer) not in left_out]
         self._widest = 0
 
     @contextlib.contextmanager
