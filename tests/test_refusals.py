@@ -71,6 +71,7 @@ EMPTY = [
     (layers.MaxPoolingDropout1D(0.5), ones(0, 2, 0), (0, 1, 0)),
     (layers.EmbeddingDropout(9, 2, per="row"), ids("int32", 0, 3), (0, 3, 2)),
     (layers.EmbeddingDropout(9, 2, per="row"), ids("int32", 3, 0), (3, 0, 2)),
+    (layers.EmbeddingDropout(9, 2, per="row"), ids("int32", 0, 0), (0, 0, 2)),
     (layers.EmbeddingDropout(9, 2, per="row"), ids("int32"), (2,)),
     (layers.ShakeDrop(0.5, per="channel"), np.float32(1), ()),
     (layers.ShakeDrop(0.5, per="row", gate_per="row"), np.float32(1), ()),

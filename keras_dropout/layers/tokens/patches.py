@@ -135,7 +135,7 @@ class PatchDropout(NoiseLayer):
         return (outputs, indices) if self.return_indices else outputs
 
     def _thin(self, x, indices):
-        if indices.shape[1] == 0:
+        if shapes.is_empty(indices.shape[1:2]):
             # All tokens are of the prefix. TensorFlow does not gather from nothing.
             return x
         kept = ops.take_along_axis(x, indices + self.num_prefix_tokens, axis=1)
