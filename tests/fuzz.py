@@ -133,14 +133,14 @@ def compare(paths, out=None):
         records = [json.loads(text) for kind, text in lines(path) if kind == ABOUT]
         backend = records[-1]["backend"]
         runs[backend] |= read(path)
-        told[backend] += [each for each in records if each not in told[backend]]
+        told[backend] += records
     common = set.intersection(*map(set, runs.values()))
     differing = {c: {b: runs[b][c] for b in runs} for c in common}
     differing = {c: v for c, v in differing.items() if len({*v.values()}) > 1}
     for case, each in sorted(differing.items()):
         print(each, "\n   ", case)
     result = {
-        "backends": {b: counts(runs[b]) | {"runs": told[b]} for b in runs},
+        "backends": {b: counts(runs[b]) | {"runs": _once(told[b])} for b in runs},
         "compared": len(common),
         "differing": len(differing),
     }
@@ -148,6 +148,10 @@ def compare(paths, out=None):
         out.write_text(json.dumps(result, indent=1) + "\n")
     print(f"{len(common)} cases on {', '.join(runs)}, {len(differing)} differ")
     return bool(differing)
+
+
+def _once(records):
+    return [each for n, each in enumerate(records) if each not in records[:n]]
 
 
 if __name__ == "__main__":

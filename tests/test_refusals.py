@@ -71,10 +71,12 @@ EMPTY = [
     (layers.MaxPoolingDropout1D(0.5), ones(0, 2, 0), (0, 1, 0)),
     (layers.EmbeddingDropout(9, 2, per="row"), ids("int32", 0, 3), (0, 3, 2)),
     (layers.EmbeddingDropout(9, 2, per="row"), ids("int32", 3, 0), (3, 0, 2)),
+    (layers.EmbeddingDropout(9, 2, per="row"), ids("int32", 0, 0), (0, 0, 2)),
     (layers.EmbeddingDropout(9, 2, per="row"), ids("int32"), (2,)),
     (layers.ShakeDrop(0.5, per="channel"), np.float32(1), ()),
     (layers.ShakeDrop(0.5, per="row", gate_per="row"), np.float32(1), ()),
     (layers.PatchDropout(0.5, num_prefix_tokens=3), ones(2, 3, 4), (2, 3, 4)),
+    (layers.PatchDropout(0.5, num_prefix_tokens=3), ones(2, 3, 0), (2, 3, 0)),
 ]
 
 
@@ -83,6 +85,14 @@ EMPTY = [
 )
 def test_what_is_empty_or_a_single_number_has_an_answer(layer, x, shape):
     assert tuple(layer(x, training=True).shape) == shape
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["StochasticDepth", "ShakeShake"])
+def test_variables_without_rows_are_joined(name, training):
+    x = keras.Variable(ones(0, 3))
+
+    assert tuple(getattr(layers, name)()([x, x], training=training).shape) == (0, 3)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "int32", "uint32"])

@@ -99,6 +99,37 @@ def step(layer, row, x, way):
     return numpy(y), numpy(gradient)
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="checkpoints of JAX")
+def test_a_state_may_be_an_input_of_what_is_checkpointed():
+    import jax
+
+    layer = layers.Dropout(kd.schedules.Linear(0.5, 0.1, steps=4), seed=1)
+    x = np.ones((8, 16), "float32")
+    layer(x)
+    values = [v.value for v in layer.non_trainable_variables]
+
+    def step(again):
+        def call(x, values):
+            return layer.stateless_call([], values, x, training=True)
+
+        @jax.jit
+        def run(x, values):
+            def loss(x):
+                y, after = (jax.checkpoint(call) if again else call)(x, values)
+                return y.sum(), (y, after)
+
+            (_, found), gradient = jax.value_and_grad(loss, has_aux=True)(x)
+            return *found, gradient
+
+        return run(x, values)
+
+    y, after, gradient = step(again=True)
+
+    assert np.array_equal(y, gradient)
+    for a, b in zip([y, *after], [step(False)[0], *step(False)[1]], strict=True):
+        assert np.array_equal(a, b)
+
+
 @pytest.mark.parametrize("way", WAYS[BACKEND])
 @pytest.mark.parametrize("row", rows, ids=str)
 def test_the_gradient_belongs_to_the_output(row, way):

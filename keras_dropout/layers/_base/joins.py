@@ -13,6 +13,15 @@ from keras_dropout.layers._base.noise_layer import NoiseLayer
 class JoinLayer(NoiseLayer):
     """Base of the layers that are called on a list of two tensors of one shape."""
 
+    def call(self, inputs: Tensors, training: bool | None = False) -> Tensor:
+        # Keras adds variables itself. On TensorFlow it takes one of shape `(0, n)` for
+        # a bias, and fails.
+        tensors = [
+            x.value if isinstance(x, keras.Variable) else x
+            for x in keras.tree.flatten(inputs)
+        ]
+        return super().call(tensors, training)
+
     def check_inputs(self, inputs: Tensors) -> None:
         tensors = keras.tree.flatten(inputs)
         self.check_floats(*tensors)

@@ -20,6 +20,11 @@ def shared_over(shape: Shape, axes: Iterable[int]) -> Shape:
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
 
 
+def is_empty(shape: Shape) -> bool:
+    """Whether one of the sizes is 0, as far as they are known."""
+    return any(isinstance(size, int) and size == 0 for size in shape)
+
+
 def at_least(size: Any, minimum: int) -> Any:
     """A size, or `minimum` where that is more. The size may be known only later."""
     if isinstance(size, int):

@@ -110,6 +110,9 @@ def words_kept(keep: Tensor, ids: Tensor) -> Tensor:
     """Looks up which tokens are kept, in a mask over words for all or for each row."""
     if keep.shape[0] == 1:
         return ops.take(keep[0], ids, axis=0)
+    if shapes.is_empty(ids.shape):
+        # TensorFlow does not gather from nothing.
+        return ops.ones(ops.shape(ids), "bool")
     rows, *others = ops.shape(ids)
     flat = ops.reshape(ids, (rows, math.prod(others)))
     return ops.reshape(ops.take_along_axis(keep, flat, axis=1), ops.shape(ids))

@@ -137,6 +137,9 @@ class PatchDropout(NoiseLayer):
         return outputs, ops.cast(places, "int32")
 
     def _thin(self, x, places):
+        if shapes.is_empty(places.shape[1:2]):
+            # All tokens are of the prefix. TensorFlow does not gather from nothing.
+            return x
         indices = ops.cast(places + self.num_prefix_tokens, "int32")
         kept = ops.take_along_axis(x, indices, axis=1)
         return ops.concatenate([x[:, : self.num_prefix_tokens], kept], axis=1)
