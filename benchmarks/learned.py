@@ -136,7 +136,7 @@ def measure(name, budget):
         kind: lambda model=model: np.asarray(model.train_on_batch(x, y))
         for kind, model in models.items()
     }
-    times = take_turns(steps, budget=budget, least=30)
+    times = take_turns(steps, budget=budget, least=20)
     return {
         "backend": keras.backend.backend(),
         "layer": name,

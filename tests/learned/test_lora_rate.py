@@ -60,7 +60,7 @@ def test_masks_are_relaxed_and_the_rate_has_a_gradient():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 5)).astype("float32")
     y = array(layer(x))
-    model.compile(keras.optimizers.SGD(0.5), "mse")
+    model.compile(keras.optimizers.SGD(0.1), "mse")
     clean, before = array(layer(x)), layer.rate
 
     model.fit(x, y, 64, epochs=3, verbose=0)
