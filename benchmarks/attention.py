@@ -118,21 +118,31 @@ def main(arguments=None):
     parser.add_argument("--mode", default=MODES[BACKEND][0])
     parser.add_argument("--write", action="store_true")
     told = parser.parse_args(arguments)
-    cells = []
     for tokens in told.tokens:
         for training in (False, True):
             rows = SIZES.get(tokens, 2)
-            cells.append(measure(tokens, rows, training, told.mode, told.budget))
-            print(json.dumps(cells[-1]), flush=True)
-    if told.write:
-        path = OUTPUT / "attention.json"
-        empty = {"settings": {}, "parts": {}}
-        found = json.loads(path.read_text()) if path.exists() else empty
-        found["settings"][BACKEND] = settings()
-        found["parts"][BACKEND] = cells
-        path.write_text(json.dumps(found, indent=1) + "\n")
-        (OUTPUT / "attention.md").write_text(report(found))
-    return cells
+            cell = measure(tokens, rows, training, told.mode, told.budget)
+            print(json.dumps(cell), flush=True)
+            if told.write:
+                write(cell)
+
+
+def write(cell):
+    """Puts a cell in its place among the results, and writes the table anew."""
+    path = OUTPUT / "attention.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    results = {"settings": {}, "parts": {}, **found}
+    same = ("tokens", "noise", "mode")
+    others = [
+        each
+        for each in results["parts"].get(BACKEND, [])
+        if any(each[name] != cell[name] for name in same)
+    ]
+    cells = sorted([*others, cell], key=lambda each: (each["tokens"], each["noise"]))
+    results["settings"][BACKEND] = settings()
+    results["parts"][BACKEND] = cells
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    (OUTPUT / "attention.md").write_text(report(results))
 
 
 if __name__ == "__main__":

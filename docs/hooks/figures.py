@@ -58,6 +58,9 @@ def sources():
     cells = json.loads((BENCHMARKS / "layers.json").read_text())
     draw = importlib.import_module("benchmarks.report").draw
     found["benchmark_layers"] = functools.partial(draw, cells)
+    rows = json.loads((BENCHMARKS / "many_rows.json").read_text())
+    draw = importlib.import_module("benchmarks.many_rows").draw
+    found["benchmark_many_rows"] = functools.partial(draw, rows)
     masks = importlib.import_module("masks")
     for name, picture in masks.PICTURES.items():
         found[f"mask-{name}"] = picture.still

@@ -25,7 +25,9 @@ UNSIGNED = {
     "GreaterEqual",
     "Mul",
     "Reshape",
+    "StatelessRandomNormalV2",
     "StatelessRandomUniformFullIntV2",
+    "StatelessRandomUniformV2",
 }
 # What has no kernel at all for bfloat16.
 NOT_BFLOAT16 = {"MulNoNan"}
