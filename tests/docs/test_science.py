@@ -148,6 +148,17 @@ class TestFamilies:
                 assert (DOCS / "gallery" / f"{page}.md").exists()
                 assert any(method.startswith(page) for method in study.methods)
 
+    def test_the_gallery_shows_what_was_measured_of_a_layer(self, monkeypatch):
+        pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
+        monkeypatch.syspath_prepend(DOCS / "hooks")
+        gallery = importlib.import_module("gallery")
+        said = report.verdict(results("families"), "mixout", "Mixout 0.9")
+
+        shown = "\n".join(gallery.measured("Mixout"))
+        assert f"`Mixout 0.9`: {said}." in shown
+        assert "figures/family_mixout.svg" in shown
+        assert gallery.measured("UOut") == []
+
 
 class TestCells:
     def test_goes_on_where_it_was_stopped(self, tmp_path):
