@@ -150,8 +150,13 @@ def judged(splits, network, weights, samples):
     return found
 
 
-def with_learned_rates(splits, place, epochs):
-    """One split, with a rate for each layer that is learned with the weights."""
+def with_learned_rates(splits, epochs):
+    """The first splits, with rates of both layers that are learned with the weights."""
+    count = min(splits.count, LEARNED)
+    return [with_learned_rates_of(splits, place, epochs) for place in range(count)]
+
+
+def with_learned_rates_of(splits, place, epochs):
     x, y = (each[place] for each in splits.train)
     strengths = kd.losses.kl_weights(
         len(x),
@@ -182,24 +187,28 @@ def names(args):
 def run(args):
     path = args.output and args.output / "uci.json"
     cells = experiment.Cells(path, experiment.settings(args))
+    sets = {}
     for name in names(args):
         x, y = uci(args, name)
         count = args.repeats if len(x) < LARGE else min(args.repeats, FEW)
-        splits = Splits(x, y, count, CHOICES.get(name, Choice()))
-        steps = {"paper": by_the_paper}
-        if len(x) < LARGE:
-            steps["batch"] = functools.partial(with_another, batch=LATER)
-            steps["masks"] = with_masks_that_stay
-        if len(x) < SMALL:
-            steps["epsilon"] = functools.partial(with_another, epsilon=EPSILON)
-        for step, judge in steps.items():
-            cells.cell(f"{name}/{step}", lambda j=judge, s=splits: j(s, args.epochs))
-        for place in range(min(count, LEARNED) if len(x) < LARGE else 0):
-            cells.cell(
-                f"{name}/learned/{place}",
-                lambda s=splits, p=place: with_learned_rates(s, p, args.epochs),
-            )
+        sets[name] = Splits(x, y, count, CHOICES.get(name, Choice()))
+    for step, (judge, rows) in STEPS.items():
+        for name, splits in sets.items():
+            if sum(splits.sizes) < rows:
+                cells.cell(
+                    f"{name}/{step}", lambda j=judge, s=splits: j(s, args.epochs)
+                )
     return {"cells": dict(cells)}
+
+
+# By cell, what computes it, and the sets that it is for: of fewer rows than these.
+STEPS = {
+    "paper": (by_the_paper, math.inf),
+    "batch": (functools.partial(with_another, batch=LATER), LARGE),
+    "masks": (with_masks_that_stay, LARGE),
+    "epsilon": (functools.partial(with_another, epsilon=EPSILON), SMALL),
+    "learned": (with_learned_rates, LARGE),
+}
 
 
 METHODS = {
@@ -223,14 +232,13 @@ def by_method(results, name):
     for method in METHODS:
         if f"{name}/{method}" in cells and method != "paper":
             found[method] = cells[f"{name}/{method}"]
-    learned = [cells[key] for key in cells if key.startswith(f"{name}/learned/")]
-    return found | ({"learned": learned} if learned else {})
+    return found
 
 
 def sets(results):
     """The sets, in the order in which they were run."""
     keys = [key.split("/") for key in results["cells"]]
-    return [name for name, cell, *_ in keys if cell == "paper"]
+    return [name for name, cell in keys if cell == "paper"]
 
 
 def column(runs, score):

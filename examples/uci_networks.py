@@ -56,6 +56,7 @@ class Splits:
         orders = np.stack([rng.permutation(len(x)) for _ in range(count)])
         self.count, self.choice = count, choice
         cut = round(0.9 * len(x))
+        self.sizes = cut, len(x) - cut
         self.x, y = x[orders], y[orders][..., 0]
         mean, scale = moments(self.x[:, :cut])
         self.x = (self.x - mean) / scale

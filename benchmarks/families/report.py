@@ -163,9 +163,9 @@ def draw(results, name):
     return figure
 
 
-def of_study(name):
-    """A figure, under the name that pages show it by."""
-    return {f"family_{name}": functools.partial(draw, name=name)}
-
-
-FIGURES = {key: value for name in STUDIES for key, value in of_study(name).items()}
+def figures(results):
+    """A figure of each study that was run, under the name that pages show it by."""
+    return {
+        f"family_{name}": functools.partial(draw, name=name)
+        for name in studied(results)
+    }

@@ -108,6 +108,33 @@ class TestUci:
                 published = getattr(uci.CHOICES[name], score)
                 assert abs(uci.apart(uci.column(runs, score), published)) < 2, name
 
+    def gains(self, uci, name, method):
+        found = uci.by_method(results("uci"), name)
+        if method not in found:
+            return None
+        values, paper = (
+            uci.column(found[each], "likelihood") for each in (method, "paper")
+        )
+        return values - paper[: len(values)]
+
+    def test_says_what_was_gained_and_what_was_not(self, example):
+        uci = example("uci")
+        for name in uci.sets(results("uci")):
+            for method in uci.METHODS:
+                gains = self.gains(uci, name, method)
+                if method == "paper" or gains is None:
+                    continue
+                errors = gains.mean() / experiment.standard_error(gains)
+                assert errors < 2, (name, method)
+                if method in ("no noise", "batch"):
+                    assert errors < -2, (name, method)
+
+    def test_the_epsilon_of_adam_changes_nothing_in_three_digits(self, example):
+        uci = example("uci")
+        gains = self.gains(uci, "yacht", "epsilon")
+
+        assert abs(gains.mean()) < 5e-4
+
 
 class TestFamilies:
     @pytest.mark.parametrize("name", ["passes", "mixout"])
@@ -147,6 +174,17 @@ class TestFamilies:
             for page in study.pages:
                 assert (DOCS / "gallery" / f"{page}.md").exists()
                 assert any(method.startswith(page) for method in study.methods)
+
+    def test_the_gallery_shows_what_was_measured_of_a_layer(self, monkeypatch):
+        pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
+        monkeypatch.syspath_prepend(DOCS / "hooks")
+        gallery = importlib.import_module("gallery")
+        said = report.verdict(results("families"), "mixout", "Mixout 0.9")
+
+        shown = "\n".join(gallery.measured("Mixout"))
+        assert f"`Mixout 0.9`: {said}." in shown
+        assert "figures/family_mixout.svg" in shown
+        assert gallery.measured("UOut") == []
 
 
 class TestCells:
