@@ -12,6 +12,8 @@ from benchmarks import (
     moments,
     parts,
     report,
+    softmax,
+    tuning,
 )
 from benchmarks.steps import MODES
 from benchmarks.timing import take_turns
@@ -112,6 +114,29 @@ def test_moments_are_compared_with_samples_and_with_no_noise(tmp_path, monkeypat
     rows = (tmp_path / "moments.md").read_text().splitlines()[2:6]
     names = [row.split("|")[2].strip() for row in rows]
     assert names == ["no noise", "moments", "2 samples", "3 samples"]
+
+
+@pytest.mark.once
+def test_a_softmax_is_compared_with_sampling(tmp_path):
+    softmax.main(["--cases", "1", "--samples", "2000", "--output", str(tmp_path)])
+
+    rows = (tmp_path / "softmax.md").read_text().splitlines()[2:-2]
+    plain, field, odds = zip(
+        *([float(n) for n in row.split("|")[4:7]] for row in rows), strict=True
+    )
+    assert len(rows) == 18
+    assert sum(odds) < sum(field) < sum(plain)
+
+
+@pytest.mark.once
+def test_tuning_is_timed_with_and_without_what_is_kept(tmp_path):
+    pytest.importorskip("sklearn")
+
+    tuning.main(["--rows", "4", "--settings", "1", "--output", str(tmp_path)])
+
+    lines = (tmp_path / "tuning.md").read_text().splitlines()
+    assert len(lines[2:5]) == 3
+    assert "1 settings, 4 rows" in lines[-1]
 
 
 def test_a_learned_layer_is_measured_beside_fixed_dropout():

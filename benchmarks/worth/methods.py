@@ -17,6 +17,7 @@ NAMES = {
     "one pass": "dropout and max-norm, one pass",
     "monte carlo": "the same, Monte Carlo",
     "tuned": "the same, rates tuned",
+    "refined": "the same, each rate tuned",
     "recipe": "the recipe, Monte Carlo",
     "recipe tuned": "the recipe, rates tuned",
     "learned": "learned rates, Monte Carlo",
@@ -31,7 +32,7 @@ WAYS |= {ALL: f"{SAMPLES} passes, independent masks", "moments": "moments, one p
 # What one training gives the scores of.
 GROUPS = {
     "plain": ("plain", "ensemble", "temperature"),
-    "dropout": ("one pass", "monte carlo", "tuned", *WAYS),
+    "dropout": ("one pass", "monte carlo", "tuned", "refined", *WAYS),
     "recipe": ("recipe", "recipe tuned"),
     "learned": ("learned",),
     "masksembles": ("masksembles",),
@@ -99,13 +100,16 @@ class Methods:
             yield "one pass", pooled(task, quiet(model, (rows.x,))), {}
         before = [(layer, float(layer.rate)) for layer in dropouts(model)]
         options = {"outputs": outputs(task), "samples": SAMPLES, "batch_size": 300}
-        kd.calibration.tune_rates(model, *held_out, factors=FACTORS, **options)
+        options["factors"] = FACTORS
+        kd.calibration.tune_rates(model, *held_out, **options)
         if group == "dropout":
             yield from self._ways(model, rows)
+            reset(before)
+            kd.calibration.tune_rates(model, *held_out, refine=1, **options)
+            yield "refined", noisy(task, model, rows.x), {}
         else:
             yield "recipe tuned", noisy(task, model, rows.x), {}
-        for layer, rate in before:
-            layer.rate = rate
+        reset(before)
 
     def _ways(self, model, rows):
         """Samples of each scheme, and moments, with the processor time of each."""
@@ -135,6 +139,12 @@ def dropouts(model):
     """The layers with a rate that is tuned."""
     kinds = kd.layers.Dropout, kd.layers.SpatialDropout2D
     return [layer for layer in model.layers if isinstance(layer, kinds)]
+
+
+def reset(before):
+    """Sets the rates of layers to what they were."""
+    for layer, rate in before:
+        layer.rate = rate
 
 
 def outputs(task):

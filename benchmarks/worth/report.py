@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.worth.judge import MEASURES
-from benchmarks.worth.methods import NAMES
+from benchmarks.worth.methods import ALL, FEW, NAMES, WAYS
 
 CLASSES = {
     "nll": "loss, nats",
@@ -89,6 +89,51 @@ def scores(results):
     return markdown(head, [*rows, ["", *counts]])
 
 
+def ways(results):
+    """Fewer passes, joined passes and moments: the loss beyond that of many passes.
+
+    A table for clean rows and one for the worst shift, with a line for each task, and
+    the processor time of each way as a multiple of that of a few passes.
+    """
+    found = {
+        task: {way: methods[way] for way in WAYS}
+        for task, methods in results["tasks"].items()
+        if all(way in methods for way in WAYS)
+    }
+    others = [way for way in WAYS if way != ALL]
+    texts = []
+    for title, severity in (("Clean rows", 0), ("Worst shift", -1)):
+        head = ["", WAYS[ALL], *(WAYS[way] for way in others)]
+        rows = []
+        for task, runs in found.items():
+            losses = {way: _losses(runs[way], severity) for way in WAYS}
+            cells = [spread(losses[way] - losses[ALL]) for way in others]
+            rows.append([task, spread(losses[ALL]), *cells])
+        rows.append(["processor time", *_times(found, [ALL, *others])])
+        texts.append(f"**{title}**\n\n{markdown(head, rows)}")
+    return "\n\n".join(texts)
+
+
+def _losses(runs, severity):
+    if severity == 0:
+        return np.array([run["nll"] for run in runs])
+    return np.array([run["shifted"][severity][0] for run in runs])
+
+
+def _times(found, names):
+    """The median over tasks and seeds, the first seed apart, which compiles."""
+    few = f"{FEW} independent"
+    cells = []
+    for name in names:
+        ratios = [
+            run["seconds"] / base["seconds"]
+            for runs in found.values()
+            for run, base in zip(runs[name][1:], runs[few][1:], strict=True)
+        ]
+        cells.append(f"{np.median(ratios):.1f}" if ratios else "-")
+    return cells
+
+
 def spread(values, digits=3):
     """The mean and the standard deviation over seeds, as text."""
     values = np.asarray(values, float)
@@ -112,6 +157,7 @@ LINES = {
     "one pass": ("#7a6fc0", "--", "s"),
     "tuned": ("#1f9488", "-", "^"),
     "monte carlo": ("#1f9488", "-.", "D"),
+    "recipe tuned": ("#b0447f", (0, (4, 1)), "P"),
     "ensemble": ("#d9603f", (0, (5, 1, 1, 1, 1, 1)), "v"),
 }
 
@@ -132,6 +178,8 @@ def draw(results):
     )
     for ax, (name, methods) in zip(axes.flat, tasks.items(), strict=False):
         for method, (colour, line, marker) in LINES.items():
+            if method not in methods:
+                continue
             losses = np.array([run["shifted"] for run in methods[method]])[..., 0]
             options = {"color": colour, "linestyle": line, "marker": marker}
             mean = losses.mean(axis=0)

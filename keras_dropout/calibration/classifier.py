@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from keras_dropout import _validation
 from keras_dropout._registration import registered
+from keras_dropout._validation import invalid
 from keras_dropout.calibration.quantiles import conformal_quantile
 from keras_dropout.calibration.temperature import labelled
 from keras_dropout.metrics import _labels
@@ -49,7 +50,9 @@ class ConformalClassifier(Calibration):
         free_ranks: Integer of at least 0, for `"raps"`, the ranks that cost nothing.
         randomized: Boolean, for `"aps"` and `"raps"`. Whether $U$ is drawn uniformly,
             one number for each row, shared by its classes, instead of 1. Sets are
-            smaller then, but chance decides about a class.
+            smaller then, but chance decides about a class. Within `MonteCarlo` the
+            numbers come from the stream of its seeds, new ones in each call, and its
+            answer holds them as `"uniform"`.
         allow_empty: Boolean. Whether a set may be empty; if not, it holds the most
             probable class at least.
         seed: Integer in `[0, 2**31)` for $U$, or `None` for others each time.
@@ -130,11 +133,21 @@ class ConformalClassifier(Calibration):
         quantile = conformal_quantile(scores, self.confidence_level)
         return self._note(prediction, quantile=float(quantile), rows=len(scores))
 
-    def predict_set(self, prediction: Prediction) -> np.ndarray:
+    @property
+    def needs_uniform(self) -> bool:
+        """Whether chance decides."""
+        return self.randomized and self.method != "lac"
+
+    def predict_set(
+        self, prediction: Prediction, uniform: ArrayLike | None = None
+    ) -> np.ndarray:
         """The sets of classes.
 
         Args:
             prediction: A `Prediction` that was made as the one fitted on.
+            uniform: The numbers $U$ in `[0, 1]`, of the shape of the mean without its
+                classes, to repeat what was decided with them. `None` draws them.
+                Without effect unless `randomized`.
 
         Returns:
             Booleans, of the shape of the mean, `(rows, classes)`; for binary labels
@@ -142,21 +155,28 @@ class ConformalClassifier(Calibration):
 
         Raises:
             TypeError: `prediction` is no `Prediction`.
-            ValueError: It was not made alike, or this is not fitted.
+            ValueError: It was not made alike, this is not fitted, or `uniform` is out
+                of its range or of another shape.
         """
         self._check_alike(prediction)
         measure = measure_of(prediction)
         p = np.asarray(prediction.mean, np.float64)
-        return self._sets(p, measure, np, lambda shape: self._uniform(shape, 1))
+
+        def numbers(shape):
+            if uniform is None:
+                return self._uniform(shape, 1)
+            given = np.asarray(uniform, np.float64)
+            if given.shape != shape or not ((given >= 0) & (given <= 1)).all():
+                expected = f"numbers in [0, 1] of shape {shape}"
+                raise ValueError(invalid("uniform", expected, uniform))
+            return given if self.needs_uniform else None
+
+        return self._sets(p, measure, np, numbers)
 
     def answer(self, answer: dict[str, Any], measure: Measure, xp: Any) -> None:
         """Adds `"set"` to what `MonteCarlo` answers."""
-        if self.randomized:
-            raise ValueError(
-                "A randomized `ConformalClassifier` answers by chance, so it cannot be "
-                "part of a model. Fit one with randomized=False"
-            )
-        answer["set"] = self._sets(answer["mean"], measure, xp, lambda shape: None)
+        uniform = answer["uniform"] if self.needs_uniform else None
+        answer["set"] = self._sets(answer["mean"], measure, xp, lambda shape: uniform)
 
     def _sets(self, p, measure, xp, uniform):
         if measure.kind == "binary":
@@ -197,7 +217,7 @@ class ConformalClassifier(Calibration):
         return xp.take_along_axis(scores, xp.argsort(order, axis=-1), axis=-1)
 
     def _uniform(self, shape, stream):
-        if not self.randomized or self.method == "lac":
+        if not self.needs_uniform:
             return None
         seed = None if self.seed is None else [self.seed, stream]
         return np.random.default_rng(seed).random(shape)

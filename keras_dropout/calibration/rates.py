@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,8 +14,12 @@ from keras_dropout import _model, _validation
 from keras_dropout._typing import Model
 from keras_dropout._validation import invalid
 from keras_dropout.calibration.residuals import ResidualNoise
+from keras_dropout.calibration.trials import RateTable, Trial
 from keras_dropout.layers import NoiseLayer
-from keras_dropout.sampling import mc_evaluate, mc_predict
+from keras_dropout.sampling import inputs, kept, mc_predict
+from keras_dropout.sampling.asked import sampler_of
+from keras_dropout.sampling.evaluate import scored
+from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.surgery import set_rates
 from keras_dropout.surgery.places import LIVE, find_places
 from keras_dropout.uncertainty import evaluate, scoring
@@ -27,60 +31,6 @@ _LARGEST = 0.95
 _STRENGTHS = ("rate", "stddev", "dropout", "recurrent_dropout")
 
 
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One setting of the rates.
-
-    Attributes:
-        factor: What the rates were multiplied by; 0 for the model without noise.
-        nll: Held-out negative log-likelihood in nats, summed over outputs.
-        error: Its standard error over rows.
-        above_best: How much larger it is than that of the best factor.
-        above_best_error: The standard error of that difference, on the same rows.
-        rates: The rates by the paths of their layers.
-    """
-
-    factor: float
-    nll: float
-    error: float
-    above_best: float
-    above_best_error: float
-    rates: dict[str, float]
-
-
-class RateTable(Sequence[Trial]):
-    """What `tune_rates` saw: a `Trial` for each factor, and one without noise first.
-
-    Attributes:
-        best: The `Trial` that was set.
-        baseline: The `Trial` of the model without noise, of factor 0.
-    """
-
-    def __init__(self, trials: Sequence[Trial], best: Trial) -> None:
-        self._trials = tuple(trials)
-        self.best: Trial = best
-        self.baseline: Trial = self._trials[0]
-
-    def __getitem__(self, place: Any) -> Any:
-        return self._trials[place]
-
-    def __len__(self) -> int:
-        return len(self._trials)
-
-    def __iter__(self) -> Iterator[Trial]:
-        return iter(self._trials)
-
-    def __repr__(self) -> str:
-        lines = ["  factor           nll        above best"]
-        for trial in self:
-            mark = " *" if trial is self.best else ""
-            name = "no noise" if trial is self.baseline else f"{trial.factor:g}"
-            nll = f"{trial.nll:.4f} ± {trial.error:.4f}"
-            above = f"{trial.above_best:+.4f} ± {trial.above_best_error:.4f}"
-            lines.append(f"{name:>8}  {nll:>18}  {above}{mark}")
-        return "\n".join(lines)
-
-
 def tune_rates(
     model: Model,
     x: Any,
@@ -88,6 +38,7 @@ def tune_rates(
     *,
     layers: Any = None,
     factors: Sequence[float] = (0.25, 0.5, 1, 1.5, 2),
+    refine: int = 0,
     samples: int = 50,
     seed: int = 0,
     outputs: Any = "auto",
@@ -97,7 +48,9 @@ def tune_rates(
 
     All rates are multiplied by one factor, for each factor in turn, and the factor with
     the smallest held-out `nll` of the mixture of samples stays. Weights stay as they
-    are, and all factors draw from the same seed. Rates are at most 0.95. Of plain
+    are, and all settings draw from the same seed. With `refine` each rate is then
+    multiplied alone, one after the other, and what lowers the `nll` stays. What comes
+    before the noise is computed once for all settings. Rates are at most 0.95. Of plain
     values the variance of the data's noise is taken from the residuals of each setting,
     as `ResidualNoise` does, since nothing else tells the likelihood.
 
@@ -111,7 +64,8 @@ def tune_rates(
         layers: Layers whose rates change: `None` for all, or a layer, the name of one,
             a class, a function of a layer, or a list of these.
         factors: Floats above 0, what to multiply the rates by.
-        samples: Integer of at least 2, samples for each factor.
+        refine: Integer of at least 0, how often to go through the rates one by one.
+        samples: Integer of at least 2, samples for each setting.
         seed: Integer in `[0, 2**31)`.
         outputs: What the outputs are, as in `mc_predict`.
         batch_size: As in `mc_predict`.
@@ -144,24 +98,65 @@ def tune_rates(
     factors = [_validation.positive("factors", each) for each in np.ravel(factors)]
     if not factors:
         raise ValueError(invalid("factors", "one number or more", factors))
+    sweeps = _validation.integer("refine", refine, minimum=0)
     options = {"samples": samples, "seed": seed, "outputs": outputs}
     options["batch_size"] = batch_size
     before = _rates(model, layers)
-    found = []
+    search = _Search(model, x, y, options)
+    # A source may give other rows each time.
+    keeping = contextlib.nullcontext() if inputs.is_source(x) else kept.features()
     try:
-        for factor in factors:
-            rates = {path: _scaled(path, rate, factor) for path, rate in before.items()}
-            set_rates(model, rates)
-            found.append((factor, rates, *_scores(model, x, y, options)))
-        best = min(found, key=lambda each: each[2].value)
-        set_rates(model, best[1])
+        with keeping:
+            for factor in factors:
+                rates = {path: _scaled(path, r, factor) for path, r in before.items()}
+                search.attempt(factor, None, rates)
+            for _ in range(sweeps):
+                if not search.sweep(factors):
+                    break
+        set_rates(model, search.best[2])
     except BaseException:
         set_rates(model, before)
         raise
-    silent = dict.fromkeys(before, 0.0)
-    trials = [_trial(0.0, silent, found[0][3], best[2])]
-    trials += [_trial(*each[:3], best[2]) for each in found]
-    return RateTable(trials, trials[1 + found.index(best)])
+    return search.table(before)
+
+
+class _Search:
+    """Tries settings of the rates, and knows the best so far."""
+
+    def __init__(self, model, x, y, options) -> None:
+        self.given = model, x, y, options
+        # Factor, path of the one rate that changed or `None`, all rates, `Score`.
+        self.found = []
+        self.baseline = None
+
+    @property
+    def best(self):
+        return min(self.found, key=lambda each: each[3].value)
+
+    def attempt(self, factor, changed, rates):
+        """Scores one setting."""
+        model, *data = self.given
+        set_rates(model, rates)
+        score, baseline = _scores(model, *data, has_baseline=not self.found)
+        self.baseline = self.baseline or baseline
+        self.found.append((factor, changed, rates, score))
+
+    def sweep(self, factors):
+        """Multiplies each rate alone, from the best setting. Whether one was better."""
+        start = self.best
+        for path in start[2]:
+            rates = self.best[2]
+            for factor in factors:
+                rate = _scaled(path, rates[path], factor)
+                if rate != rates[path]:
+                    self.attempt(factor, path, {**rates, path: rate})
+        return self.best is not start
+
+    def table(self, before):
+        best = self.best
+        silent = 0.0, None, dict.fromkeys(before, 0.0), self.baseline
+        trials = [_trial(each, best[3]) for each in (silent, *self.found)]
+        return RateTable(trials, trials[1 + self.found.index(best)])
 
 
 def _rates(model, layers):
@@ -200,9 +195,9 @@ def _scaled(path, rate, factor):
     return scaled if path.endswith("stddev") else min(scaled, max(_LARGEST, rate))
 
 
-def _scores(model, x, y, options):
-    """The likelihood with the noise on and without it, as two `Score`s."""
-    found = mc_evaluate(model, x, y, verbose=0, **options)
+def _scores(model, x, y, options, *, has_baseline):
+    """The likelihood with the noise on, and without it or `None`, as `Score`s."""
+    found = _evaluation(model, x, y, options, has_baseline)
     several = [found] if isinstance(found, Evaluation) else _leaves(found)
     if any("nll" not in each for each in several):
         if len(several) > 1:
@@ -211,9 +206,19 @@ def _scores(model, x, y, options):
                 "models with one output only. Train the model for "
                 "outputs='gaussian', or tune a model with one of its outputs"
             )
-        several = [_with_noise(model, x, y, options)]
-    both = several, [each.baseline for each in several]
-    return tuple(_summed([each.score("nll") for each in side]) for side in both)
+        several = [_with_noise(model, x, y, options, has_baseline)]
+    score = _summed([each.score("nll") for each in several])
+    if not has_baseline:
+        return score, None
+    return score, _summed([each.baseline.score("nll") for each in several])
+
+
+def _evaluation(model, x, y, options, has_baseline):
+    asked = dict(options)
+    batch_size = asked.pop("batch_size")
+    samples, seed = asked.pop("samples"), asked.pop("seed")
+    sampler = sampler_of(model, samples, seed, batch_size, None, keep=DENSITY, **asked)
+    return scored(sampler, x, y, batch_size=batch_size, has_baseline=has_baseline)
 
 
 def _leaves(found):
@@ -230,19 +235,21 @@ def _summed(scores):
     return scoring.Score(total, np.sum([score.influence for score in scores], axis=0))
 
 
-def _with_noise(model, x, y, options):
+def _with_noise(model, x, y, options, has_baseline):
     """The evaluation with the noise of the data that the residuals tell."""
     prediction = mc_predict(model, x, verbose=0, return_samples=True, **options)
+    noisy = ResidualNoise().fit(prediction, y).transform(prediction)
+    if not has_baseline:
+        return evaluate(noisy, y)
     quiet = without_noise(model.predict(x, verbose=0), "values", None, prediction.valid)
-    told = [
-        ResidualNoise().fit(each, y).transform(each) for each in (prediction, quiet)
-    ]
-    return evaluate(told[0], y, baseline=told[1])
+    return evaluate(noisy, y, baseline=ResidualNoise().fit(quiet, y).transform(quiet))
 
 
-def _trial(factor, rates, score, best):
+def _trial(found, best):
+    factor, changed, rates, score = found
     return Trial(
         factor=factor,
+        changed=changed,
         nll=score.value,
         error=score.error,
         above_best=score.value - best.value,

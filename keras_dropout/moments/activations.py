@@ -111,7 +111,7 @@ for _name in _ELEMENTWISE:
 
 @rule(activations.softmax)
 def softmax(x: Moments, axis: int = -1) -> Any:
-    """The softmax along one axis, by pairs of classes."""
+    """The softmax along one axis, by the log odds of classes."""
     if axis not in (-1, x.rank - 1):
         moved = _moved(dataclasses.replace(x, covariance=None), axis, -1)
         return _moved(softmax(moved), -1, axis)

@@ -49,7 +49,7 @@ def propagate_moments(
         batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
             256.
         outputs: What the outputs are, as in `mc_predict`: `"logits"` are put through
-            the softmax, by pairs of classes; `"gaussian"` has a mean and a log variance
+            the softmax, by log odds; `"gaussian"` has a mean and a log variance
             as two outputs, or as the halves of the last axis. `"auto"` reads it from
             how the model ends, and takes for values what cannot be read.
 

@@ -1,8 +1,16 @@
 """Pictures of uncertainty. Matplotlib is imported only when one is drawn.
 
-Each function takes a `Prediction` or arrays, and an `ax` or `None` for a new one, and
-returns the `ax`. Lines on the same axes differ in colour and in style, and show on
-light and dark grounds.
+Each function takes a `Prediction` or arrays, and returns the axes that it drew on. What
+several of them take means the same in each:
+
+- `ax`: Matplotlib axes, or `None` for new ones.
+- `label`: what to call the line, or `None`.
+- `linestyle`: the style of the line, as Matplotlib has it, or `None` for one that these
+  axes do not have yet.
+- `weight`: a weight for each row or label, or `None`.
+
+Lines on the same axes differ in colour and in style, and show on light and dark
+grounds.
 """
 
 from keras_dropout.plots.detection import roc

@@ -31,10 +31,9 @@ def roc(
         inside: A `Prediction` of rows from inside, or their uncertainties.
         outside: A `Prediction` of rows from outside, or their uncertainties.
         by: The measure of predictions, as `Prediction.rank` takes it.
-        label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it; `None` for one that
-            these axes do not have.
-        ax: Matplotlib axes, or `None` for new ones.
+        label: As in all `keras_dropout.plots`.
+        linestyle: As in all `keras_dropout.plots`.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.

@@ -92,7 +92,7 @@ def class_probabilities(
             samples a bar shows the standard deviation.
         row: Integer, which input.
         names: Strings, the names of the classes, or `None` for their numbers.
-        ax: Matplotlib axes, or `None` for new ones.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.
@@ -134,7 +134,7 @@ def regression_band(
         samples: Array `(samples, rows)`, curves to draw; by default the first ten
             that the prediction kept.
         width: Float, half the width of the band in standard deviations.
-        ax: Matplotlib axes, or `None` for new ones.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.

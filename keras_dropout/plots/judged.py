@@ -35,11 +35,10 @@ def reliability(
             the predicted labels, of any shape.
         correct: For a `Prediction` the true labels; for probabilities whether each is
             right, of their shape; `None` for an `Evaluation`.
-        weight: A weight for each, or `None`.
-        label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it; `None` for one that
-            these axes do not have.
-        ax: Matplotlib axes, or `None` for new ones.
+        weight: As in all `keras_dropout.plots`.
+        label: As in all `keras_dropout.plots`.
+        linestyle: As in all `keras_dropout.plots`.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.
@@ -86,11 +85,10 @@ def risk_coverage(
             `None` for an `Evaluation`. The largest are left out first, equal ones
             together.
         by: What ranks the rows of a `Prediction`, as `evaluate` takes it.
-        weight: A weight for each, or `None`.
-        label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it; `None` for one that
-            these axes do not have.
-        ax: Matplotlib axes, or `None` for new ones.
+        weight: As in all `keras_dropout.plots`.
+        label: As in all `keras_dropout.plots`.
+        linestyle: As in all `keras_dropout.plots`.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.
@@ -127,11 +125,10 @@ def quantiles(
         quantile: An `Evaluation` of values; or at which quantile of its predicted
             distribution each value lies, in `[0, 1]` (its *probability integral
             transform*).
-        weight: A weight for each, or `None`.
-        label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it; `None` for one that
-            these axes do not have.
-        ax: Matplotlib axes, or `None` for new ones.
+        weight: As in all `keras_dropout.plots`.
+        label: As in all `keras_dropout.plots`.
+        linestyle: As in all `keras_dropout.plots`.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.
@@ -160,11 +157,10 @@ def coverage(
     Args:
         quantile: An `Evaluation` of values; or at which quantile of its predicted
             distribution each value lies, as `quantiles` takes it.
-        weight: A weight for each, or `None`.
-        label: What to call the line, or `None`.
-        linestyle: The style of the line, as Matplotlib has it; `None` for one that
-            these axes do not have.
-        ax: Matplotlib axes, or `None` for new ones.
+        weight: As in all `keras_dropout.plots`.
+        label: As in all `keras_dropout.plots`.
+        linestyle: As in all `keras_dropout.plots`.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.

@@ -36,7 +36,7 @@ def uncertainty_histogram(
         by: The measure of predictions, as `Prediction.rank` takes it.
         labels: Strings, the names of the groups, or `None`.
         bins: Integer, the number of bins, which all groups share.
-        ax: Matplotlib axes, or `None` for new ones.
+        ax: As in all `keras_dropout.plots`.
 
     Returns:
         The axes.

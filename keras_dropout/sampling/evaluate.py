@@ -11,6 +11,7 @@ from keras_dropout._typing import Data, Masks, Models, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.sampling import inputs, nested
 from keras_dropout.sampling.asked import sampler_of
+from keras_dropout.sampling.sampler import Sampler
 from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.sampling.targets import by_output, labels, weights_by_output
 from keras_dropout.uncertainty import columns, judging
@@ -110,6 +111,25 @@ def mc_evaluate(
         keep=DENSITY,
         part=part,
     )
+    return scored(
+        sampler, x, y, sample_weight, noise_variance, by, batch_size, steps, verbose
+    )
+
+
+def scored(
+    sampler: Sampler,
+    x: Data,
+    y: Data = None,
+    sample_weight: Data = None,
+    noise_variance: ArrayLike | None = None,
+    by: By = "max_probability",
+    batch_size: int | None = None,
+    steps: int | None = None,
+    verbose: int | Literal["auto"] = 0,
+    *,
+    has_baseline: bool = True,
+) -> Evaluation | Any:
+    """What `mc_evaluate` returns, of a sampler; the baseline may be left out."""
     x, targets = _data(x, y, sample_weight)
     judge = None
     for heads, (batch, rows), wanted in sampler.each(
@@ -117,7 +137,8 @@ def mc_evaluate(
     ):
         if judge is None:
             judge = _Judge(sampler, by, noise_variance)
-        judge.add(heads, sampler.quiet(batch, rows), rows, wanted)
+        quiet = sampler.quiet(batch, rows) if has_baseline else []
+        judge.add(heads, quiet, rows, wanted)
     return judge.evaluations()
 
 
@@ -214,6 +235,7 @@ class _Judge:
         singles = [
             judging.finished(columns.joined(parts), kind, ranked)
             for parts in self.quiet[place]
+            if parts
         ]
         notes = judging.notes_of(kind, self.noise[place])
         if len(singles) > 1:
@@ -225,6 +247,6 @@ class _Judge:
             columns.joined(self.found[place]),
             kind,
             by,
-            judging.together(singles),
+            judging.together(singles) if singles else None,
             notes,
         )

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_dropout._typing import Tensors
-from keras_dropout.sampling import keys, nested, noise, sizes
+from keras_dropout.sampling import kept, keys, nested, noise, sizes
 from keras_dropout.sampling.engine import Engine, engine
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.sources import Noise
@@ -116,12 +116,14 @@ class Member:
             key: The pair of integers (seed, number of the batch).
         """
         size = self.samples_per_call(batch, self.wanted)
-        prepared = self.engine.prefix(batch)
+        prepared = kept.once(
+            (self.engine, tuple(key)), lambda: self.engine.prefix(batch)
+        )
         firsts = range(0, self.wanted, size)
         seeds = self._seeds(key, len(firsts))
         for first, seed in zip(firsts, seeds, strict=True):
-            kept = first + np.arange(size) < self.wanted
-            yield self.engine.chunk(prepared, seed, kept, first)
+            counts = first + np.arange(size) < self.wanted
+            yield self.engine.chunk(prepared, seed, counts, first)
 
     def _seeds(self, key, calls):
         """The seeds of all generators in each of so many calls."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any, Self, Unpack
 
 import keras
-from keras import ops
 
 from keras_dropout import _bases, _validation, random
 from keras_dropout._registration import registered
@@ -25,14 +23,13 @@ from keras_dropout.graph.eager import numbers
 from keras_dropout.layers._base.options import ModelOptions
 from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import calibrated, inputs, loop, made_up, nested, noise
+from keras_dropout.sampling.calibrated import Calibrations
 from keras_dropout.sampling.lending import Lender
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.sampler import build
 from keras_dropout.sampling.served import prepared
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.weights import held
-from keras_dropout.uncertainty import pooling, statistics
-from keras_dropout.uncertainty.fitted import Calibration
 
 
 @registered
@@ -56,7 +53,9 @@ class MonteCarlo(Lender, _bases.Model):
         calibration: Fitted objects of `keras_dropout.calibration`, a list in the order
             in which they were fitted, each on what the one before gave; or `None`. They
             must have been fitted on predictions with as many samples and the same
-            masks, of a model of one output.
+            masks. Of a model of several outputs a dictionary of such lists by the names
+            of its outputs, or a list of them by place with `None` for outputs that have
+            none.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Output:
@@ -66,7 +65,8 @@ class MonteCarlo(Lender, _bases.Model):
         model has several outputs, a structure like theirs of such dictionaries. With
         `calibration` the mean is the calibrated one, and there are also `set`
         (Booleans) of a `ConformalClassifier`, `lower` and `upper` of a
-        `ConformalRegressor`, and `p_value` of an `OutlierDetector`.
+        `ConformalRegressor`, and `p_value` of an `OutlierDetector`. A randomized
+        `ConformalClassifier` adds `uniform`, the numbers that it drew.
 
     Raises:
         TypeError: `model` is no Keras model, or `layers` are not names.
@@ -107,7 +107,7 @@ class MonteCarlo(Lender, _bases.Model):
         outputs: Outputs = "auto",
         max_rows: int | None = None,
         seed: int | None = None,
-        calibration: Calibration | Sequence[Calibration] | None = None,
+        calibration: Calibrations | None = None,
         **kwargs: Unpack[ModelOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -164,20 +164,25 @@ class MonteCarlo(Lender, _bases.Model):
         ):
             held([self.model], member.engine.look, inputs)
         key = random.next_key(self.seed_generator)
-        return held([self.model], self._answer, inputs, key)
+        more = [
+            random.next_key(self.seed_generator)
+            for _ in range(calibrated.chances(self.calibration))
+        ]
+        return held([self.model], self._answer, inputs, key, more)
 
-    def _answer(self, inputs, key):
+    def _answer(self, inputs, key, more):
         member = Member(self.model, self.settings, rows=inputs)
         summaries, drawn, calls = loop.sampled(member, inputs, key)
         noise.require_drawn(self.model, member.noises, drawn.active)
         blocks = {"antithetic": self.samples / 2, "stratified": calls}.get(self.masks)
         heads = [
-            _finished(summary, head.kind, head.measure, float(self.samples), blocks)
+            calibrated.answer(summary, head, float(self.samples), blocks)
             for summary, head in zip(summaries, drawn.heads, strict=True)
         ]
-        if self.calibration:
-            calibrated.require_one(heads)
-            calibrated.apply(self.calibration, heads[0], drawn.heads[0], self.settings)
+        several = calibrated.by_output(self.calibration, self.model, drawn.structure)
+        keys = iter(more)
+        for each, found, head in zip(several, heads, drawn.heads, strict=True):
+            calibrated.apply(each, found, head, self.settings, keys)
         return keras.tree.pack_sequence_as(drawn.structure, heads)
 
     def learn(self, x: Data = None) -> Any:
@@ -200,9 +205,12 @@ class MonteCarlo(Lender, _bases.Model):
         member.learn(rows)
         self.__dict__["structure"] = member.engine.learned.structure
         if self.calibration and not member.engine.is_open:
-            kinds = member.engine.learned.kinds
-            calibrated.require_one(kinds)
-            calibrated.require_fitting(self.calibration, kinds[0], self.settings)
+            learned = member.engine.learned
+            several = calibrated.by_output(
+                self.calibration, self.model, learned.structure
+            )
+            for each, kind in zip(several, learned.kinds, strict=True):
+                calibrated.require_fitting(each, kind, self.settings)
 
     def predict(self, x: Data, *args: Any, **kwargs: Any) -> Any:
         if not inputs.is_source(x):
@@ -278,22 +286,3 @@ def _names(layers):
         expected = "None or names of layers, which can be saved"
         raise TypeError(_validation.invalid("layers", expected, layers))
     return None if names is None else list(names)
-
-
-def _finished(summary, kind, measure, count, blocks):
-    """What the model answers about one output."""
-    summary = {**summary, "count": count}
-    if "blocks" in summary:
-        summary["blocks"] = float(blocks)
-    pooled = pooling.pool([summary], measure, ops)
-    mean, variance = pooled["mean"], pooled["variance"]
-    answer = {"mean": mean}
-    if measure.has_classes:
-        answer["entropy"] = statistics.entropy(mean, measure, ops)
-        answer["mutual_information"] = pooled["information"]
-        expected = answer["entropy"] - answer["mutual_information"]
-        answer["expected_entropy"] = ops.maximum(expected, 0.0)
-    if kind == "gaussian":
-        answer["epistemic"], answer["aleatoric"] = variance, pooled["aleatoric"]
-        variance = variance + pooled["aleatoric"]
-    return {**answer, "std": ops.sqrt(variance)}

@@ -27,6 +27,8 @@ class Calibration:
     kind_after: str | None = None
     # Whether it needs to know which steps of a row are masked.
     needs_masks = False
+    # Whether it decides by chance, and so takes a number of each row.
+    needs_uniform = False
 
     def __init__(self) -> None:
         self._found: dict[str, Any] | None = None

@@ -156,6 +156,21 @@ def test_one_number_is_drawn_for_each_row():
     assert set(np.unique(size)) <= {int(size.min()), int(size.min()) + 1}
 
 
+def test_sets_are_recomputed_from_the_numbers_that_were_drawn():
+    p = np.array([[0.5, 0.3, 0.15, 0.05]] * 4)
+    conformal = ConformalClassifier(0.5, "aps", randomized=True, seed=0)
+    conformal.fit(_classes(p), [0, 1, 2, 3])
+    conformal._found["quantile"] = 0.87
+
+    # U = 0.4 and U = 1 of the sheet, and the ends of what U may be.
+    sets = conformal.predict_set(_classes(p), uniform=[0.4, 1, 0, 1])
+
+    assert sets.sum(axis=-1).tolist() == [3, 2, 3, 2]
+    for wrong in ([0.5], [0, 0, 0, 2], [0, 0, 0, np.nan]):
+        with pytest.raises(ValueError, match="uniform"):
+            conformal.predict_set(_classes(p), uniform=wrong)
+
+
 def test_sets_that_must_not_be_empty_hold_the_best():
     p = np.array([[0.4, 0.35, 0.25], [0.9, 0.05, 0.05]] * 20)
     y = np.array([0, 0] * 20)

@@ -50,6 +50,53 @@ def test_the_best_of_what_it_saw_is_set(model, data):
     assert repr(table).count("*") == 1
 
 
+def test_each_rate_is_tried_alone_from_the_best_of_all(model, data):
+    options = {"factors": (0.5, 1.2), "samples": 8}
+
+    table = calibration.tune_rates(model, *data, refine=1, **options)
+
+    common = [trial for trial in table if trial.changed is None]
+    assert [trial.factor for trial in common] == [0, 0.5, 1.2]
+    best, seen = (
+        min(common[1:], key=lambda trial: trial.nll),
+        {"a/rate": 0, "b/rate": 0},
+    )
+    for trial in table[3:]:
+        seen[trial.changed] += 1
+        expected = best.rates[trial.changed] * trial.factor
+        assert trial.rates[trial.changed] == pytest.approx(min(expected, 0.95))
+        if trial.changed == "a/rate":
+            assert trial.rates["b/rate"] == best.rates["b/rate"]
+        elif trial.nll == table.best.nll:
+            # The later rate starts from what the earlier one came to.
+            start = min(table[:-2], key=lambda trial: trial.nll)
+            assert trial.rates["a/rate"] == start.rates["a/rate"]
+    assert seen == {"a/rate": 2, "b/rate": 2}
+    assert table.best.nll == min(trial.nll for trial in table[1:])
+    again = kd.mc_evaluate(model, *data, samples=8, seed=0)
+    assert again["nll"] == pytest.approx(table.best.nll, abs=1e-5)
+    assert "b/rate" in repr(table)
+
+
+# Elsewhere a compiled function runs, which nothing counts.
+@pytest.mark.backend("torch")
+def test_what_comes_before_the_noise_is_computed_once(data):
+    ran = []
+    i = keras.Input((6,))
+    before = L.Lambda(lambda x: ran.append(len(x)) or x, output_shape=(6,))(i)
+    h = kd.layers.Dropout(0.5)(before)
+    model = keras.Model(i, L.Dense(3, activation="softmax")(h))
+
+    def calls(factors):
+        ran.clear()
+        calibration.tune_rates(model, *data, factors=factors, samples=2)
+        return len(ran)
+
+    calls((1,))
+    # For all samples of all settings, and for the model without noise.
+    assert calls((0.5, 0.7)) == calls((0.5, 0.6, 0.7, 0.8, 0.9)) == 2
+
+
 def test_only_the_layers_that_are_picked_change(model, data):
     calibration.tune_rates(model, *data, layers="a", factors=(0.5,), samples=2)
 
@@ -90,6 +137,7 @@ def test_values_are_judged_with_the_noise_of_their_residuals(data):
         ({"factors": ("much",)}, TypeError),
         ({"layers": "c"}, ValueError),
         ({"samples": 1}, ValueError),
+        ({"refine": -1}, ValueError),
     ],
 )
 def test_bad_arguments_are_refused(model, data, change, error):

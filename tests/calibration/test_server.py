@@ -86,31 +86,6 @@ def _plain(answer, fitted):
     return {"mean": p / p.sum(-1, keepdims=True)}
 
 
-@pytest.mark.newest
-@pytest.mark.skipif(exports.BACKEND == "jax", reason="exported through TensorFlow")
-def test_what_is_exported_answers_calibrated(classes, tmp_path):
-    model, x, fitted = classes
-    server = kd.MonteCarlo(model, SAMPLES, seed=3, calibration=fitted)
-
-    if exports.BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        server.export(tmp_path / "model", verbose=False)
-        served = tf.saved_model.load(str(tmp_path / "model"))
-        answer = {n: np.asarray(a) for n, a in served.serve(x[:1]).items()}
-    else:
-        import torch
-
-        server.export(tmp_path / "model.pt2", format="torch", verbose=False)
-        program = torch.export.load(tmp_path / "model.pt2").module()
-        answer = {
-            n: a.detach().numpy() for n, a in program(torch.tensor(x[:1])).items()
-        }
-
-    plain = {"std": answer["std"], **_plain(answer, fitted)}
-    _in_python(answer, plain, fitted)
-
-
 def test_values_gain_noise_and_intervals():
     i = keras.Input((3,))
     model = keras.Model(i, L.Dense(2)(kd.layers.Dropout(0.5)(i)))
@@ -143,7 +118,8 @@ def test_what_was_fitted_otherwise_is_refused(classes):
         (model, {"samples": SAMPLES + 2}, "numbers of samples"),
         (model, {"masks": "shared"}, "masks"),
         (model, {"calibration": fitted[1:]}, "applied before"),
-        (several, {}, "one output"),
+        (several, {}, "several outputs"),
+        (several, {"calibration": {"p": fitted}}, "names of the model's outputs"),
         (model, {"outputs": "values"}, "kind"),
     ):
         options = {"samples": SAMPLES, "calibration": fitted, **change}
@@ -153,3 +129,118 @@ def test_what_was_fitted_otherwise_is_refused(classes):
         kd.MonteCarlo(model, SAMPLES, calibration=["lac"])
     with pytest.raises(ValueError, match="fitted"):
         kd.MonteCarlo(model, SAMPLES, calibration=calibration.TemperatureScaling())
+
+
+@pytest.fixture(scope="module")
+def several():
+    """A model of classes and of values, and what was fitted on each."""
+    keras.utils.set_random_seed(1)
+    i = keras.Input((6,))
+    h = kd.layers.Dropout(0.5)(i)
+    outputs = {"p": L.Dense(4, activation="softmax")(h), "q": [L.Dense(2)(h)]}
+    model = keras.Model(i, outputs)
+    x = np.random.default_rng(0).normal(size=(60, 6)).astype("float32")
+    kinds = {"p": "probabilities", "q": ["values"]}
+    held_out = kd.mc_predict(model, x, samples=SAMPLES, seed=1, outputs=kinds)
+    p, q = held_out["p"], held_out["q"][0]
+    scaling = calibration.TemperatureScaling().fit(p, np.arange(60) % 4)
+    p = scaling.transform(p)
+    sets = calibration.ConformalClassifier(0.8, "raps", randomized=True, seed=0)
+    detector = calibration.OutlierDetector(0.9).fit(p)
+    noise = calibration.ResidualNoise().fit(q, x[:, :2])
+    intervals = calibration.ConformalRegressor(0.9, "normalized")
+    intervals.fit(noise.transform(q), x[:, :2])
+    sets.fit(p, np.arange(60) % 4)
+    fitted = {"p": [scaling, sets, detector], "q_0": [noise, intervals]}
+    server = kd.MonteCarlo(model, SAMPLES, outputs=kinds, seed=3, calibration=fitted)
+    return server, x, fitted
+
+
+def _each_as_in_python(p, q, fitted):
+    """Whether each output holds what its own calibrations make of it."""
+    mean = np.asarray(p["mean"], float)
+    count = np.full(len(mean), SAMPLES)
+    scaling, sets, detector = fitted["p"]
+    prediction = kd.Prediction(
+        mean, mean, mean, count, "probabilities", -1, calibration=(scaling.mark,)
+    )
+    expected = sets.predict_set(prediction, uniform=p["uniform"])
+    np.testing.assert_array_equal(p["set"], expected)
+    p_value = detector.p_value(prediction)
+    np.testing.assert_allclose(p["p_value"], p_value, atol=1.01 / 61)
+    assert p["uniform"].shape == p["set"].shape[:1]
+    noise, intervals = fitted["q_0"]
+    total = q["epistemic"] + noise.variance
+    np.testing.assert_allclose(q["std"] ** 2, total, rtol=1e-4)
+    reach = intervals.quantile * q["std"]
+    np.testing.assert_allclose(q["upper"] - q["mean"], reach, atol=1e-3)
+
+
+def test_each_of_several_outputs_has_its_own_calibrations(several, tmp_path):
+    server, x, fitted = several
+
+    answer, again = (server.predict(x, batch_size=60, verbose=0) for _ in range(2))
+
+    _each_as_in_python(answer["p"], answer["q"][0], fitted)
+    # Chance decides anew in each call, evenly from 0 to 1.
+    uniform = np.concatenate([answer["p"]["uniform"], again["p"]["uniform"]])
+    assert len(np.unique(uniform)) > 100
+    assert abs(uniform.mean() - 0.5) < 5 * (1 / 12 / 120) ** 0.5
+    server.save(tmp_path / "server.keras")
+    np.savez(tmp_path / "x.npz", x=x)
+    script = (
+        "import sys, keras, numpy as np\n"
+        "server = keras.models.load_model(sys.argv[1])\n"
+        "x = np.load(sys.argv[2])['x']\n"
+        "answer = server.predict(x, batch_size=60, verbose=0)\n"
+        "np.savez(sys.argv[3], **answer['p'])\n"
+        "np.savez(sys.argv[4], **answer['q'][0])\n"
+    )
+    names = ("server.keras", "x.npz", "p.npz", "q.npz")
+    fresh.run(script, *(tmp_path / name for name in names))
+    _each_as_in_python(*(np.load(tmp_path / name) for name in names[2:]), fitted)
+
+
+@pytest.mark.newest
+@pytest.mark.skipif(exports.BACKEND == "jax", reason="exported through TensorFlow")
+def test_several_outputs_are_exported_with_their_calibrations(several, tmp_path):
+    server, x, fitted = several
+    if exports.BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        server.export(tmp_path / "model", verbose=False)
+        served = tf.saved_model.load(str(tmp_path / "model"))
+        answers = [served.serve(x[:1]) for _ in range(2)]
+        answers = [
+            [
+                {n.removeprefix(k): np.asarray(a) for n, a in each.items() if k in n}
+                for k in ("p_", "q_0_")
+            ]
+            for each in answers
+        ]
+    else:
+        import torch
+
+        server.export(tmp_path / "model.pt2", format="torch", verbose=False)
+        program = torch.export.load(tmp_path / "model.pt2").module()
+        answers = [program(torch.tensor(x[:1])) for _ in range(2)]
+        answers = [[each["p"], each["q"][0]] for each in answers]
+        answers = keras.tree.map_structure(lambda a: a.detach().numpy(), answers)
+
+    for p, q in answers:
+        _each_as_in_python(p, q, fitted)
+    assert answers[0][0]["uniform"] != answers[1][0]["uniform"]
+
+
+def test_calibrations_are_given_by_place_of_outputs_in_a_list(classes):
+    model, x, fitted = classes
+    model = keras.Model(model.inputs, [model.outputs[0], model.outputs[0]])
+    options = {"samples": SAMPLES, "outputs": "probabilities"}
+
+    server = kd.MonteCarlo(model, calibration=[None, fitted], **options)
+
+    one, two = server.predict(x[:2], verbose=0)
+    assert "set" not in one
+    assert {"set", "p_value"} <= two.keys()
+    config = server.get_config()["calibration"]
+    assert [len(config[name]) for name in ("0", "1")] == [0, 3]

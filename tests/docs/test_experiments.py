@@ -12,6 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 EXPERIMENTS = (
+    "active_learning",
     "cifar10",
     "co2",
     "learned_or_fixed",
@@ -27,7 +28,13 @@ EXPERIMENTS = (
 
 
 # Many small networks, each of which a backend would compile.
-ONCE = ("learned_or_fixed", "learned_rates", "masksembles", "uci")
+ONCE = (
+    "active_learning",
+    "learned_or_fixed",
+    "learned_rates",
+    "masksembles",
+    "uci",
+)
 
 
 @pytest.mark.slow
@@ -114,6 +121,15 @@ def claims_of_sonar(found):
     folds = np.reshape(found["accuracies"]["visible dropout"], (-1, found["folds"]))
     means = folds.mean(axis=1)
     yield f"anything from {means.min():.0f} to {means.max():.0f} %"
+
+
+def claims_of_active_learning(found):
+    at = {labels: place for place, labels in enumerate(found["labels"])}
+    mean = {m: 100 * np.mean(runs, axis=0) for m, runs in found["accuracy"].items()}
+    margin, random = mean["margin"][at[100]], mean["random"][at[180]]
+    yield f"100 labels give {margin:.1f} %, and 180 at random {random:.1f} %"
+    gains = [mean[m][-1] - mean["random"][-1] for m in mean if m != "random"]
+    yield f"by {min(gains):.1f} to {max(gains):.1f} points"
 
 
 def claims_of_cifar10(found):
@@ -229,6 +245,7 @@ def claims_of_home(found):
         ("co2", "co2", claims_of_co2),
         ("rotated_digits", "rotated-digits", claims_of_rotated_digits),
         ("sonar", "sonar", claims_of_sonar),
+        ("active_learning", "../recipes/active-learning", claims_of_active_learning),
         ("cifar10", "cifar10", claims_of_cifar10),
         (
             "when_not_to_answer",
