@@ -125,7 +125,7 @@ def test_a_class_that_is_saved_by_its_graph_saves_the_change(build, tmp_path):
 
 
 def test_a_class_that_saves_itself_warns_and_saves_its_weights(tmp_path):
-    with pytest.warns(UserWarning, match=r"\['own.*does not hold the change"):
+    with pytest.warns(UserWarning, match=r"\['own.*will not contain the changed"):
         new = kd.insert_dropout(Own(5), layers.Dropout(0.5), "hidden")
 
     new.save(tmp_path / "model.keras")

@@ -182,8 +182,11 @@ def _why_rows_mix(engine, model, few, inputs):
     """
     rows = _count(few)
     more = _joined(few, _others(few, inputs))
-    # A graph tells the shapes of its tensors by itself.
+    # A graph tells the shapes of its tensors by itself. Noise is left out, which to be
+    # watched would be switched on.
+    noisy = {id(each.layer) for each in engine.noises}
     layers = _model.flatten_layers(model)[1:] if engine.plan.is_whole else []
+    layers = [layer for layer in layers if id(layer) not in noisy]
     watch = widths.Watch(layers, [n.layer for n in engine.noises if n.is_foreign])
 
     def passes(few, more):

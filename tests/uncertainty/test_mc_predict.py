@@ -176,7 +176,7 @@ def test_logits_give_what_their_probabilities_give():
 def test_entropy_of_plain_values_is_refused():
     prediction = kd.mc_predict(models.mlp(activation=None), models.x_of(2, 6), 2)
 
-    with pytest.raises(ValueError, match="Say outputs='probabilities', 'logits'"):
+    with pytest.raises(ValueError, match="Pass outputs='probabilities', 'logits'"):
         _ = prediction.entropy
     with pytest.raises(ValueError, match="Say so with outputs='gaussian'"):
         _ = prediction.aleatoric
