@@ -115,6 +115,11 @@ def keep_mask(
     return schemes.keep_mask(arrangement, _backend, shape, rate, key, per_row)
 
 
+def loops_wait() -> bool:
+    """Whether a device that is no CPU would wait for the host in each pass of a loop."""
+    return getattr(_backend, "loops_wait", lambda: False)()
+
+
 def relaxed_keep_mask(
     shape: Shape, rate: Tensor, key: Tensor, temperature: float, *, per_row: bool = True
 ) -> Tensor:

@@ -90,6 +90,11 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     )
 
 
+def loops_wait() -> bool:
+    """Whether a loop in a graph runs on the host, for a device that is no CPU."""
+    return devices.sees_accelerator() and not devices.in_xla()
+
+
 def dither(key: Tensor) -> Tensor:
     """A number on [0, 1) that belongs to the key."""
     word = thresholds.dither(tf.cast(key, tf.int64)) & 0xFFFFFFFF
