@@ -116,7 +116,7 @@ def keep_mask(
 
 
 def loops_wait() -> bool:
-    """Whether a device that is no CPU would wait for the host in each pass of a loop."""
+    """Whether a device that is no CPU waits for the host in each pass of a loop."""
     return getattr(_backend, "loops_wait", lambda: False)()
 
 

@@ -112,7 +112,7 @@ def test_layers_before_the_noise_run_once_a_batch():
 
     kd.mc_predict(model, x, samples=8, max_rows=1000)
 
-    # Before that, two rows are tried out with one sample and with two. TensorFlow leaves
+    # Before that, two rows are tried with one sample and with two. TensorFlow leaves
     # the number of rows open.
     rows, tiled = (None, None) if BACKEND == "tensorflow" else (4, 32)
     assert calls[-2:] == [rows, tiled]
