@@ -17,25 +17,25 @@ def x_of(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-class Traced(L.Layer):
-    """Notes with how many rows it is traced."""
-
-    def build(self, shape):
-        self.rows = []
-
-    def call(self, x):
-        self.rows.append(x.shape[0])
-        return x
-
-
 @pytest.mark.skipif(BACKEND == "torch", reason="torch compiles nothing here")
 def test_twenty_numbers_of_rows_are_compiled_a_few_times():
-    before, after = Traced(), Traced()
-    model = keras.Sequential([keras.Input((3,)), before, L.Dropout(0.5), after])
+    before, after = [], []
+
+    class Traced(L.Layer):
+        def __init__(self, into):
+            super().__init__()
+            self.note = into.append
+
+        def call(self, x):
+            self.note(x.shape[0])
+            return x
+
+    layers = [Traced(before), L.Dropout(0.5), Traced(after)]
+    model = keras.Sequential([keras.Input((3,)), *layers])
     # Meets the model, so that what follows is what is compiled for sampling.
     kd.MonteCarlo(model, samples=4)
-    before.rows.clear()
-    after.rows.clear()
+    before.clear()
+    after.clear()
 
     for rows in (*range(1, 17), 100, 130, 200, 256):
         assert len(kd.mc_predict(model, x_of(rows, 3), samples=4)) == rows
@@ -43,7 +43,7 @@ def test_twenty_numbers_of_rows_are_compiled_a_few_times():
     open_rows = [1, None], [4, None]
     few = [1, 2, 4, 8, 16, 128, 192, 256]
     expected = (few, [4 * n for n in few]) if BACKEND == "jax" else open_rows
-    assert (before.rows, after.rows) == expected
+    assert (before, after) == expected
 
 
 def _noise():
@@ -58,9 +58,7 @@ def _folded():
     """Layers that fold steps into rows, and noise that rows share."""
     i = keras.Input((5, 4))
     h = L.TimeDistributed(L.Dropout(0.5))(i)
-    h = L.SpatialDropout1D(0.5)(h)
-    h = L.GRU(3, recurrent_dropout=0.5, dropout=0.2)(h)
-    h = L.Dropout(0.5, noise_shape=(1, None))(h)
+    h = L.Dropout(0.5, noise_shape=(1, None, None))(L.SpatialDropout1D(0.5)(h))
     return keras.Model(i, kd.layers.DropPath(0.5)(h)), x_of(6, 5, 4)
 
 
@@ -74,19 +72,13 @@ def test_the_samples_are_those_of_the_rows_alone(make, masks, monkeypatch):
     def samples():
         # Two calls, the second of which is not whole.
         options = {"masks": masks, "seed": 3, "max_rows": 8 * 40}
-        drawn = kd.mc_predict(model, x[:5], 50, return_samples=True, **options).samples
-        again = kd.mc_predict(model, x, 50, batch_size=6, **options)
-        return drawn, again.mean
+        return kd.mc_predict(model, x[:5], 50, return_samples=True, **options).samples
 
     found = samples()
     monkeypatch.setattr(backends, "FILLS", False)
     monkeypatch.setattr(Engine, "_open_rows", lambda self, inputs: None)
-    expected = samples()
 
-    for one, other in zip(found, expected, strict=True):
-        if make is _noise:
-            np.testing.assert_array_equal(one, other)
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found, samples())
 
 
 def test_a_model_that_must_know_its_rows_is_compiled_for_them():
