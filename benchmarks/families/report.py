@@ -123,7 +123,10 @@ def sections(results):
         own = STUDIES[name]
         methods = list(own.methods)[1:]
         said = {method: verdict(results, name, method) for method in methods}
-        lines = [f"- `{method}`: {words}." for method, words in said.items()]
+        lines = [
+            f"- `{method}`: {words}, {costs(results, name, method)}."
+            for method, words in said.items()
+        ]
         parts += [
             f"## {own.title}",
             f"On {own.task}, against *{next(iter(own.methods))}*:",
@@ -135,12 +138,22 @@ def sections(results):
     return "\n\n".join(parts)
 
 
+def costs(results, name, method):
+    """Time and memory of a method over those of the first, in words."""
+    found = of(results, name)
+    first, own = found[next(iter(found))], found[method]
+    text = f"in {took(own) / took(first):.2f} times the time"
+    if not own["kept"]:
+        return text
+    return f"{text}, keeping {own['kept'] / first['kept']:.2f} times the numbers"
+
+
 def not_gained(said):
     """A sentence on the methods that did not gain."""
     none = [f"`{method}`" for method, words in said.items() if "a gain" not in words]
     if not none:
-        return "anything here went better; other data and rates were not tried."
-    return f"with {' and '.join(none)} nothing went better on this task at this rate."
+        return "all scores got better here; other data and rates were not tried."
+    return f"with {' and '.join(none)} no better score, on this task at this rate."
 
 
 def draw(results, name):

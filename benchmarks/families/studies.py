@@ -42,6 +42,8 @@ class Study:
         speed: The learning rate of Adam.
         bits: Whether the score is bits a step, rather than the error in per cent.
         needs: File of the folder that it needs, or `None`.
+        anew: Whether each seed has a model of its own. The steps of a schedule are no
+            weights, and would go on counting.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Study:
     speed: float = 2e-3
     bits: bool = False
     needs: str | None = None
+    anew: bool = False
 
 
 def scheduled(schedule):
@@ -135,6 +138,7 @@ STUDIES = {
         },
         (),
         epochs=200,
+        anew=True,
     ),
     "mixout": Study(
         "Tuning on a few rows",
@@ -238,11 +242,12 @@ def measured(study, method, folder, seeds, epochs=None):
         seeds: How many.
         epochs: Instead of those of the study.
     """
-    trained = Again(
-        study.methods[method], "sparse_categorical_crossentropy", study.speed
-    )
+    loss = "sparse_categorical_crossentropy"
+    trained = Again(study.methods[method], loss, study.speed)
     found = []
     for seed in range(seeds):
+        if study.anew and seed:
+            trained = Again(study.methods[method], loss, study.speed)
         (x, y), (x_test, y_test) = study.load(folder, seed)
         model = trained.begin(seed)
         start = time.process_time()
