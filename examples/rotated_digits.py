@@ -63,8 +63,9 @@ def scores(model, images, seed):
 def run(args):
     (x, y), (x_test, y_test) = mnist(args)
     x, y = x[:IMAGES, ..., None], y[:IMAGES]
-    held_out = x_test[TURNED:][:HELD_OUT, ..., None]
-    x_test, y_test = x_test[:TURNED, ..., None], y_test[:TURNED]
+    count = min(TURNED, len(x_test) // 2)
+    held_out = x_test[count:][:HELD_OUT, ..., None]
+    x_test, y_test = x_test[:count, ..., None], y_test[:count]
     angles = ANGLES[::6] if args.quick else ANGLES
     one = int(np.argmax(y_test == 1))
     runs, digit = [], {}

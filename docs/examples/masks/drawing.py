@@ -91,7 +91,7 @@ class Picture:
             f'viewBox="0 0 {width} {height}">{groups}</svg>'
         )
         if self.argument is None:
-            return f'<figure class="mask">{picture}</figure>'
+            return f'<figure class="mask" data-search-exclude>{picture}</figure>'
         values = [f"{value:g}" for value in drawn]
         at = list(drawn).index(self.shown)
         slider = (
@@ -101,7 +101,7 @@ class Picture:
             f'aria-valuetext="{values[at]}"></label> '
             f"<output>{values[at]}</output></div>"
         )
-        return f'<figure class="mask">{picture}{slider}</figure>'
+        return f'<figure class="mask" data-search-exclude>{picture}{slider}</figure>'
 
 
 def markup(panels, scale):
