@@ -16,6 +16,7 @@ from recipe_pictures import DRAWN
 
 PAGES = pathlib.Path(__file__).parents[1] / "docs" / "recipes"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"=([\d.]+)")
 
 
 def blocks(page):
@@ -68,7 +69,8 @@ def regression(after):
     names = after[-1]
     order = np.argsort(names["x"][:, 0])
     prediction = names["prediction"]
-    inner = prediction.interval(0.9)
+    half = 1.645 * np.sqrt(prediction.epistemic)
+    inner = prediction.mean - half, prediction.mean + half
     columns = [names["x"], names["y"], prediction.mean, *inner]
     columns += [names["lower"], names["upper"]]
     return [listed(each[order, 0]) for each in columns]
@@ -94,7 +96,7 @@ def segmentation(after):
 
 def transformer(after):
     rows = after[-1]["kd"].noise_report(after[-1]["model"])
-    return [[row.path, float(row.strength.partition("=")[2])] for row in rows]
+    return [[row.path, float(NUMBER.search(row.strength)[1])] for row in rows]
 
 
 def time_series(after):
@@ -147,7 +149,7 @@ def chosen(after):
 RECIPES = {
     "own-cnn": own_cnn,
     "pretrained-max-norm": max_norm,
-    "rate-over-epochs": lambda after: after[-1]["history"].history["rate/drop"],
+    "rate-over-epochs": lambda after: listed(after[-1]["history"].history["rate/drop"]),
     "regression": regression,
     "resnet": resnet,
     "segmentation": segmentation,

@@ -149,8 +149,9 @@ def api_pages():
             groups = GROUPS
             grouped = {name for group in groups.values() for name in group}
             complain("public names in no group of the API", set(names) ^ grouped)
-            lines += [modules_table()]
         lines += [summary_table(module, groups)]
+        if module is keras_dropout:
+            lines += [modules_table()]
         for group in groups.values():
             lines += [f"::: {module_name}.{name}" for name in group]
         pages[f"api/{module_name}.md"] = "\n\n".join(lines) + "\n"
@@ -163,7 +164,7 @@ def summary_table(module, groups):
     for title, names in groups.items():
         if title:
             lines += [f"**{title}**", ""]
-        lines += ["| | |", "| --- | --- |"]
+        lines += ["| name | what it is |", "| --- | --- |"]
         for name in names:
             value = getattr(module, name)
             link = f"[{name}][{module.__name__}.{name}]"
@@ -174,7 +175,7 @@ def summary_table(module, groups):
 
 def modules_table():
     """The public modules with what each holds in a line."""
-    lines = ["| module | |", "| --- | --- |"]
+    lines = ["**Modules**", "", "| name | what it holds |", "| --- | --- |"]
     for name, module in public_modules().items():
         if module is not keras_dropout:
             lines.append(f"| [{name}]({name}.md) | {first_line(module)} |")

@@ -92,29 +92,12 @@ def claims_of_mnist(found):
 def claims_of_co2(found):
     inside, outside = np.transpose(found["std"]["relu"])
     yield f"the standard deviation is {np.mean(outside / inside):.1f} times that"
-    relu, tanh = (np.mean(found["covered"][name], axis=0) for name in ("relu", "tanh"))
-    yield f"hold {relu[1]:.0f} % of the months of the record"
-    yield f"those of tanh {tanh[1]:.0f} %"
-    yield f"hold {relu[0]:.0f} % of the months of the data"
 
 
 def claims_of_rotated_digits(found):
     information = np.mean([run["mutual_information"] for run in found["runs"]], axis=0)
     ratio = information[found["angles"].index(90)] / information[0]
     yield f"it is {ratio:.1f} times that of upright ones"
-    place = found["angles"].index(90)
-    at, alarms = (
-        {
-            name: np.mean([run["rejected"][name][where] for run in found["runs"]])
-            for name in found["runs"][0]["rejected"]
-        }
-        for where in (place, 0)
-    )
-    information, mean, softmax = at.values()
-    yield f"rejects {information:.0f} % of the digits that are turned by 90 degrees"
-    yield f"entropy of the mean rejects {mean:.0f} %"
-    yield f"entropy of one softmax {softmax:.0f} %"
-    yield f"{min(alarms.values()):.1f} to {max(alarms.values()):.1f} % of the upright"
 
 
 def claims_of_sonar(found):

@@ -64,10 +64,14 @@ class Picture:
 
     @functools.cached_property
     def scale(self):
-        """The largest number of all frames, or the furthest from 1: full colour."""
+        """What has the full colour: the largest number, or a large step from 1."""
+        still = self.frames[self.shown]
+        if still.mode == "noise":
+            steps = [np.abs(np.ravel(m) - 1) for m in still.matrices.values()]
+            # A few numbers lie far out, and would leave all others pale.
+            return float(np.quantile(np.concatenate(steps), 0.95)) or 1.0
         every = [m for panels in self.frames.values() for m in panels.matrices.values()]
-        off = 1.0 if self.frames[self.shown].mode == "noise" else 0.0
-        return max(float(np.abs(np.asarray(m) - off).max()) for m in every) or 1.0
+        return max(float(np.max(m)) for m in every) or 1.0
 
     def still(self):
         """One frame as an SVG file."""
@@ -91,7 +95,7 @@ class Picture:
             f'viewBox="0 0 {width} {height}">{groups}</svg>'
         )
         if self.argument is None:
-            return f'<figure class="mask">{picture}</figure>'
+            return f'<figure class="mask" data-search-exclude>{picture}</figure>'
         values = [f"{value:g}" for value in drawn]
         at = list(drawn).index(self.shown)
         slider = (
@@ -101,7 +105,7 @@ class Picture:
             f'aria-valuetext="{values[at]}"></label> '
             f"<output>{values[at]}</output></div>"
         )
-        return f'<figure class="mask">{picture}{slider}</figure>'
+        return f'<figure class="mask" data-search-exclude>{picture}{slider}</figure>'
 
 
 def markup(panels, scale):

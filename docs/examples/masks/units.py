@@ -23,11 +23,11 @@ def alpha_dropout(rate):
 
 def feature_alpha_dropout(rate):
     layer = layers.FeatureAlphaDropout(rate, seed=16)
-    kept = kept_by_alpha(layer, (2, 14, 14, 2))
+    kept = kept_by_alpha(layer, (2, 14, 14, 3))
     panels = {
         f"image {i + 1}, channel {c + 1}": kept[i, :, :, c]
         for i in range(2)
-        for c in range(2)
+        for c in range(3)
     }
     return Panels(panels)
 
