@@ -2,11 +2,13 @@
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 
-from benchmarks.worth import judge, methods, report, shifts
+from benchmarks.worth import __main__ as command
+from benchmarks.worth import judge, methods, report, shifts, tasks
 from benchmarks.worth.tasks import OF_TABLES, Task
 
 pytestmark = pytest.mark.once
@@ -24,12 +26,15 @@ def small(kind, seed=0):
 
 @pytest.mark.parametrize("kind", ["classes", "values"])
 def test_judges_every_method_on_clean_rows_strangers_and_under_shift(kind):
-    found = methods.compare(small(kind), seeds=1)
+    every = methods.Methods(small(kind))
+    found = {}
+    for group in methods.GROUPS:
+        scores = every.scores(group, 0)
+        assert set(every.names(group)) == set(scores)
+        found |= {name: [each] for name, each in scores.items()}
 
-    expected = set(methods.NAMES)
-    if kind == "values":
-        expected -= {"temperature"}
-    assert set(found) | {"repeated"} == expected | {"repeated"}
+    expected = set(methods.NAMES) | set(methods.WAYS)
+    assert set(found) == expected - ({"temperature"} if kind == "values" else set())
     for runs in found.values():
         assert np.isfinite(runs[0]["nll"])
         assert len(runs[0]["shifted"]) == 1 + len(shifts.SEVERITIES)
@@ -37,9 +42,53 @@ def test_judges_every_method_on_clean_rows_strangers_and_under_shift(kind):
             assert measure.keys() == OF_TABLES.keys()
     # The noise is on where it should be, and nowhere else.
     assert found["monte carlo"][0]["nll"] != found["one pass"][0]["nll"]
+    assert found[methods.ALL][0]["nll"] == found["tuned"][0]["nll"]
     table = report.table(found)
-    assert table.count("\n") == len(found) + 1
-    assert methods.NAMES["tuned"] in table
+    assert table.count("\n") == len(set(found) & set(methods.NAMES)) + 1
+    assert methods.NAMES["recipe tuned"] in table
+    ways = report.ways({"tasks": {"small": found}})
+    assert ways.count("| small |") == 2
+
+
+class Counted:
+    """Methods that take no time, and say what they were asked for."""
+
+    asked = ()
+
+    def __init__(self, task, epochs=None):
+        pass
+
+    def names(self, group):
+        return list(methods.GROUPS[group])
+
+    def scores(self, group, seed):
+        self.asked.append((group, seed))
+        if len(self.asked) == 3:
+            raise KeyboardInterrupt
+        return {name: {"nll": float(seed)} for name in self.names(group)}
+
+
+def test_goes_on_where_it_stopped_and_keeps_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "BUNDLED", {"one": lambda: None})
+    monkeypatch.setattr(methods, "Methods", Counted)
+    monkeypatch.setattr(report, "report", lambda results: "")
+    monkeypatch.setattr(Counted, "asked", [])
+    path = tmp_path / "worth.json"
+    path.write_text(json.dumps({"tasks": {"other": {"plain": [1]}}}))
+    arguments = ["worth", "--seeds", "2", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+
+    with pytest.raises(KeyboardInterrupt):
+        command.main()
+    command.main()
+
+    cells = [(group, seed) for seed in (0, 1) for group in methods.GROUPS]
+    stopped = cells[2]
+    assert Counted.asked == [*cells[:2], stopped, *cells[2:]]
+    found = json.loads(path.read_text())
+    assert found["tasks"]["other"] == {"plain": [1]}
+    assert found["tasks"]["one"]["moments"] == [{"nll": 0.0}, {"nll": 1.0}]
+    assert {"date", "commit", "processor"} <= found["settings"].keys()
 
 
 def test_measures_that_rank_alike_find_alike():
@@ -99,8 +148,14 @@ def losses():
     }
 
 
+def lowest(losses, task, place):
+    """The method with the lowest loss: on clean rows (0) or at the worst shift (1)."""
+    return min(losses[task], key=lambda name: losses[task][name][place])
+
+
 def test_masks_beat_one_pass_and_an_ensemble_where_the_page_says_so(losses):
-    for task in ("digits, convolutions", "digits, dense", "concrete"):
+    digits = "digits, convolutions", "digits, dense"
+    for task in (*digits, "concrete", "diabetes", "kin8nm"):
         clean = {name: pair[0] for name, pair in losses[task].items()}
         assert clean["tuned"] < min(clean["one pass"], clean["ensemble"])
     for task, found in losses.items():
@@ -108,14 +163,40 @@ def test_masks_beat_one_pass_and_an_ensemble_where_the_page_says_so(losses):
 
 
 def test_masks_buy_no_loss_where_the_page_says_so(losses):
-    clean = {name: pair[0] for name, pair in losses["sonar"].items()}
-    assert min(clean, key=clean.get) == "temperature"
-    clean = {name: pair[0] for name, pair in losses["yacht"].items()}
-    assert min(clean, key=clean.get) == "masksembles"
-    assert clean["one pass"] <= clean["tuned"]
-    assert losses["MNIST"]["ensemble"][0] < losses["MNIST"]["tuned"][0]
+    assert lowest(losses, "sonar", 0) == "temperature"
+    for task in ("MNIST", "energy"):
+        assert lowest(losses, task, 0) == "ensemble"
+    for task in ("energy", "yacht"):
+        assert losses[task]["one pass"][0] <= losses[task]["tuned"][0]
     for task in ("digits, convolutions", "digits, dense"):
         assert losses[task]["monte carlo"][0] >= losses[task]["one pass"][0]
+
+
+def test_other_ways_are_ahead_where_the_page_says_so(losses):
+    gains = {
+        task: found["tuned"][0] - found["recipe tuned"][0]
+        for task, found in losses.items()
+        if "recipe tuned" in found and task != "digits, dense"
+    }
+    ahead = {task for task, gain in gains.items() if gain > 0}
+    assert ahead == {"yacht", "energy", "power plant"}
+    assert {"concrete", "diabetes", "kin8nm", "sonar"} <= gains.keys()
+    assert lowest(losses, "diabetes", 0) == "learned"
+    for task in ("yacht", "kin8nm", "power plant", "diabetes"):
+        assert lowest(losses, task, 1) == "learned"
+
+
+def test_to_tune_each_rate_alone_gains_what_the_page_says(losses):
+    gains = {
+        task: np.subtract(found["tuned"], found["refined"])
+        for task, found in losses.items()
+        if "refined" in found
+    }
+    assert gains["diabetes"][0] == pytest.approx(0.41, abs=0.005)
+    for task in ("concrete", "energy", "yacht", "kin8nm", "power plant"):
+        assert 0 < gains[task][0] <= 0.03
+    for task in ("energy", "yacht", "power plant"):
+        assert gains[task][1] < 0
 
 
 def test_the_default_measure_is_near_the_best_for_errors_and_for_strangers():

@@ -88,7 +88,9 @@ def _under_shift(task, prediction, labels, repeats):
 def _ranked(prediction, of):
     """How well each measure finds errors and strangers."""
     wrong = prediction.label[of.test] != of.labels
-    measures = {name: _rising(prediction, name) for name in MEASURES}
+    # Moments have no samples, and so no votes.
+    names = [n for n in MEASURES if prediction.count.all() or n != "variation_ratio"]
+    measures = {name: _rising(prediction, name) for name in names}
     errors = {name: _auroc(u[of.test], wrong) for name, u in measures.items()}
     return {"errors": errors, "strange": _strange(measures, of)}
 
