@@ -184,7 +184,8 @@ def claims_of_learned_rates(found):
         np.mean([run["pruned"] for run in found["sparse"][strength]])
         for strength in ("1", "4")
     )
-    yield f"{once:.0f} of 26 others go, at four times it {four:.0f}"
+    yield f"{once:.0f} of the 26 other inputs are pruned, at four times"
+    yield f"at four times the strength {four:.0f}."
 
 
 def gains_of_learned_rates(found, name):
@@ -204,7 +205,7 @@ def claims_of_learned_or_fixed(found):
     gains = {
         name: np.mean(gains_of_learned_rates(found, name)) for name in found["tasks"]
     }
-    yield f"better than the best of the grid, by {gains['yacht']:.2f} nats"
+    yield f"better than the best of the grid by {gains['yacht']:.2f} nats"
     yield f"concrete they are worse by {-gains['concrete']:.2f} nats"
     yield f"on photographs by {-gains['photographs']:.2f}"
 
