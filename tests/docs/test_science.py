@@ -182,7 +182,7 @@ class TestFamilies:
         said = report.verdict(results("families"), "mixout", "Mixout 0.9")
 
         shown = "\n".join(gallery.measured("Mixout"))
-        assert f"`Mixout 0.9`: {said}." in shown
+        assert f"`Mixout 0.9`: {said}, in " in shown
         assert "figures/family_mixout.svg" in shown
         assert gallery.measured("UOut") == []
 
