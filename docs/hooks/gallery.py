@@ -250,7 +250,11 @@ def measured(name):
         if name not in own.pages:
             continue
         methods = [m for m in list(own.methods)[1:] if m.split()[0] == name]
-        found = [f"`{m}`: {report.verdict(results, study, m)}." for m in methods]
+        found = [
+            f"`{m}`: {report.verdict(results, study, m)}, "
+            f"{report.costs(results, study, m)}."
+            for m in methods
+        ]
         parts += [
             f"In small, on {own.task}: {' '.join(found)} Five seeds; a gain is less "
             f"error, or fewer bits, than *{next(iter(own.methods))}*. "
