@@ -17,6 +17,7 @@ import keras
 from keras_dropout import _model
 from keras_dropout._typing import Tensors
 from keras_dropout.graph.reader import attention_scores
+from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.random import context
 from keras_dropout.sampling import nested
 from keras_dropout.sampling.activation import covered
@@ -34,9 +35,11 @@ class _Watched:
 class Watch:
     """Notes the widest tensor that layers of a model give.
 
+    Layers of noise are left alone: what is watched counts as switched on.
+
     Args:
         layers: The layers within the model.
-        apart: Those whose calls are covered already.
+        apart: Those whose calls are covered already, and stay switched on.
     """
 
     def __init__(
@@ -44,8 +47,14 @@ class Watch:
         layers: Iterable[keras.layers.Layer],
         apart: Iterable[keras.layers.Layer] = (),
     ) -> None:
-        left_out = {id(each) for one in apart for each in _model.flatten_layers(one)}
-        self._layers = [layer for layer in layers if id(layer) not in left_out]
+        self._apart = list(apart)
+        inner = [each for one in self._apart for each in _model.flatten_layers(one)]
+        left_out = set(map(id, inner))
+        self._layers = [
+            layer
+            for layer in layers
+            if id(layer) not in left_out and not isinstance(layer, NoiseLayer)
+        ]
         self._widest = 0
 
     @contextlib.contextmanager
@@ -54,7 +63,7 @@ class Watch:
         watched = [
             _Watched(layer, ((layer, "call", self._call),)) for layer in self._layers
         ]
-        with covered(watched), context.sampling(self._layers):
+        with covered(watched), context.sampling([*self._layers, *self._apart]):
             yield
 
     def wider(self, inputs: Tensors) -> float | None:

@@ -69,7 +69,7 @@ def test_a_known_graph_is_run_through_once_to_meet_it(monkeypatch):
 class Wide(keras.Model):
     def __init__(self, attends=False):
         super().__init__()
-        self.inner, self.drop = L.Dense(96), L.Dropout(0.5)
+        self.inner, self.drop = L.Dense(96), kd.layers.Dropout(0.5)
         self.attention = L.MultiHeadAttention(4, 2) if attends else None
 
     def call(self, x, training=False):
