@@ -2,7 +2,8 @@
 
 Deep networks with dropout after each hidden layer are fitted to the record and asked
 about years before, in and after it. The standard deviation over Monte Carlo samples
-grows away from the data with ReLU; with tanh it cannot.
+grows away from the data with ReLU; with tanh it cannot. The record of the years after
+tells how far the bands hold.
 """
 
 import experiment
@@ -48,13 +49,13 @@ def fit(activation, x, y, epochs, seed):
 
 
 def run(args):
-    x, y, beyond = co2(args)
+    x, y, beyond, truth = co2(args)
     grid = np.linspace(x.min() - 2, beyond.max(), 400, dtype="float32")[:, None]
     inside = (grid[:, 0] >= x.min()) & (grid[:, 0] <= x.max())
     far = grid[:, 0] > x.max() + 1
-    bands, ratios = {}, {}
+    bands, ratios, covered, errors = {}, {}, {}, {}
     for activation in ("relu", "tanh"):
-        ratios[activation] = []
+        ratios[activation], covered[activation], errors[activation] = [], [], []
         for seed in range(args.repeats):
             model = fit(activation, x, y, args.epochs, seed)
             prediction = kd.mc_predict(
@@ -66,8 +67,28 @@ def run(args):
             print(f"{activation}, seed {seed}: std {within:.3f} inside, {without:.3f}")
             if seed == 0:
                 bands[activation] = {"mean": mean.tolist(), "std": std.tolist()}
+            known = np.stack([x[:, 0], y[:, 0]], axis=-1)
+            shares = [coverage(each, grid, mean, std) for each in (known, truth)]
+            covered[activation].append(shares)
+            point = model.predict(grid, verbose=0)[:, 0]
+            pair = [rmse(truth, grid, values) for values in (point, mean)]
+            errors[activation].append(pair)
     data = {"x": x[:, 0].tolist(), "y": y[:, 0].tolist(), "grid": grid[:, 0].tolist()}
-    return {"data": data, "bands": bands, "std": ratios}
+    results = {"data": data, "truth": truth.tolist(), "bands": bands, "std": ratios}
+    return {**results, "covered": covered, "rmse": errors}
+
+
+def coverage(record, grid, mean, std):
+    """How many months of a record lie within two standard deviations, in percent."""
+    at, values = np.transpose(record)
+    mean, std = (np.interp(at, grid[:, 0], each) for each in (mean, std))
+    return 100 * float(np.mean(np.abs(values - mean) <= 2 * std))
+
+
+def rmse(record, grid, predicted):
+    at, values = np.transpose(record)
+    off = values - np.interp(at, grid[:, 0], predicted)
+    return float(np.sqrt(np.mean(off**2)))
 
 
 def report(results):
@@ -77,6 +98,19 @@ def report(results):
         within, without = np.asarray(pairs).T
         columns = within, without, without / within
         cells = map(experiment.mean_and_spread, columns, (3, 3, 1))
+        rows.append([activation, *cells])
+    return experiment.table(header, rows)
+
+
+def judged(results):
+    """How much of the record the bands hold, and the error with and without masks."""
+    header = ["activation", "within 2 std, %: the data", "the years after"]
+    header += ["error after, without masks", "mean of the masks"]
+    rows = []
+    for activation in results["covered"]:
+        shares = np.transpose(results["covered"][activation])
+        pairs = np.transpose(results["rmse"][activation])
+        cells = map(experiment.mean_and_spread, (*shares, *pairs), (0, 0, 2, 2))
         rows.append([activation, *cells])
     return experiment.table(header, rows)
 
@@ -95,8 +129,10 @@ def draw(results):
             ax.fill_between(grid, low, high, color="#2a9d8f", alpha=0.25, label=label)
         ax.plot(grid, mean, color="#2a9d8f", lw=1)
         ax.plot(data["x"], data["y"], ".", ms=2.5, color="#e76f51", label="data")
+        truth = np.transpose(results["truth"])
+        ax.plot(*truth, color="#7b6fb8", lw=1, ls="--", label="record after")
         ax.set(title=activation, ylabel="CO2, standardised", ylim=(-6, 6))
-    axes[0].legend(ncols=3, loc="lower left")
+    axes[0].legend(ncols=5, loc="lower left", fontsize=8)
     axes[1].set_xlabel("time, standardised")
     return figure
 

@@ -85,39 +85,77 @@ def uci(args, name):
 
 
 def co2(args):
-    """Carbon dioxide at Mauna Loa: standardised `(x, y)`, and `x` to extrapolate to.
+    """Carbon dioxide at Mauna Loa: standardised `(x, y)`, `x` beyond, and the record.
 
-    The folder's `gal_co2.npz` holds the data of Gal and Ghahramani (2016), the months
-    as `x_train` and `y_train` and the times beyond as `x_test`. Else the record comes
-    from OpenML, and the line through it is taken out.
+    The folder's `gal_co2.npz` holds the data of Gal and Ghahramani (2016): the months
+    as `x_train` and `y_train`, and the times beyond as `x_test`. What was measured in
+    these times it does not hold: it comes from `co2-concentration.csv`, the monthly
+    means from 1958 to 2020 that vega-datasets publishes. Without a folder all comes
+    from OpenML. The last of the four is pairs of a time beyond and its value.
     """
     if args.data is not None:
         with np.load(args.data / "gal_co2.npz") as file:
             names = "x_train", "y_train", "x_test"
-            return tuple(file[name].astype("float32") for name in names)
-    if args.quick:
-        years = np.linspace(0.0, 22.0, 272)
+            x, y, beyond = (file[name].astype("float64") for name in names)
+        table = np.genfromtxt(
+            args.data / "co2-concentration.csv", delimiter=",", skip_header=1
+        )
+        ppm = table[:, 1]
+    elif args.quick:
+        years = np.linspace(0.0, 35.0, 430)
         ppm = 0.1 * years**1.5 + 3.0 * np.sin(2 * np.pi * years)
+        x, y, beyond = standardised(ppm[:MONTHS])
     else:
-        years, ppm = mauna_loa()
-    ppm = ppm - np.polyval(np.polyfit(years, ppm, 1), years)
-    x = ((years - years.mean()) / years.std())[:, None]
+        ppm = mauna_loa()
+        x, y, beyond = standardised(ppm[:MONTHS])
+    arrays = [each.astype("float32") for each in (x, y, beyond)]
+    return *arrays, record_after(ppm, x, y, beyond)
+
+
+# Those of the paper: from March 1958 to October 1980.
+MONTHS = 272
+
+
+def standardised(ppm):
+    """Months without the line through them, as the authors have them."""
+    months = np.arange(len(ppm))
+    ppm = ppm - np.polyval(np.polyfit(months, ppm, 1), months)
+    x = ((months - months.mean()) / months.std())[:, None]
     y = ((ppm - ppm.mean()) / ppm.std())[:, None]
-    beyond = np.linspace(x.max(), x.max() + 2.0, 1000)[:, None]
-    return x.astype("float32"), y.astype("float32"), beyond.astype("float32")
+    return x, y, np.linspace(x.max(), x.max() + 2.0, 1000)[:, None]
 
 
-def mauna_loa(first=1974, last=1996):
-    """Monthly means of carbon dioxide in ppm from OpenML, with their years."""
+def record_after(ppm, x, y, beyond):
+    """The months after the data, put on the scale of the data.
+
+    The data are the first of these months less a line, divided by a number: a fit
+    finds line and number.
+    """
+    months = np.arange(len(ppm))
+    columns = np.stack([ppm, months, np.ones(len(ppm))], axis=1)
+    there = len(x)
+    weights, *_ = np.linalg.lstsq(columns[:there], y[:, 0], rcond=None)
+    off = np.std(columns[:there] @ weights - y[:, 0])
+    if off > 0.01:
+        raise SystemExit(f"The record does not fit the data: they differ by {off:.3f}.")
+    times = x[0, 0] + months * (x[-1, 0] - x[0, 0]) / (there - 1)
+    after = (months >= there) & (times <= beyond.max())
+    return np.stack([times, columns @ weights], axis=1)[after]
+
+
+def mauna_loa():
+    """Monthly means of carbon dioxide in ppm from OpenML, from March 1958 on.
+
+    A month without a measurement is put between its neighbours.
+    """
     from sklearn.datasets import fetch_openml
 
     frame = fetch_openml(data_id=41187, as_frame=True).frame
-    years = (frame["year"] + (frame["month"] - 0.5) / 12).to_numpy("float64")
+    months = (12 * frame["year"] + frame["month"] - 1).to_numpy("int64")
     ppm = frame["co2"].to_numpy("float64")
-    months = np.round(years * 12)
-    kept = [m for m in np.unique(months) if first * 12 <= m < last * 12]
-    means = [ppm[months == month].mean() for month in kept]
-    return np.array(kept) / 12, np.array(means)
+    known = np.unique(months)
+    means = [ppm[months == month].mean() for month in known]
+    return np.interp(np.arange(12 * 1958 + 2, known.max() + 1), known, means)
 
 
 def bundled_digits():

@@ -92,6 +92,10 @@ def claims_of_mnist(found):
 def claims_of_co2(found):
     inside, outside = np.transpose(found["std"]["relu"])
     yield f"the standard deviation is {np.mean(outside / inside):.1f} times that"
+    relu, tanh = (np.mean(found["covered"][name], axis=0) for name in ("relu", "tanh"))
+    yield f"hold {relu[1]:.0f} % of the months of the record"
+    yield f"those of tanh {tanh[1]:.0f} %"
+    yield f"hold {relu[0]:.0f} % of the months of the data"
 
 
 def claims_of_rotated_digits(found):
