@@ -2,7 +2,7 @@
 
     python -m tests.fuzz --count 10000 --out torch.txt     on the backend of Keras
     python -m tests.fuzz --backend jax --count 10000 --out jax.txt
-    python -m tests.fuzz --compare torch.txt jax.txt --out docs/results/fuzz.json
+    python -m tests.fuzz --compare torch.txt jax.txt --out tests/fuzz.json
 
 Hypothesis draws a case: a layer, its arguments, the shape and dtype of an input. The
 outcome is a right answer (shape, dtype, values among what the noise allows), or
