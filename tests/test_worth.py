@@ -178,9 +178,10 @@ def test_other_ways_are_ahead_where_the_page_says_so(losses):
         for task, found in losses.items()
         if "recipe tuned" in found and task != "digits, dense"
     }
+    assert abs(gains.pop("sonar")) < 0.01
     ahead = {task for task, gain in gains.items() if gain > 0}
     assert ahead == {"yacht", "energy", "power plant"}
-    assert {"concrete", "diabetes", "kin8nm", "sonar"} <= gains.keys()
+    assert {"concrete", "diabetes", "kin8nm"} <= gains.keys()
     assert lowest(losses, "diabetes", 0) == "learned"
     for task in ("yacht", "kin8nm", "power plant", "diabetes"):
         assert lowest(losses, task, 1) == "learned"
