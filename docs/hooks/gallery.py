@@ -204,15 +204,15 @@ def layer_page(name, notes, caption):
     complain("gallery pages without `picture:`", [] if caption else [name])
     model, heading, notes = notes.partition(SECTIONS[0])
     complain("gallery pages without a model on top", [] if "```" in model else [name])
+    docstring = inspect.getdoc(getattr(layers, name))
+    parts = docstring_parts(docstring)
+    missing = [part for part in ("Examples", "References") if part not in parts]
+    complain(f"sections missing in the docstring of {name}", missing)
     import masks
 
     picture = masks.PICTURES[name]
     if picture.argument:
         caption += f" Drawn at `{picture.argument}={picture.shown:g}`."
-    docstring = inspect.getdoc(getattr(layers, name))
-    parts = docstring_parts(docstring)
-    missing = [part for part in ("Examples", "References") if part not in parts]
-    complain(f"sections missing in the docstring of {name}", missing)
     summary, _, rest = linked(parts["description"], name).partition("\n\n")
     # mkdocstrings shows these only together with the description, which is on top.
     shape = parts.get("Input shape")

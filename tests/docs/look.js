@@ -1,5 +1,9 @@
 // What a reader sees of the page, as it now is.
 // Dim is text of less contrast than WCAG asks for: 4.5, or 3 where it is large.
+// Colours change at once, not in a transition.
+const still = document.createElement("style");
+still.textContent = "* { transition: none !important; }";
+document.head.append(still);
 const parsed = (text) => {
   const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
   return [r, g, b, a];
