@@ -111,9 +111,9 @@ def draw(results):
         colour, line, marker = LINES[method]
         runs = 100 * np.array(runs)
         mean = runs.mean(axis=0)
-        options = {"color": colour, "linestyle": line, "marker": marker}
-        name = method.replace("_", " ")
-        ax.plot(results["labels"], mean, label=name, markersize=4, lw=1.5, **options)
+        (drawn,) = ax.plot(results["labels"], mean, markersize=4, lw=1.5)
+        drawn.set(color=colour, linestyle=line, marker=marker)
+        drawn.set_label(method.replace("_", " "))
         if len(runs) > 1:
             spread = runs.std(axis=0, ddof=1)
             ends = mean - spread, mean + spread

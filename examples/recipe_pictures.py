@@ -1,13 +1,14 @@
 """How the pictures of the recipes are drawn, of what their pages computed."""
 
 import re
+from typing import Any
 
 import numpy as np
 
 KEPT, NOISY, THIRD = "#2a9d8f", "#e76f51", "#7b6fb8"
 
 
-def axes(count=1, size=(5, 2.6), **options):
+def axes(count=1, size=(5, 2.6), **options) -> tuple[Any, Any]:
     import matplotlib.pyplot as plt
 
     figure, found = plt.subplots(1, count, figsize=size, **options)

@@ -96,7 +96,7 @@ def segmentation(after):
 
 def transformer(after):
     rows = after[-1]["kd"].noise_report(after[-1]["model"])
-    return [[row.path, float(NUMBER.search(row.strength)[1])] for row in rows]
+    return [[row.path, float(NUMBER.findall(row.strength)[0])] for row in rows]
 
 
 def time_series(after):

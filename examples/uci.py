@@ -10,6 +10,7 @@ samples.
 
 import functools
 import math
+from typing import Any
 
 import experiment
 import keras
@@ -45,7 +46,7 @@ LATER = 128
 EPSILON = 1e-8
 
 
-def scores(splits, place, samples, variance=0.0, precision=None):
+def scores(splits, place, samples, variance: Any = 0.0, precision=None):
     """RMSE, and log-likelihood of a row, in the unit of the values.
 
     Args:

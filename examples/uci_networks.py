@@ -118,7 +118,8 @@ def trained(splits, x, y, noises, epochs, epsilon=1e-7, batch=BATCH):
     count, rows, features = x.shape
     keras.utils.set_random_seed(0)
     starts = [alone(features, [], []).get_weights() for _ in range(count)]
-    model = side_by_side(count, features, *noises(), splits.penalty(rows))
+    first, second = noises()
+    model = side_by_side(count, features, first, second, splits.penalty(rows))
     for variable, values in zip(
         model.trainable_variables, zip(*starts, strict=True), strict=True
     ):
