@@ -94,7 +94,7 @@ def by_the_paper(splits, epochs):
         put(network, own)
         moments = kd.propagate_moments(network, test, outputs="values")
         mean, variance = moments.mean[:, 0], moments.variance[:, 0]
-        run = {
+        run: dict[str, Any] = {
             "paper": scores(*judge, sampled(network, test)),
             "no noise": scores(*judge, network.predict(test, 4096, verbose=0).T),
             "moments": scores(*judge, mean[None], variance),
