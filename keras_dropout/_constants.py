@@ -21,7 +21,7 @@ def scalar(value: float, dtype: Any = "float32") -> Tensor:
 
 def like(x: Tensor, value: float) -> Tensor:
     """A number in the shape and the dtype of `x`."""
-    return ops.zeros_like(x) + value
+    return ops.zeros_like(ops.convert_to_tensor(x)) + value
 
 
 def at_most(x: Tensor, bound: float) -> Tensor:

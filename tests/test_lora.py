@@ -456,7 +456,7 @@ class Foreign(L.Layer):
 
 def test_a_class_with_a_call_of_its_own_has_its_matrices_dropped():
     layer = built(Reversible(5, 4), (None, 1))
-    with pytest.raises(TypeError, match=r"has a `call` of its own.*mode='weights'"):
+    with pytest.raises(TypeError, match=r"defines its own.*mode='weights'"):
         kd.lora_dropout(layer, 0.5)
 
     kd.lora_dropout(layer, 0.5, mode="weights")

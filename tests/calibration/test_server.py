@@ -49,9 +49,19 @@ def _in_python(answer, plain, fitted):
     np.testing.assert_allclose(answer["std"], plain["std"], atol=1e-6)
     np.testing.assert_allclose(answer["entropy"], prediction.entropy, atol=1e-4)
     np.testing.assert_array_equal(answer["set"], sets.predict_set(prediction))
-    # One of the 60 scores may lie between two roundings.
-    p_value = detector.p_value(prediction)
-    np.testing.assert_allclose(answer["p_value"], p_value, atol=1.01 / 61)
+    _has_the_p_values(answer, detector, prediction)
+
+
+def _has_the_p_values(answer, detector, prediction):
+    """A score may round to either side of those that lie next to it."""
+    known = detector.scores
+    for rounded, side in ((2e-6, np.less_equal), (-2e-6, np.greater_equal)):
+        above = len(known) - np.searchsorted(known, prediction.entropy + rounded)
+        bound = (1 + above) / (len(known) + 1)
+        assert side(bound - 1e-6 * np.sign(rounded), answer["p_value"]).all()
+    # No more than a few do.
+    same = np.isclose(answer["p_value"], detector.p_value(prediction), atol=1e-6)
+    assert same.mean() > 0.8
 
 
 def test_a_server_answers_as_the_calibrations_do(classes, tmp_path):
@@ -166,8 +176,7 @@ def _each_as_in_python(p, q, fitted):
     )
     expected = sets.predict_set(prediction, uniform=p["uniform"])
     np.testing.assert_array_equal(p["set"], expected)
-    p_value = detector.p_value(prediction)
-    np.testing.assert_allclose(p["p_value"], p_value, atol=1.01 / 61)
+    _has_the_p_values(p, detector, prediction)
     assert p["uniform"].shape == p["set"].shape[:1]
     noise, intervals = fitted["q_0"]
     total = q["epistemic"] + noise.variance
