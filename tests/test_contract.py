@@ -13,7 +13,6 @@ import keras_dropout as kd
 from keras_dropout.layers._base import direct_call
 from tests.catalogue import ROWS, every_layer
 
-pytestmark = pytest.mark.everywhere
 
 BACKEND = keras.backend.backend()
 HALF = ["float32", "mixed_float16", "mixed_bfloat16"]
@@ -47,6 +46,7 @@ def test_catalogue_has_every_public_layer():
     assert noise <= {row.name for row in ROWS}
 
 
+@pytest.mark.everywhere
 @every_layer
 def test_inference_draws_nothing_and_is_deterministic(row):
     layer = row.build(seed=1, monte_carlo=False)
@@ -86,6 +86,7 @@ def drawn(row):
     return draws, layer, before
 
 
+@pytest.mark.everywhere
 @every_layer(draws=True)
 def test_draws_anew_on_each_call_and_for_each_seed(row):
     """Also not shifted by a call, as seeds that are added to a counter would."""
@@ -95,6 +96,7 @@ def test_draws_anew_on_each_call_and_for_each_seed(row):
         assert not np.array_equal(a, b)
 
 
+@pytest.mark.everywhere
 @every_layer
 def test_same_seed_gives_the_same_noise(row):
     draws, _, _ = drawn(row)
@@ -104,6 +106,7 @@ def test_same_seed_gives_the_same_noise(row):
         assert same(row.call(layer, row.batch(), training=True), expected)
 
 
+@pytest.mark.everywhere
 @every_layer(draws=True)
 def test_state_replays(row):
     draws, layer, before = drawn(row)
@@ -124,6 +127,7 @@ def test_layers_without_a_seed_differ(row):
     )
 
 
+@pytest.mark.everywhere
 @every_layer(draws=True)
 def test_monte_carlo_layer_is_noisy_at_inference(row):
     layer = row.build(seed=1, monte_carlo=True)
@@ -216,6 +220,7 @@ def test_config_holds_every_argument(row):
     assert own <= set(row.build().get_config())
 
 
+@pytest.mark.everywhere
 @every_layer(live=True)
 def test_live_value_acts_from_the_next_call_on(row):
     layer = row.build(seed=1)
@@ -251,6 +256,7 @@ def test_live_value_refuses_what_is_no_number(row, bad):
         setattr(row.build(), row.live, bad)
 
 
+@pytest.mark.everywhere
 @every_layer(zeroes=True)
 @pytest.mark.parametrize("dtype", HALF)
 def test_a_dropped_unit_hides_nan_and_inf(row, dtype):
@@ -320,6 +326,7 @@ def in_groups(size=12):
                 yield pytest.param(rows[i : i + size], jit, id=name, marks=marks)
 
 
+@pytest.mark.everywhere
 @pytest.mark.keras
 @pytest.mark.parametrize(("rows", "jit"), in_groups())
 def test_fits_compiled_with_a_fresh_mask_each_step(rows, jit):
