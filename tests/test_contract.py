@@ -13,7 +13,6 @@ import keras_dropout as kd
 from keras_dropout.layers._base import direct_call
 from tests.catalogue import ROWS, every_layer
 
-
 BACKEND = keras.backend.backend()
 HALF = ["float32", "mixed_float16", "mixed_bfloat16"]
 
