@@ -36,9 +36,27 @@ def pages(site):
     return [str(page.parent.relative_to(site)).lstrip(".") for page in found]
 
 
+@contextlib.contextmanager
+def without_search(browser):
+    """Pages do not read the index of the search, which takes longer than all else."""
+    script = """window.Worker = class extends EventTarget {
+        postMessage() {}
+        terminate() {}
+    }"""
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    added = browser.execute_cdp_cmd(command, {"source": script})
+    yield
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 @pytest.fixture(scope="module")
 def visits(site, address, browser):
     """What the browser found on each page, each of which it loads once."""
+    with without_search(browser):
+        return visited(site, address, browser)
+
+
+def visited(site, address, browser):
     found = {}
     browser.get_log("browser"), browser.get_log("performance")
     for path in pages(site):
