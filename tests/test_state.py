@@ -1,7 +1,5 @@
 """Rates that are live, seeds that are saved, files that load."""
 
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -328,36 +326,6 @@ def test_monte_carlo_layer_varies_in_every_kind_of_model(kind, tmp_path):
             assert not np.array_equal(call(each), call(each))
     for before, after in zip(weights, model.get_weights(), strict=True):
         assert np.array_equal(before, after)
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="a TensorFlow strategy")
-@pytest.mark.slow
-def test_replicas_of_a_mirrored_strategy_draw_different_masks():
-    """In a process of its own: logical devices are fixed when TensorFlow starts."""
-    script = """
-import tensorflow as tf, numpy as np
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
-import keras, keras_dropout as kd
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-with strategy.scope():
-    layer, unseeded = kd.layers.Dropout(0.5, seed=1), kd.layers.Dropout(0.5)
-    ramp = kd.layers.Dropout(kd.schedules.Linear(0.0, 0.5, steps=4))
-for noise in (layer, unseeded):
-    draw = tf.function(lambda: noise(tf.ones((8, 64)), training=True))
-    for _ in range(3):
-        a, b = strategy.experimental_local_results(strategy.run(draw))
-        assert not np.array_equal(a, b)
-        assert 0.3 < float(tf.reduce_mean(a)) < 1.7
-with strategy.scope():
-    model = keras.Sequential([keras.Input((8,)), layer, ramp, keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-model.fit(np.ones((32, 8)), np.ones((32, 1)), epochs=2, verbose=0)
-assert ramp.rate == 0.25, "two replicas take one step together"
-"""
-    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.keras is TensorFlow's")

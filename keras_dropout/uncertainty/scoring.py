@@ -125,7 +125,9 @@ class _Rows:
 
     def mean(self, values: Any):
         value = float((self.weight * values).sum() / self.total)
-        return Score(value, self.summed((values - value) / self.total))
+        # An infinite score has no error.
+        with np.errstate(invalid="ignore"):
+            return Score(value, self.summed((values - value) / self.total))
 
     def root_mean(self, squares):
         mean = self.mean(squares)
