@@ -2,7 +2,8 @@
 
 A small convolutional network with dropout in its head is trained on upright digits. The
 mutual information, what the masks disagree about, rises as digits turn into shapes that
-no training image had, and so tells where the predictions are not to be trusted.
+no training image had. A threshold is set to reject 5 % of held-out upright digits, for
+this score and for the entropies with and without masks, and tried on the turned ones.
 """
 
 import experiment
@@ -15,7 +16,8 @@ import keras_dropout as kd
 
 BATCH, IMAGES, SAMPLES, RATE = 128, 20_000, 100, 0.5
 ANGLES = tuple(range(0, 181, 15))
-TURNED = 500
+TURNED, HELD_OUT = 500, 1000
+FALSE_ALARMS = 0.05
 
 
 def build(shape):
@@ -39,10 +41,31 @@ def turned(images, angle):
     return ndimage.rotate(images, angle, axes, reshape=False, order=1).clip(0, 1)
 
 
+def scores(model, images, seed):
+    """The prediction of the samples, and three scores of how unsure each image is."""
+    prediction = kd.mc_predict(
+        model,
+        images,
+        SAMPLES,
+        batch_size=len(images),
+        seed=seed,
+        return_samples=True,
+        verbose=0,
+    )
+    softmax = model.predict(images, verbose=0)
+    return prediction, {
+        "mutual information": prediction.mutual_information,
+        "entropy of the mean": prediction.entropy,
+        "entropy of one softmax": -(softmax * np.log(softmax + 1e-12)).sum(axis=-1),
+    }
+
+
 def run(args):
     (x, y), (x_test, y_test) = mnist(args)
     x, y = x[:IMAGES, ..., None], y[:IMAGES]
-    x_test, y_test = x_test[:TURNED, ..., None], y_test[:TURNED]
+    count = min(TURNED, len(x_test) // 2)
+    held_out = x_test[count:][:HELD_OUT, ..., None]
+    x_test, y_test = x_test[:count, ..., None], y_test[:count]
     angles = ANGLES[::6] if args.quick else ANGLES
     one = int(np.argmax(y_test == 1))
     runs, digit = [], {}
@@ -50,22 +73,20 @@ def run(args):
         keras.utils.set_random_seed(seed)
         model = build(x.shape[1:3])
         model.fit(x, y, BATCH, args.epochs, verbose=0)
+        _, upright = scores(model, held_out, seed)
+        limits = {k: np.quantile(v, 1 - FALSE_ALARMS) for k, v in upright.items()}
         curves = {"accuracy": [], "entropy": [], "mutual_information": []}
+        curves["rejected"] = {name: [] for name in limits}
         for angle in angles:
             images = turned(x_test, angle)
-            p = kd.mc_predict(
-                model,
-                images,
-                SAMPLES,
-                batch_size=len(images),
-                seed=seed,
-                return_samples=True,
-                verbose=0,
-            )
+            p, found = scores(model, images, seed)
             right = float(np.mean(p.label == y_test))
             curves["accuracy"].append(100 * right)
             curves["entropy"].append(float(p.entropy.mean()))
             curves["mutual_information"].append(float(p.mutual_information.mean()))
+            for name, values in found.items():
+                share = float(np.mean(values > limits[name]))
+                curves["rejected"][name].append(100 * share)
             if seed == 0:
                 digit[str(angle)] = {
                     "image": images[one, ..., 0].tolist(),
@@ -88,6 +109,23 @@ def report(results):
             ]
             rows.append([f"{angle}°", *cells])
     return experiment.table(header, rows)
+
+
+def rejected(results):
+    """What thresholds reject that reject 5 % of held-out upright digits."""
+    runs = results["runs"]
+    names = list(runs[0]["rejected"])
+    rows = []
+    for place, angle in enumerate(results["angles"]):
+        if angle % 30 == 0:
+            cells = [
+                experiment.mean_and_spread(
+                    [run["rejected"][name][place] for run in runs], 1
+                )
+                for name in names
+            ]
+            rows.append([f"{angle}°", *cells])
+    return experiment.table(["rejected, %", *names], rows)
 
 
 def draw_digit(results):
