@@ -6,6 +6,8 @@ no training image had. A threshold is set to reject 5 % of held-out upright digi
 this score and for the entropies with and without masks, and tried on the turned ones.
 """
 
+from typing import Any
+
 import experiment
 import keras
 import numpy as np
@@ -75,8 +77,9 @@ def run(args):
         model.fit(x, y, BATCH, args.epochs, verbose=0)
         _, upright = scores(model, held_out, seed)
         limits = {k: np.quantile(v, 1 - FALSE_ALARMS) for k, v in upright.items()}
-        curves = {"accuracy": [], "entropy": [], "mutual_information": []}
-        curves["rejected"] = {name: [] for name in limits}
+        rejected = {name: [] for name in limits}
+        curves: dict[str, Any] = {"rejected": rejected}
+        curves |= {"accuracy": [], "entropy": [], "mutual_information": []}
         for angle in angles:
             images = turned(x_test, angle)
             p, found = scores(model, images, seed)
@@ -86,7 +89,7 @@ def run(args):
             curves["mutual_information"].append(float(p.mutual_information.mean()))
             for name, values in found.items():
                 share = float(np.mean(values > limits[name]))
-                curves["rejected"][name].append(100 * share)
+                rejected[name].append(100 * share)
             if seed == 0:
                 digit[str(angle)] = {
                     "image": images[one, ..., 0].tolist(),
