@@ -1,6 +1,5 @@
 """Rates that are live, seeds that are saved, files that load."""
 
-
 import keras
 import numpy as np
 import pytest
