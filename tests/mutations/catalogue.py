@@ -243,8 +243,8 @@ MUTATIONS = (
     ),
     _in("layers/_base/noise_layer", "test_scheduled_layers")(
         "schedules never advance",
-        "step.assign(step + 1)",
-        "step.assign(step)",
+        "step.assign(ops.convert_to_tensor(step) + 1)",
+        "step.assign(ops.convert_to_tensor(step))",
     ),
     # Max-norm: its axes, its limit, its rounding.
     incoming(
