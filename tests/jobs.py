@@ -27,6 +27,8 @@ UNKNOWN = {"tests": 3, "keras_dropout": 0.3}
 # How long a process should take: much shorter and most of it is the start, longer and
 # a core is idle at the end.
 SHORTEST, LONGEST = 60, 300
+# How many such processes each core would have, if all were as long.
+SHARES = 2.2
 NOTHING_COLLECTED = 5
 
 
@@ -113,7 +115,7 @@ def plan(units, cores, whole=False):
     if whole:
         return [Job(unit, [], 0.0) for unit in units]
     total = sum(sum(each.values()) for each in seconds.values())
-    longest = min(max(total / (3 * cores), SHORTEST), LONGEST)
+    longest = min(max(total / (SHARES * cores), SHORTEST), LONGEST)
     jobs = []
     for unit, times in seconds.items():
         shares = max(1, round(sum(times.values()) / longest))
