@@ -65,18 +65,19 @@ tf.config.set_logical_device_configuration(
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
-    layer = kd.layers.Dropout(0.5, seed=1)
-    layer.build((None, 64))
+    noises = kd.layers.Dropout(0.5, seed=1), kd.layers.Dropout(0.5)
+    for layer in noises:
+        layer.build((None, 64))
     model = network()
     model.compile("sgd", "mse")
 
 
-@tf.function
-def masks():
-    return strategy.run(lambda: layer(tf.ones((64, 64)), training=True))
-
-
-assert differ(*(np.asarray(mask) for mask in masks().values))
+for layer in noises:
+    draw = tf.function(lambda: layer(tf.ones((64, 64)), training=True))
+    for _ in range(3):
+        masks = strategy.run(draw).values
+        assert differ(*(np.asarray(mask) for mask in masks))
+        assert all(0.3 < np.mean(mask) < 1.7 for mask in masks)
 model.fit(x, y, batch_size=16, verbose=0)
 check(model, 2)
 """
