@@ -23,7 +23,7 @@ def custom_objects() -> dict[str, type]:
     Examples:
         >>> import keras_dropout as kd
         >>> kd.custom_objects()["Dropout"]
-        <class 'keras_dropout.layers.units.dropout.Dropout'>
+        <class 'keras_dropout._layers.units.dropout.Dropout'>
     """
     prefix = "keras_dropout>"
     return {

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers.tokens import attention
+from keras_dropout._layers.tokens import attention
 from tests.bounds import near
 from tests.test_contract import array
 

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout.layers._base import direct_call
+from keras_dropout._layers._base import direct_call
 from tests.catalogue import ROWS, every_layer
 
 BACKEND = keras.backend.backend()

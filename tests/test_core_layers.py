@@ -7,7 +7,7 @@ from keras import ops
 from scipy import stats
 
 from keras_dropout import layers
-from keras_dropout.layers._base import formulas
+from keras_dropout._layers._base import formulas
 from tests.test_contract import array
 
 pytestmark = pytest.mark.everywhere

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers.regions.cutout import inside_holes
+from keras_dropout._layers.regions.cutout import inside_holes
 from tests.bounds import near
 from tests.test_contract import array
 

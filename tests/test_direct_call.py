@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import keras_dropout as kd
-from keras_dropout.layers._base import direct_call
+from keras_dropout._layers._base import direct_call
 from tests.catalogue import every_layer
 
 # Only there is Keras's own way passed by.

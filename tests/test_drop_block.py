@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers.regions import _blocks
+from keras_dropout._layers.regions import _blocks
 from keras_dropout.random import context
 from tests.bounds import near
 from tests.test_contract import array

@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers.pooling import max_pooling, stochastic_pooling
-from keras_dropout.layers.pooling._windows import windows
+from keras_dropout._layers.pooling import max_pooling, stochastic_pooling
+from keras_dropout._layers.pooling._windows import windows
 from tests.bounds import near
 from tests.test_contract import array
 

@@ -7,9 +7,9 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout import _validation
-from keras_dropout.layers._base.learned import LOG, LOGIT, Learned
-from keras_dropout.layers._base.live import Live
-from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout._layers._base.learned import LOG, LOGIT, Learned
+from keras_dropout._layers._base.live import Live
+from keras_dropout._layers._base.noise_layer import NoiseLayer
 
 RAMP = kd.schedules.Linear(0.25, 0.75, steps=4)
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers._base import formulas
+from keras_dropout._layers._base import formulas
 from tests.bounds import near
 
 K = keras.layers

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers, schedules
-from keras_dropout.layers._base.bernoulli import BernoulliLayer
+from keras_dropout._layers._base.bernoulli import BernoulliLayer
 from keras_dropout.random import context
 
 BACKEND = keras.backend.backend()

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers.paths import shake
+from keras_dropout._layers.paths import shake
 from tests.bounds import near
 from tests.test_contract import array
 

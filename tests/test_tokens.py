@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers.tokens import embedding, patches, token_dropout
+from keras_dropout._layers.tokens import embedding, patches, token_dropout
 from tests.bounds import near
 from tests.test_contract import array
 

@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from keras_dropout import layers
-from keras_dropout.layers._base import formulas
-from keras_dropout.layers.weights import _affine
+from keras_dropout._layers._base import formulas
+from keras_dropout._layers.weights import _affine
 from tests.bounds import near
 from tests.gradients import weight_gradients
 

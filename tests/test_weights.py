@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_dropout import _model, layers
-from keras_dropout.layers.weights._weight_noise import call_with, raw
+from keras_dropout._layers.weights._weight_noise import call_with, raw
 from tests.gradients import slope, weight_gradients
 
 K = keras.layers

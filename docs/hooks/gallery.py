@@ -23,7 +23,7 @@ import keras
 
 import keras_dropout
 from keras_dropout import layers
-from keras_dropout.layers._families import FAMILIES, family_of
+from keras_dropout._layers._families import FAMILIES, family_of
 
 GALLERY = pathlib.Path(__file__).parents[1] / "gallery"
 MEASURED = pathlib.Path(__file__).parents[1] / "results" / "families.json"

@@ -38,10 +38,10 @@ import: each function says what happens without it, and
 | `ConvLSTMCell` | the only cell that Keras does not export | unknown to max-norm |
 
 A few more are overridden, since Keras calls them: `Layer._track_variables` (in
-`layers/_base/noise_layer.py` and `layers/weights/_lora.py`), `Model._get_jax_state`
+`_layers/_base/noise_layer.py` and `_layers/weights/_lora.py`), `Model._get_jax_state`
 and, in older Keras, `Model._record_training_state_sharding_spec` (in
 `sampling/lending.py`), and `MultiHeadAttention._compute_attention` (in
-`layers/tokens/attention.py`). The latter's `_kernel_constraint` is named in
+`_layers/tokens/attention.py`). The latter's `_kernel_constraint` is named in
 `constraints/incoming.py`.
 """
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from keras_dropout import _bases
+from keras_dropout._layers._base.live import live_names
 from keras_dropout._model import picks, select
 from keras_dropout._typing import Picks
-from keras_dropout.layers._base.live import live_names
 
 
 class RateLogger(_bases.Callback):

@@ -9,10 +9,10 @@ import keras
 from keras import ops
 
 from keras_dropout import _bases, _keras, _validation
+from keras_dropout._layers._base.live import live_names
 from keras_dropout._model import picks, select
 from keras_dropout._typing import Picks
 from keras_dropout._validation import invalid
-from keras_dropout.layers._base.live import live_names
 from keras_dropout.schedules import Schedule
 
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from keras_dropout import layers
 from keras_dropout._keras import PrivateNameError, nodes_of, operation_name
+from keras_dropout._layers._base.noise_layer import NoiseLayer
+from keras_dropout._layers.weights._weight_noise import WeightNoise
 from keras_dropout.graph.eager import eagerly
 from keras_dropout.graph.models import graph_of
-from keras_dropout.layers._base.noise_layer import NoiseLayer
-from keras_dropout.layers.weights._weight_noise import WeightNoise
 
 L = keras.layers
 

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dropout._layers.weights._affine import aligned
 from keras_dropout._typing import Tensor
-from keras_dropout.layers.weights._affine import aligned
 from keras_dropout.moments import rules
 from keras_dropout.moments.activations import activate
 from keras_dropout.moments.rules import operation, rule

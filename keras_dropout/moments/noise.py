@@ -18,8 +18,8 @@ import keras
 from keras import ops
 
 from keras_dropout import layers, random
+from keras_dropout._layers._base import formulas, shapes
 from keras_dropout._typing import Shape, Tensor
-from keras_dropout.layers._base import formulas, shapes
 from keras_dropout.moments import rules
 from keras_dropout.moments.rules import rule
 from keras_dropout.moments.state import (

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dropout._layers._base import shapes
+from keras_dropout._layers.pooling._windows import windows
 from keras_dropout._typing import Tensor
-from keras_dropout.layers._base import shapes
-from keras_dropout.layers.pooling._windows import windows
 from keras_dropout.moments import gaussian, rules
 from keras_dropout.moments.rules import rule
 

@@ -5,10 +5,10 @@ import dataclasses
 from keras import ops
 
 from keras_dropout import layers, random
-from keras_dropout.layers._base import shapes
-from keras_dropout.layers.pooling.max_pooling import expected_maximum
-from keras_dropout.layers.pooling.stochastic_pooling import expected_unit
-from keras_dropout.layers.regions import _blocks
+from keras_dropout._layers._base import shapes
+from keras_dropout._layers.pooling.max_pooling import expected_maximum
+from keras_dropout._layers.pooling.stochastic_pooling import expected_unit
+from keras_dropout._layers.regions import _blocks
 from keras_dropout.moments.noise import multiplied, require_certain, source
 from keras_dropout.moments.rules import rule
 from keras_dropout.moments.state import Moments, all_axes

@@ -7,10 +7,10 @@ import numpy as np
 from keras import ops
 
 from keras_dropout import layers, random
-from keras_dropout.layers._base import formulas
-from keras_dropout.layers.learned import _kernels
-from keras_dropout.layers.weights import _affine
-from keras_dropout.layers.weights._weight_noise import raw
+from keras_dropout._layers._base import formulas
+from keras_dropout._layers.learned import _kernels
+from keras_dropout._layers.weights import _affine
+from keras_dropout._layers.weights._weight_noise import raw
 from keras_dropout.moments import rules
 from keras_dropout.moments.activations import activate
 from keras_dropout.moments.affine import affine, convolve, kernel_of, summed_axes

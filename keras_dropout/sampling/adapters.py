@@ -21,8 +21,8 @@ import numpy as np
 from keras import ops
 
 from keras_dropout import _keras, random
-from keras_dropout.layers._base import formulas, shapes
-from keras_dropout.layers.units.gaussian import gaussian_stddev
+from keras_dropout._layers._base import formulas, shapes
+from keras_dropout._layers.units.gaussian import gaussian_stddev
 from keras_dropout.random import context
 from keras_dropout.sampling.activation import own_attribute
 

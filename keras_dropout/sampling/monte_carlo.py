@@ -8,6 +8,8 @@ from typing import Any, Self, Unpack
 import keras
 
 from keras_dropout import _bases, _validation, random
+from keras_dropout._layers._base.options import ModelOptions
+from keras_dropout._layers._base.state import NoiseState
 from keras_dropout._registration import registered
 from keras_dropout._typing import (
     Config,
@@ -20,8 +22,6 @@ from keras_dropout._typing import (
     Tensors,
 )
 from keras_dropout.graph.eager import numbers
-from keras_dropout.layers._base.options import ModelOptions
-from keras_dropout.layers._base.state import NoiseState
 from keras_dropout.sampling import calibrated, inputs, loop, made_up, nested, noise
 from keras_dropout.sampling.calibrated import Calibrations
 from keras_dropout.sampling.lending import Lender

@@ -8,13 +8,13 @@ from typing import Any
 import keras
 
 from keras_dropout import _model
+from keras_dropout._layers._base.noise_layer import NoiseLayer
+from keras_dropout._layers._families import family_of
 from keras_dropout._table import Table
 from keras_dropout._typing import Data, Model
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.incoming import incoming
 from keras_dropout.graph.placement import advice
-from keras_dropout.layers._base.noise_layer import NoiseLayer
-from keras_dropout.layers._families import family_of
 from keras_dropout.sampling import adapters, inputs, made_up, noise
 from keras_dropout.sampling.member import Member
 from keras_dropout.sampling.settings import Settings

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 
 from keras_dropout import _keras, _model
+from keras_dropout._layers._base.noise_layer import NoiseLayer
 from keras_dropout._typing import Data
-from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.sampling import adapters, compare, draws, made_up, probe
 from keras_dropout.sampling.activation import own_attribute
 from keras_dropout.sampling.finding import UNSEEDED

@@ -15,9 +15,9 @@ from typing import Any
 import keras
 
 from keras_dropout import _model
+from keras_dropout._layers._base.noise_layer import NoiseLayer
 from keras_dropout._typing import Tensors
 from keras_dropout.graph.reader import attention_scores
-from keras_dropout.layers._base.noise_layer import NoiseLayer
 from keras_dropout.random import context
 from keras_dropout.sampling import nested
 from keras_dropout.sampling.activation import covered

@@ -10,9 +10,9 @@ import keras
 
 from keras_dropout import layers
 from keras_dropout._keras import nodes_of
+from keras_dropout._layers.learned import _kernels
+from keras_dropout._layers.weights import _lora
 from keras_dropout.graph.models import graph_of
-from keras_dropout.layers.learned import _kernels
-from keras_dropout.layers.weights import _lora
 from keras_dropout.surgery.twins import ours
 
 # What multiplies by one mask of 0 and 1, as `ConcreteDropout` learns to.

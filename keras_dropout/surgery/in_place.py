@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from keras_dropout import _keras
+from keras_dropout._layers.tokens import _fused
 from keras_dropout._model import flatten_layers
 from keras_dropout.layers import NoiseLayer
-from keras_dropout.layers.tokens import _fused
 
 # The last is that of KerasHub's models.
 _COMPILED = (

@@ -9,12 +9,12 @@ from typing import Literal
 import keras
 
 from keras_dropout import _model, _validation
+from keras_dropout._layers._base.options import Rate
+from keras_dropout._layers.weights import _lora, _low_rank
+from keras_dropout._layers.weights._lora_rate import LearnedBranchRate
 from keras_dropout._typing import ModelT, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.constraints.saved import saved
-from keras_dropout.layers._base.options import Rate
-from keras_dropout.layers.weights import _lora, _low_rank
-from keras_dropout.layers.weights._lora_rate import LearnedBranchRate
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled
 from keras_dropout.surgery.places import LIVE, Place, walk

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from keras_dropout import _keras, layers
+from keras_dropout._layers._base import shapes
+from keras_dropout._layers._base.options import LayerOptions, Rate
 from keras_dropout._typing import Seed
 from keras_dropout._validation import invalid
 from keras_dropout.graph.models import graph_of
 from keras_dropout.graph.placement import has_weights_after
-from keras_dropout.layers._base import shapes
-from keras_dropout.layers._base.options import LayerOptions, Rate
 from keras_dropout.schedules import linear_decay_rates
 from keras_dropout.surgery.twins import is_noise
 

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from keras_dropout import _keras
+from keras_dropout._layers._base.live import live_names
 from keras_dropout.layers import NoiseLayer
-from keras_dropout.layers._base.live import live_names
 from keras_dropout.surgery.twins import TWINS
 
 LIVE, TWIN, NUMBER = "live", "twin", "number"

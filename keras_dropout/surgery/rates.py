@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import keras
 
 from keras_dropout import _keras, _validation
+from keras_dropout._layers._base.options import Rate
 from keras_dropout._typing import ModelT
 from keras_dropout._validation import invalid
-from keras_dropout.layers._base.options import Rate
 from keras_dropout.schedules import Schedule
 from keras_dropout.surgery.in_place import forget_compiled, fuse_attention, turn
 from keras_dropout.surgery.missing import find_missing

@@ -7,7 +7,7 @@ import inspect
 import keras
 
 from keras_dropout import layers
-from keras_dropout.layers._base.live import live_names
+from keras_dropout._layers._base.live import live_names
 
 TWINS = {
     getattr(keras.layers, name): getattr(layers, name)

@@ -7,10 +7,10 @@ from typing import Any, Unpack
 import keras
 
 from keras_dropout import _validation
+from keras_dropout._layers._base.options import ModelOptions
+from keras_dropout._layers._base.trainer import Trainer
 from keras_dropout._registration import registered
 from keras_dropout._typing import Config, Model, Shape, Tensor, Tensors
-from keras_dropout.layers._base.options import ModelOptions
-from keras_dropout.layers._base.trainer import Trainer
 from keras_dropout.trainers.several import passes
 
 # The key of what a call in training gives, which no evaluation does.

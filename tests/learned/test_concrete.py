@@ -188,7 +188,7 @@ def test_channels_stand_first_where_the_layer_says_so():
     conv = K.Conv2D(2, 3, data_format=data_format)
     layer = layers.ConcreteDropout(conv, 0.5)
 
-    from keras_dropout.layers.learned import _kernels
+    from keras_dropout._layers.learned import _kernels
 
     assert _kernels.mask_shape(conv, shape) == (3, 6, 1, 1)
     assert _kernels.count(conv, shape) == 6
@@ -199,7 +199,7 @@ def test_every_row_of_an_attention_projection_counts():
     attention = K.MultiHeadAttention(2, 3)
     x = np.ones((1, 5, 4), "float32")
     attention(x, x)
-    from keras_dropout.layers.learned import _kernels
+    from keras_dropout._layers.learned import _kernels
 
     assert _kernels.count(attention.query_dense, (None, 5, 4)) == 4
     assert _kernels.count(attention.output_dense, (None, 5, 2, 3)) == 6

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_dropout.layers.learned import _covering
+from keras_dropout._layers.learned import _covering
 
 pytestmark = pytest.mark.once
 

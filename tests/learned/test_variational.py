@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout import layers, random
-from keras_dropout.layers.learned import _divergence
+from keras_dropout._layers.learned import _divergence
 
 K = keras.layers
 

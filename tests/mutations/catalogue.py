@@ -38,7 +38,7 @@ def _in(file, *tests, backend=None):
     return mutation
 
 
-formula = _in("layers/_base/formulas", "test_core_layers", "test_shake")
+formula = _in("_layers/_base/formulas", "test_core_layers", "test_shake")
 seeding = _in("random/_torch", "test_contract", "random/test_draws", backend="torch")
 threefry = _in("random/threefry", "random/test_threefry")
 scheme = _in("random/schemes", "uncertainty/test_sampling")
@@ -51,12 +51,12 @@ statistic = _in("uncertainty/statistics", "uncertainty/test_statistics")
 measure = _in("uncertainty/classes", "uncertainty/test_statistics")
 picture = _in("plots/judged", "uncertainty/test_plots")
 drawn = _in("plots/inputs", "uncertainty/test_plots")
-block = _in("layers/regions/_blocks", "test_drop_block")
-shake = _in("layers/paths/shake", "test_shake")
-path = _in("layers/paths/drop_path", "test_paths")
-attention = _in("layers/tokens/attention", "test_attention")
-fused = _in("layers/tokens/_fused", "test_fused_attention")
-connect = _in("layers/weights/drop_connect", "test_weight_layers")
+block = _in("_layers/regions/_blocks", "test_drop_block")
+shake = _in("_layers/paths/shake", "test_shake")
+path = _in("_layers/paths/drop_path", "test_paths")
+attention = _in("_layers/tokens/attention", "test_attention")
+fused = _in("_layers/tokens/_fused", "test_fused_attention")
+connect = _in("_layers/weights/drop_connect", "test_weight_layers")
 size = _in("sampling/sizes", "uncertainty/test_sizes")
 surgery = _in("surgery/insert", "test_surgery")
 
@@ -82,32 +82,32 @@ MUTATIONS = (
         "return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))",
         "return value",
     ),
-    _in("layers/_base/formulas", "test_weight_layers")(
+    _in("_layers/_base/formulas", "test_weight_layers")(
         "mixout does not keep the mean",
         'factor = ops.cast(keep, "float32") * inverse(keep_probability)',
         'factor = ops.cast(keep, "float32")',
     ),
-    _in("layers/_base/formulas", "test_recurrent_noise")(
+    _in("_layers/_base/formulas", "test_recurrent_noise")(
         "zoneout blends the wrong way round",
         "return kept * old + (1 - kept) * new",
         "return kept * new + (1 - kept) * old",
     ),
-    _in("layers/units/gaussian", "test_core_layers")(
+    _in("_layers/units/gaussian", "test_core_layers")(
         "gaussian dropout has another variance",
         "(rate / (1.0 - rate)) ** 0.5",
         "rate**0.5",
     ),
-    _in("layers/pooling/uout", "test_shake")(
+    _in("_layers/pooling/uout", "test_shake")(
         "uout is not centred",
         "2.0 * random.uniform(ops.shape(x), self.key()) - 1.0",
         "random.uniform(ops.shape(x), self.key())",
     ),
-    _in("layers/pooling/max_pooling", "test_pooling")(
+    _in("_layers/pooling/max_pooling", "test_pooling")(
         "the largest unit of a window weighs least",
         "ops.arange(count - 1, -1, -1, ",
         "ops.arange(count, ",
     ),
-    _in("layers/pooling/stochastic_pooling", "test_pooling")(
+    _in("_layers/pooling/stochastic_pooling", "test_pooling")(
         "a window is drawn from uniformly",
         "ops.expand_dims(uniforms, -1) * sums[..., -1:]",
         "ops.expand_dims(uniforms, -1) * ops.mean(sums, axis=-1, keepdims=True)",
@@ -118,22 +118,22 @@ MUTATIONS = (
         "return _backend.keep_mask(shape, rate, key)",
         "return _backend.keep_mask(shape, 0.98 * rate, key)",
     ),
-    _in("layers/channels/locked_dropout", "test_core_layers")(
+    _in("_layers/channels/locked_dropout", "test_core_layers")(
         "each step has a mask of its own",
         "shapes.shared_over(shape, {self.time_axis})",
         "tuple(shape)",
     ),
-    _in("layers/tokens/embedding", "test_tokens")(
+    _in("_layers/tokens/embedding", "test_tokens")(
         "all rows drop other words",
         "shapes.one_per(self.per, (batch, self.input_dim), within=(1,))",
         "shapes.one_per('batch', (batch, self.input_dim), within=(1,))",
     ),
-    _in("layers/tokens/patches", "test_tokens")(
+    _in("_layers/tokens/patches", "test_tokens")(
         "rounding costs a token",
         "fractions.Fraction(1.0 - rate).limit_denominator(10**6)",
         "fractions.Fraction(1.0 - rate)",
     ),
-    _in("layers/regions/cutout", "test_cutout")(
+    _in("_layers/regions/cutout", "test_cutout")(
         "holes begin at their centre",
         "ops.expand_dims(centre - length // 2, -1)",
         "ops.expand_dims(centre, -1)",
@@ -179,22 +179,22 @@ MUTATIONS = (
         "(1.0 - keep) * formulas.inverse(keep) * squares",
         "(1.0 - keep) * squares",
     ),
-    _in("layers/weights/_affine", "test_weight_layers")(
+    _in("_layers/weights/_affine", "test_weight_layers")(
         "the mean of a relu falls with the spread",
         "return mean * below + stddev * density",
         "return mean * below - stddev * density",
     ),
-    _in("layers/recurrent/recurrent_dropout", "test_recurrent_noise")(
+    _in("_layers/recurrent/recurrent_dropout", "test_recurrent_noise")(
         "the candidate of the LSTM is not dropped",
         "gate(i) * _scaled(factor, cell.activation(g))",
         "gate(i) * cell.activation(g)",
     ),
-    _in("layers/recurrent/zoneout", "test_recurrent_noise")(
+    _in("_layers/recurrent/zoneout", "test_recurrent_noise")(
         "the state h is kept as often as c",
         'return ["zoneout_h"] + ',
         'return ["zoneout_c"] + ',
     ),
-    _in("layers/passes/multi_sample", "test_passes")(
+    _in("_layers/passes/multi_sample", "test_passes")(
         "samples are joined to the wrong rows",
         "outputs = ops.reshape(outputs, (-1, self.samples, *shape[1:]))",
         "outputs = ops.swapaxes("
@@ -236,12 +236,12 @@ MUTATIONS = (
         "0 * ops.argsort(drawn[0], axis=0)",
     ),
     # What is saved, and what is live.
-    _in("layers/_base/state", "test_contract")(
+    _in("_layers/_base/state", "test_contract")(
         "the seed is not saved",
         'store["seed"] = words.astype("uint32")',
         'store["seed"] = 0 * words.astype("uint32")',
     ),
-    _in("layers/_base/noise_layer", "test_scheduled_layers")(
+    _in("_layers/_base/noise_layer", "test_scheduled_layers")(
         "schedules never advance",
         "step.assign(ops.convert_to_tensor(step) + 1)",
         "step.assign(ops.convert_to_tensor(step))",

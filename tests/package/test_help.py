@@ -105,6 +105,11 @@ def test_offers_public_names_only(module):
     assert dir(module) == sorted(module.__all__)
 
 
+def test_has_no_files_beside_the_layers():
+    """Editors and IPython complete an import with the files of a package too."""
+    assert not hasattr(kd.layers, "__path__")
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_tells_what_it_does_and_takes(name):
     thing = PUBLIC[name]

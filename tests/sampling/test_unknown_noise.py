@@ -7,7 +7,7 @@ from keras import ops
 from keras.src.applications.convnext import ConvNeXt, StochasticDepth
 
 import keras_dropout as kd
-from keras_dropout.layers._base.noise_layer import NoiseLayer
+from keras_dropout._layers._base.noise_layer import NoiseLayer
 from keras_dropout.random import context
 from tests.sampling import unknown
 from tests.uncertainty import models
