@@ -14,7 +14,7 @@ import experiment
 import keras
 import numpy as np
 from again import Again, shuffled
-from learned_or_fixed import BATCH, STEPS, TASKS
+from learned_or_fixed_tasks import BATCH, STEPS, TASKS
 from strangers import patches
 
 import keras_dropout as kd

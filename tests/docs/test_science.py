@@ -33,7 +33,9 @@ def example(monkeypatch):
     return importlib.import_module
 
 
-@pytest.mark.parametrize("name", ["uci", "families", "errata"])
+@pytest.mark.parametrize(
+    "name", ["uci", "families", "errata", "co2", "rotated_digits", "recipes"]
+)
 def test_says_where_when_and_of_what_the_results_are(name):
     made = results(name)["settings"]
 
@@ -98,30 +100,30 @@ class TestUci:
         np.testing.assert_allclose(found["rmse"], 1 / 3)
 
     def test_agrees_with_the_paper_within_two_standard_errors(self, example):
-        uci = example("uci")
+        made, choices = example("uci_report"), example("uci_networks").CHOICES
         found = results("uci")
 
-        assert len(uci.sets(found)) >= 2
-        for name in uci.sets(found):
-            runs = uci.by_method(found, name)["paper"]
+        assert len(made.sets(found)) >= 2
+        for name in made.sets(found):
+            runs = made.by_method(found, name)["paper"]
             for score in ("rmse", "likelihood"):
-                published = getattr(uci.CHOICES[name], score)
-                assert abs(uci.apart(uci.column(runs, score), published)) < 2, name
+                published = getattr(choices[name], score)
+                assert abs(made.apart(made.column(runs, score), published)) < 2, name
 
-    def gains(self, uci, name, method):
-        found = uci.by_method(results("uci"), name)
+    def gains(self, made, name, method):
+        found = made.by_method(results("uci"), name)
         if method not in found:
             return None
         values, paper = (
-            uci.column(found[each], "likelihood") for each in (method, "paper")
+            made.column(found[each], "likelihood") for each in (method, "paper")
         )
         return values - paper[: len(values)]
 
     def test_says_what_was_gained_and_what_was_not(self, example):
-        uci = example("uci")
-        for name in uci.sets(results("uci")):
-            for method in uci.METHODS:
-                gains = self.gains(uci, name, method)
+        made = example("uci_report")
+        for name in made.sets(results("uci")):
+            for method in made.METHODS:
+                gains = self.gains(made, name, method)
                 if method == "paper" or gains is None:
                     continue
                 errors = gains.mean() / experiment.standard_error(gains)
@@ -130,8 +132,8 @@ class TestUci:
                     assert errors < -2, (name, method)
 
     def test_the_epsilon_of_adam_changes_nothing_in_three_digits(self, example):
-        uci = example("uci")
-        gains = self.gains(uci, "yacht", "epsilon")
+        made = example("uci_report")
+        gains = self.gains(made, "yacht", "epsilon")
 
         assert abs(gains.mean()) < 5e-4
 
