@@ -162,13 +162,31 @@ def draw_compare(shown):
 
 
 def draw_served(shown):
-    figure, found = axes(4, (7, 1.9), sharey=True)
-    rows = zip(found, shown["mean"], shown["p_value"], strict=True)
-    for ax, mean, p_value in rows:
-        ax.bar(range(len(mean)), mean, color=KEPT)
-        ax.set(title=f"p-value {p_value:.2f}", xlabel="class", xticks=range(len(mean)))
-        ax.title.set_fontsize(8)
-    found[0].set(ylabel="probability")
+    """An example of each outcome, and how often each comes."""
+    import matplotlib.pyplot as plt
+
+    figure, found = plt.subplot_mosaic(
+        [list("0123"), ["b"] * 4], figsize=(7, 3.8), height_ratios=(1, 1), layout="constrained"
+    )
+    names = "answered", "several digits: a person", "refused"
+    for place, (outcome, image, digits, p_value) in enumerate(shown["examples"]):
+        ax = found[str(place)]
+        ax.imshow(np.reshape(image, (8, 8)), cmap="gray_r")
+        ax.axis("off")
+        held = ", ".join(map(str, digits))
+        title = f"{names[outcome]}\nset {{{held}}}, p-value {p_value:.2f}"
+        ax.set_title(title, fontsize=8)
+    bars, left = found["b"], np.zeros(len(shown["shares"]))
+    shares = np.transpose(list(shown["shares"].values()))
+    for name, widths, colour, hatch in zip(
+        names, shares, (KEPT, THIRD, NOISY), ("", "//", ".."), strict=True
+    ):
+        options = {"color": colour, "alpha": 0.6, "hatch": hatch, "label": name}
+        bars.barh(list(shown["shares"]), 100 * widths, left=100 * left, **options)
+        left += widths
+    bars.invert_yaxis()
+    bars.set(xlabel="rows, %", xlim=(0, 100))
+    bars.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 

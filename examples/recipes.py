@@ -130,9 +130,29 @@ def outliers(after):
 
 
 def served(after):
+    """What becomes of test digits and of two kinds of strange images."""
     names = after[-1]
-    answer = names["server"].predict(names["x"][:4], verbose=0)
-    return {key: listed(answer[key]) for key in ("mean", "p_value")}
+    x = names["x"][1400:]
+    turned = np.rot90(x.reshape(-1, 8, 8), axes=(1, 2)).reshape(x.shape)
+    kinds = {
+        "digits": x,
+        "pixels shuffled": np.random.default_rng(0).permuted(x, axis=1),
+        "turned by 90°": np.ascontiguousarray(turned),
+    }
+    shares, examples = {}, []
+    wanted = {"digits": (0, 1), "pixels shuffled": (2,), "turned by 90°": (0,)}
+    for kind, rows in kinds.items():
+        answer = names["loaded"].predict(rows, verbose=0)
+        refused = answer["p_value"] <= 0.05
+        one = answer["set"].sum(axis=1) == 1
+        outcomes = ~refused & one, ~refused & ~one, refused
+        shares[kind] = [float(np.mean(each)) for each in outcomes]
+        for outcome in wanted[kind]:
+            row = int(np.argmax(outcomes[outcome]))
+            numbers = listed(np.flatnonzero(answer["set"][row]))
+            p_value = float(answer["p_value"][row])
+            examples.append([outcome, listed(rows[row]), numbers, p_value])
+    return {"shares": shares, "examples": examples}
 
 
 def per_batch(after):
