@@ -166,7 +166,7 @@ def draw_served(shown):
     import matplotlib.pyplot as plt
 
     figure, found = plt.subplot_mosaic(
-        [list("0123"), ["b"] * 4], figsize=(7, 3.8), height_ratios=(1, 1), layout="constrained"
+        [list("0123"), ["b"] * 4], figsize=(7, 3.8), layout="constrained"
     )
     names = "answered", "several digits: a person", "refused"
     for place, (outcome, image, digits, p_value) in enumerate(shown["examples"]):

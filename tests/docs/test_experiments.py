@@ -120,7 +120,8 @@ def claims_of_active_learning(found):
     at = {labels: place for place, labels in enumerate(found["labels"])}
     mean = {m: 100 * np.mean(runs, axis=0) for m, runs in found["accuracy"].items()}
     margin, random = mean["margin"][at[100]], mean["random"][at[180]]
-    yield f"100 labels give {margin:.1f} %, and 180 at random {random:.1f} %"
+    yield f"100 labels chosen by margin the accuracy is {margin:.1f} %"
+    yield f"With 180 random labels it is {random:.1f} %"
     gains = [mean[m][-1] - mean["random"][-1] for m in mean if m != "random"]
     yield f"by {min(gains):.1f} to {max(gains):.1f} points"
 
@@ -154,7 +155,7 @@ def claims_of_pretrained(found):
     )
     yield f"mutual information of the masks reaches {masks:.3f}"
     yield f"one softmax of the same network reaches {softmax:.3f}"
-    yield f"tuned as long without dropout {plain:.3f}"
+    yield f"tuned equally long without dropout reaches {plain:.3f}"
 
 
 def test_says_what_dropout_on_lora_was_worth():
@@ -167,8 +168,8 @@ def test_says_what_dropout_on_lora_was_worth():
     words = " ".join((ROOT / "docs" / "lora.md").read_text("utf-8").split())
 
     assert (dropped["samples"] < plain).all()
-    assert f"from {plain.mean():.3f} to {dropped['samples'].mean():.3f}" in words
-    assert f"in likelihood is smaller, {dropped['plain'].mean():.3f}" in words
+    assert f"{dropped['samples'].mean():.3f} instead of {plain.mean():.3f}" in words
+    assert f"Without samples the loss is {dropped['plain'].mean():.3f}" in words
 
 
 def claims_of_when_not_to_answer(found):
@@ -186,7 +187,7 @@ def claims_of_when_not_to_answer(found):
     yield f"on bad scans from {worn[0]:.2f} to {worn[1]:.2f}"
     left = [mean(name, "answered", 10) for name in (plain, once, masks)]
     yield f"{left[0]:.1f} % of the plain network's answers are wrong"
-    yield f"{left[1]:.1f} and {left[2]:.1f} % of the others"
+    yield f"{left[1]:.1f} and {left[2]:.1f} % of the other two readers'"
 
 
 def claims_of_learned_rates(found):
