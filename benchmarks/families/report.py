@@ -42,7 +42,7 @@ def report(results):
     rows = []
     for name in studied(results):
         study, found = STUDIES[name], of(results, name)
-        unit = "bits a character" if study.bits else "% error"
+        unit = "bits per character" if study.bits else "% error"
         rows.append([f"**{study.title}**, {unit}", *[""] * (len(header) - 1)])
         rows += [row(study, found, method) for method in study.methods]
     return experiment.table(header, rows)
@@ -51,7 +51,7 @@ def report(results):
 def study(results, name):
     """The table of one study."""
     own, found = STUDIES[name], of(results, name)
-    unit = "bits a character" if own.bits else "% error"
+    unit = "bits per character" if own.bits else "% error"
     header = ["", unit, "gain", "on", "time", "numbers kept"]
     return experiment.table(header, [row(own, found, m) for m in own.methods])
 
@@ -108,12 +108,12 @@ def verdict(results, name, method):
     study, found = STUDIES[name], of(results, name)
     gained = gains(found, method)
     error = experiment.standard_error(gained)
-    unit = "bits a character" if study.bits else "points of error"
+    unit = "bits per character" if study.bits else "points of error"
     digits = 3 if study.bits else 1
     size = f"{abs(gained.mean()):.{digits}f} ± {error:.{digits}f} {unit}"
     if abs(gained.mean()) <= 2 * error:
-        return f"nothing that five seeds tell from chance ({size})"
-    return f"{'a gain' if gained.mean() > 0 else 'a loss'} of {size}"
+        return f"made no difference beyond chance ({size})"
+    return f"gained {size}" if gained.mean() > 0 else f"lost {size}"
 
 
 def sections(results):
@@ -124,12 +124,12 @@ def sections(results):
         methods = list(own.methods)[1:]
         said = {method: verdict(results, name, method) for method in methods}
         lines = [
-            f"- `{method}`: {words}, {costs(results, name, method)}."
+            f"- `{method}` {words}, {costs(results, name, method)}."
             for method, words in said.items()
         ]
         parts += [
             f"## {own.title}",
-            f"On {own.task}, against *{next(iter(own.methods))}*:",
+            f"On {own.task}, compared with *{next(iter(own.methods))}*:",
             "\n".join(lines),
             f"**Not gained**: {not_gained(said)}",
             f"![{own.title}: the gain of each seed](figures/family_{name}.svg)",
@@ -142,18 +142,19 @@ def costs(results, name, method):
     """Time and memory of a method over those of the first, in words."""
     found = of(results, name)
     first, own = found[next(iter(found))], found[method]
-    text = f"in {took(own) / took(first):.2f} times the time"
+    text = f"took {took(own) / took(first):.2f} times as long"
     if not own["kept"]:
         return text
-    return f"{text}, keeping {own['kept'] / first['kept']:.2f} times the numbers"
+    kept = own["kept"] / first["kept"]
+    return f"{text}, and kept {kept:.2f} times as many numbers"
 
 
 def not_gained(said):
     """A sentence on the methods that did not gain."""
-    none = [f"`{method}`" for method, words in said.items() if "a gain" not in words]
+    none = [f"`{method}`" for method, words in said.items() if "gained" not in words]
     if not none:
-        return "all scores got better here; other data and rates were not tried."
-    return f"with {' and '.join(none)} no better score, on this task at this rate."
+        return "every method gained here, but other data and rates were not tried."
+    return f"{' and '.join(none)} did not lower the error, on this task at this rate."
 
 
 def draw(results, name):
@@ -171,7 +172,7 @@ def draw(results, name):
     ax.axvline(0, color="0.5", lw=1, ls="--")
     ax.set_yticks(range(len(methods)), list(reversed(methods)))
     ax.set_ylim(-0.6, len(methods) - 0.4)
-    unit = "bits a character" if own.bits else "points of error"
+    unit = "bits per character" if own.bits else "points of error"
     ax.set_xlabel(f"{unit} below '{next(iter(own.methods))}'")
     return figure
 

@@ -27,6 +27,8 @@ REPORT = re.compile(r"<!-- report: (\w+)(?:\.(\w+))? -->")
 # Words and pictures that a function makes of a file of `docs/results`.
 TEXT = re.compile(r"<!-- text: (\w+)\.(\w+) -->")
 BENCHMARK = re.compile(r"<!-- benchmark: (\w+) -->")
+# A value and its spread.
+SPREAD = re.compile(r"([^\s|]+) (± [^\s|]+)")
 BENCHMARKS = DOCS / "assets" / "benchmarks"
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 # What text and axes are drawn in, and what replaces it in each theme.
@@ -165,5 +167,6 @@ def benchmark(match):
 
 
 def compact(tables):
-    """Tables of figures, which do not wrap."""
+    """Tables of numbers; a value may wrap before its spread and nowhere else."""
+    tables = SPREAD.sub(r"<span>\1</span> <span>\2</span>", tables)
     return f'<div class="compact" markdown>\n\n{tables}\n\n</div>'

@@ -40,11 +40,7 @@ for (const node of document.querySelectorAll("article *:not(math *, svg *)")) {
     dim.add(`${node.tagName} ${node.className} ${ratio.toFixed(2)}: ${text}`);
   }
 }
-// Tables of which a reader would have to scroll to see all.
-const cut = [...document.querySelectorAll("article table:not(.highlighttable)")]
-  .filter((t) => t.offsetParent && t.scrollWidth > t.parentElement.clientWidth + 1)
-  .map((t) => t.innerText.slice(0, 40));
 const pictures = [...document.querySelectorAll("article img")]
   .filter((p) => getComputedStyle(p).display != "none")
   .map((p) => p.getAttribute("src"));
-return { dim: [...dim], cut, pictures };
+return { dim: [...dim], pictures };

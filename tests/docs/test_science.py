@@ -33,6 +33,13 @@ def example(monkeypatch):
     return importlib.import_module
 
 
+@pytest.fixture
+def hook(monkeypatch):
+    pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
+    monkeypatch.syspath_prepend(DOCS / "hooks")
+    return importlib.import_module
+
+
 @pytest.mark.parametrize(
     "name", ["uci", "families", "errata", "co2", "rotated_digits", "recipes"]
 )
@@ -168,8 +175,8 @@ class TestFamilies:
         _, worse, same = studies.STUDIES["units"].methods
 
         said = report.verdict({"cells": cells}, "units", worse)
-        assert said.startswith("a loss of 1.0 ")
-        assert report.verdict({"cells": cells}, "units", same).startswith("nothing")
+        assert said.startswith("lost 1.0 ")
+        assert report.verdict({"cells": cells}, "units", same).startswith("made no")
 
     def test_every_study_is_on_pages_of_the_gallery_that_exist(self):
         for study in studies.STUDIES.values():
@@ -177,16 +184,25 @@ class TestFamilies:
                 assert (DOCS / "gallery" / f"{page}.md").exists()
                 assert any(method.startswith(page) for method in study.methods)
 
-    def test_the_gallery_shows_what_was_measured_of_a_layer(self, monkeypatch):
-        pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
-        monkeypatch.syspath_prepend(DOCS / "hooks")
-        gallery = importlib.import_module("gallery")
+    def test_the_gallery_shows_what_was_measured_of_a_layer(self, hook):
         said = report.verdict(results("families"), "mixout", "Mixout 0.9")
 
-        shown = "\n".join(gallery.measured("Mixout"))
-        assert f"`Mixout 0.9`: {said}, in " in shown
+        shown = "\n".join(hook("studies").measured("Mixout"))
+        assert f"`Mixout 0.9` {said}, took " in shown
+        assert "**Not gained**: `" in shown
         assert "figures/family_mixout.svg" in shown
-        assert gallery.measured("UOut") == []
+
+    def test_says_of_each_layer_what_was_measured_of_its_family(self, hook):
+        """A layer without a study shows those of its family, or where they are."""
+        names = hook("exported").LAYERS
+        shown = {name: "\n".join(hook("studies").measured(name)) for name in names}
+        said = report.verdict(results("families"), "pooling", "StochasticPooling2D")
+
+        assert "This layer was not measured" in shown["UOut"]
+        assert f"- `StochasticPooling2D` {said}." in shown["UOut"]
+        assert "../learned.md#is-it-worth-it" in shown["ConcreteDropout"]
+        for name, text in shown.items():
+            assert "ot gained" in text or "has others" in text, name
 
 
 class TestCells:

@@ -25,26 +25,26 @@ def hook(monkeypatch):
 
 
 def test_refuses_a_public_name_without_a_docstring(hook, monkeypatch):
-    gallery = hook("gallery")
+    reference = hook("reference")
 
     def bare():
         pass
 
     module = types.ModuleType("some.module", "A module.")
     module.bare, module.__all__ = bare, ["bare"]
-    monkeypatch.setattr(gallery, "public_modules", lambda: {"some.module": module})
+    monkeypatch.setattr(reference, "public_modules", lambda: {"some.module": module})
 
     with pytest.raises(PluginError, match=r"without a docstring in some\.module: bare"):
-        gallery.api_pages()
+        reference.api_pages()
 
 
 def test_refuses_a_public_name_in_no_group(hook, monkeypatch):
-    gallery = hook("gallery")
-    groups = {title: names[1:] for title, names in gallery.GROUPS.items()}
-    monkeypatch.setattr(gallery, "GROUPS", groups)
+    reference = hook("reference")
+    groups = {title: names[1:] for title, names in reference.GROUPS.items()}
+    monkeypatch.setattr(reference, "GROUPS", groups)
 
     with pytest.raises(PluginError, match=r"in no group .*: .*mc_predict"):
-        gallery.api_pages()
+        reference.api_pages()
 
 
 def test_refuses_a_layer_without_a_page(hook, monkeypatch):
