@@ -33,7 +33,7 @@ class ConformalClassifier(Calibration):
     expected. Of a new row all classes belong to the set whose score is at most the
     $k$-th smallest of the $n$ held-out ones, $k = \lceil (n + 1) c \rceil$. If the rows
     are exchangeable, the set holds the true class with probability
-    $c \le P \le c + 1 / (n + 1)$, whatever the model. Where $k > n$ the set holds all.
+    $c \le P \le c + 1 / (n + 1)$, for any model. Where $k > n$ the set holds all.
     The promise is one on average over rows; it does not hold for each class or region.
     Steps and pixels of a row resemble each other, so for them it is approximate.
 
@@ -115,15 +115,15 @@ class ConformalClassifier(Calibration):
         """Finds the quantile of the scores of the true labels.
 
         Args:
-            prediction: A `Prediction` of data that nothing else was fitted on.
+            prediction: A `Prediction` of data that were used to fit nothing else.
             y: Its labels, integers or one-hot. Those of masked steps do not count.
 
         Returns:
             Itself.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It is none of classes, or the labels do not fit.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It is not a prediction of classes, or the labels do not fit.
         """
         self._check_kind(prediction)
         p, y = labelled(prediction, y)
@@ -144,7 +144,8 @@ class ConformalClassifier(Calibration):
         """The sets of classes.
 
         Args:
-            prediction: A `Prediction` that was made as the one fitted on.
+            prediction: A `Prediction` that was made in the same way as the one that was
+            fitted on.
             uniform: The numbers $U$ in `[0, 1]`, of the shape of the mean without its
                 classes, to repeat what was decided with them. `None` draws them.
                 Without effect unless `randomized`.
@@ -154,7 +155,7 @@ class ConformalClassifier(Calibration):
             with a last axis of two more, whether 0 and whether 1 belongs to the set.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
+            TypeError: `prediction` is not a `Prediction`.
             ValueError: It was not made alike, this is not fitted, or `uniform` is out
                 of its range or of another shape.
         """

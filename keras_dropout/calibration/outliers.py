@@ -85,7 +85,7 @@ class OutlierDetector(Calibration):
             Itself.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
+            TypeError: `prediction` is not a `Prediction`.
             ValueError: There is no such measure for this kind of output.
         """
         self._check_kind(prediction)
@@ -99,14 +99,15 @@ class OutlierDetector(Calibration):
         """The p-value of each row, small where it is unlike those from inside.
 
         Args:
-            prediction: A `Prediction` that was made as the one fitted on.
+            prediction: A `Prediction` that was made in the same way as the one that was
+            fitted on.
 
         Returns:
             Array `(rows,)` of numbers in `(0, 1]`; NaN for rows without a real step.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It was not made alike, or this is not fitted.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It was made in another way, or the object is not fitted.
         """
         self._check_alike(prediction)
         scores, known = self._scores(prediction), self.scores
@@ -117,11 +118,12 @@ class OutlierDetector(Calibration):
         """Whether each row is an outlier: Booleans `(rows,)`.
 
         Args:
-            prediction: A `Prediction` that was made as the one fitted on.
+            prediction: A `Prediction` that was made in the same way as the one that was
+            fitted on.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It was not made alike, or this is not fitted.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It was made in another way, or the object is not fitted.
         """
         # 1 - 0.95 is a little more than 0.05 in binary, 1 - 0.9 a little less than 0.1.
         return self.p_value(prediction) <= 1 - self.confidence_level + 1e-9

@@ -85,15 +85,16 @@ class ConformalRegressor(Calibration):
         """Finds the threshold of each output.
 
         Args:
-            prediction: A `Prediction` of data that nothing else was fitted on.
+            prediction: A `Prediction` of data that were used to fit nothing else.
             y: Its values. Those of masked steps do not count.
 
         Returns:
             Itself.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It is none of values, they do not fit, or samples are missing.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It is not a prediction of values, they do not fit, or samples
+            are missing.
         """
         self._check_kind(prediction)
         y = real_values(prediction, y)
@@ -112,14 +113,15 @@ class ConformalRegressor(Calibration):
         """The intervals.
 
         Args:
-            prediction: A `Prediction` that was made as the one fitted on.
+            prediction: A `Prediction` that was made in the same way as the one that was
+            fitted on.
 
         Returns:
             The pair (lower, upper), arrays as the mean.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It was not made alike, or this is not fitted.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It was made in another way, or the object is not fitted.
         """
         self._check_alike(prediction)
         require_shape(self.quantile, prediction.mean.shape[1:], "threshold")

@@ -62,7 +62,7 @@ class ResidualNoise(Calibration):
             Itself.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
+            TypeError: `prediction` is not a `Prediction`.
             ValueError: It is not of plain values, or they do not fit, or an output is
                 masked in all rows.
         """
@@ -82,11 +82,12 @@ class ResidualNoise(Calibration):
         """The prediction with data noise.
 
         Args:
-            prediction: A `Prediction` that was made as the one fitted on.
+            prediction: A `Prediction` that was made in the same way as the one that was
+            fitted on.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It was not made alike, or this is not fitted.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It was made in another way, or the object is not fitted.
         """
         self._check_alike(prediction)
         require_shape(self.variance, prediction.mean.shape[1:], "variance")

@@ -72,8 +72,8 @@ class TemperatureScaling(Calibration):
             Itself.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It is none of classes, or the labels do not fit.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It is not a prediction of classes, or the labels do not fit.
         """
         self._check_kind(prediction)
         p, y = labelled(prediction, y)
@@ -85,11 +85,12 @@ class TemperatureScaling(Calibration):
         """The calibrated prediction; it keeps no samples.
 
         Args:
-            prediction: A `Prediction` that was made as the one fitted on.
+            prediction: A `Prediction` that was made in the same way as the one that was
+            fitted on.
 
         Raises:
-            TypeError: `prediction` is no `Prediction`.
-            ValueError: It was not made alike, or this is not fitted.
+            TypeError: `prediction` is not a `Prediction`.
+            ValueError: It was made in another way, or the object is not fitted.
         """
         self._check_alike(prediction)
         measure = measure_of(prediction)

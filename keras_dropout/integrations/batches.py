@@ -44,7 +44,7 @@ class BatchPredictor:
         kind: What the model's outputs are; in `mc_predict` this is `outputs`.
         samples: Integer of at least 2, how many samples to draw.
         seed: Integer in `[0, 2**31)`, or `None` for one that is drawn now.
-        masks: What joins the samples, as in `mc_predict`.
+        masks: How the masks of the samples depend on each other, as in `mc_predict`.
         layers: Which noise is on, as in `mc_predict`.
         batch_size: Integer, how many rows of a batch to compute at a time, or `None`.
         max_rows: As in `mc_predict`.

@@ -45,7 +45,7 @@ class SymmetricKL(_bases.Loss):
 
     Args:
         from_logits: Boolean. Whether predictions are logits or probabilities.
-        **kwargs: Of `keras.losses.Loss`: `name`, `reduction`, `dtype`.
+        **kwargs: Arguments of `keras.losses.Loss`: `name`, `reduction`, `dtype`.
 
     Examples:
         >>> import numpy as np
@@ -89,7 +89,7 @@ class MultiSampleLoss(_bases.Loss):
 
     Args:
         loss: A Keras loss, its name, or a function of `y_true` and `y_pred`.
-        **kwargs: Of `keras.losses.Loss`: `name`, `reduction`, `dtype`.
+        **kwargs: Arguments of `keras.losses.Loss`: `name`, `reduction`, `dtype`.
 
     Examples:
         >>> import numpy as np

@@ -32,7 +32,7 @@ class GaussianNLL(_bases.Loss):
         beta: Float in `[0, 1]`, the power $\beta$ of the variance. With 1 the means
             learn as from the mean squared error.
         name: Name of the loss.
-        **kwargs: Of `keras.losses.Loss`: `reduction`, `dtype`.
+        **kwargs: Arguments of `keras.losses.Loss`: `reduction`, `dtype`.
 
     Call arguments:
         y_true: The values $y$, `(..., outputs)`, or `(...)` for one output.
@@ -98,7 +98,7 @@ class HeteroscedasticCrossentropy(_bases.Loss):
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run, or a
             `keras.random.SeedGenerator`.
         name: Name of the loss.
-        **kwargs: Of `keras.losses.Loss`: `reduction`, `dtype`.
+        **kwargs: Arguments of `keras.losses.Loss`: `reduction`, `dtype`.
 
     Call arguments:
         y_true: Integers `(...)` or `(..., 1)`, or one-hot or soft labels

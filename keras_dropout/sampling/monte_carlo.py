@@ -141,7 +141,7 @@ class MonteCarlo(Lender, _bases.Model):
 
     @property
     def masks(self) -> str:
-        """What joins the samples, as in `mc_predict`."""
+        """How the masks of the samples depend on each other, as in `mc_predict`."""
         return self.settings.masks
 
     def _noises(self):

@@ -65,7 +65,7 @@ def matching_dropout(
             `"paper"`, `"linspace"` or `"efficientnet"`. `None` for one rate everywhere.
         seed: Integer in `[0, 2**31)`, from which each place gets its own, or `None`
             for new ones each run, or a `SeedGenerator` that all share.
-        **kwargs: Of the layers: `monte_carlo`, `dtype`.
+        **kwargs: Arguments of the layers: `monte_carlo`, `dtype`.
 
     Returns:
         What `insert_dropout` takes in the place of a layer.

@@ -41,7 +41,7 @@ class BatchRepetition(Trainer):
         model: A Keras model with noise in training, of one output or several. It keeps
             its weights: use it as it is once it is trained.
         times: Integer of at least 1, the number $M$ of passes.
-        **kwargs: Of `keras.Model`: `name`, `trainable`.
+        **kwargs: Arguments of `keras.Model`: `name`, `trainable`.
 
     Raises:
         TypeError: `model` is not a model, or `times` is not an integer.

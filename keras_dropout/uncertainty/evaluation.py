@@ -154,7 +154,7 @@ class Evaluation(Mapping[str, float]):
         return judged.evaluation(self, axes)
 
     def to_html(self, path: str | pathlib.Path) -> None:
-        """Writes one file that holds the table and the pictures, to hand on.
+        """Writes one file that holds the table and the pictures, to share.
 
         Args:
             path: Where to write it.

@@ -72,7 +72,7 @@ class OfSpread:
         It is the spread of the mean prediction. No noise of the data is in it, so it
         covers far less than `level` of new values. For those take
         `predictive_interval`, or `calibration.ConformalRegressor`, which keeps its
-        promise whatever the model.
+        promise for any model.
 
         Args:
             level: Float in `(0, 1)`, the fraction of samples inside.

@@ -22,7 +22,7 @@ class BernoulliLayer(NoiseLayer):
 
     Args:
         rate: Float in `[0, 1]`, the probability of dropping, or a schedule.
-        **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
+        **kwargs: Arguments of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
     rate: Live = Live(

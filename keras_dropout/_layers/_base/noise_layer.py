@@ -30,7 +30,7 @@ class NoiseLayer(_bases.Layer):
             `keras.random.SeedGenerator` to share.
         monte_carlo: Boolean. If true, the layer is noisy at inference as well, in
             `predict`, in `model(x)` and in `model(x, training=False)`.
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
     """
 
     # Whether all rows of a call share the noise, as they do that of weights, so that

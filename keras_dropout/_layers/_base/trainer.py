@@ -18,7 +18,7 @@ class Trainer(_bases.Model):
 
     Args:
         model: A Keras model, which keeps its weights.
-        **kwargs: Of `keras.Model`.
+        **kwargs: Arguments of `keras.Model`.
 
     Raises:
         TypeError: `model` is not a model.

@@ -23,7 +23,7 @@ class NoiseWrapper(NoiseLayer):
 
     Args:
         layer: A Keras layer, built or not. It may be a model.
-        **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
+        **kwargs: Arguments of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
     def __init__(

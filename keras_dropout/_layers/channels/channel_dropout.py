@@ -29,7 +29,7 @@ class ChannelDropout(BernoulliLayer):
             schedule. Live.
         axis: Integer, or a tuple of integers, the axes along which the mask differs;
             all others but the batch share it.
-        per: What has a mask of its own: each `"row"`, or the whole `"batch"`.
+        per: What gets its own mask: each `"row"`, or the whole `"batch"`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 

@@ -51,7 +51,7 @@ class InformationDropout(NoiseWrapper):
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        That of the layer, and so is the output's.
+        That of the layer. The output has the shape of the layer's output.
 
     Raises:
         TypeError: `layer` is none of these, or an argument no number.

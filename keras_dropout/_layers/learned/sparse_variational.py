@@ -65,7 +65,7 @@ class SparseVariationalDropout(NoiseWrapper):
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        That of the layer, and so is the output's.
+        That of the layer. The output has the shape of the layer's output.
 
     Raises:
         TypeError: `layer` is none of these, or an argument is of the wrong kind.

@@ -48,7 +48,7 @@ class TargetedDropout(NoiseWrapper):
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        That of the layer, and so is the output's.
+        That of the layer. The output has the shape of the layer's output.
 
     Raises:
         TypeError: `layer` is none of these, or `rate` or `target` is not a number.

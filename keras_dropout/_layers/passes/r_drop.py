@@ -39,7 +39,7 @@ class RDrop(Trainer):
         distance: `"kl"` for class probabilities, or `"mse"` for any output.
         from_logits: Boolean. Whether the model gives logits rather than probabilities.
             Only matters for `"kl"`.
-        **kwargs: Of `keras.Model`: `name`, `trainable`.
+        **kwargs: Arguments of `keras.Model`: `name`, `trainable`.
 
     Raises:
         TypeError: `model` is not a model, or `alpha` is not a number.

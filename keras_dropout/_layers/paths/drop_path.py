@@ -32,7 +32,7 @@ class DropPath(BernoulliLayer):
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that the branch is dropped, or a
             schedule. Live.
-        per: What has a draw of its own: each `"row"`, or the whole `"batch"`.
+        per: What gets its own draw: each `"row"`, or the whole `"batch"`.
         scale_by_keep: Boolean. If false, nothing is divided by $1 - p$; the mean in
             training is then $(1 - p)\, x$, not that of inference (as in timm).
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
@@ -99,7 +99,7 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that the branch is left out, or a
             schedule. Live.
-        per: What has a draw of its own: the whole `"batch"`, as in the paper, or each
+        per: What gets its own draw: the whole `"batch"`, as in the paper, or each
             `"row"`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.

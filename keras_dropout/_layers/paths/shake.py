@@ -34,7 +34,7 @@ class ShakeShake(JoinLayer):
     Args:
         forward: `"shake"` draws $a$, `"even"` sets it to 1/2.
         backward: `"shake"` draws $b$, `"even"` sets it to 1/2, `"keep"` to $a$.
-        per: What has weights of its own: each `"row"`, or the whole `"batch"`.
+        per: What gets its own weights: each `"row"`, or the whole `"batch"`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
@@ -125,7 +125,7 @@ class ShakeDrop(BernoulliLayer):
         beta_range: Pair of floats, the range of $\beta$, the factor backward.
         per: What has an $\alpha$ and a $\beta$ of its own: each `"element"`, each
             `"channel"` of each row, each `"row"`, or the whole `"batch"`.
-        gate_per: What has a gate of its own: the whole `"batch"`, as in the authors'
+        gate_per: What gets its own gate: the whole `"batch"`, as in the authors'
             code, or each `"row"`.
         data_format: `"channels_last"` or `"channels_first"`, for `per="channel"`;
             by default Keras's `image_data_format`.

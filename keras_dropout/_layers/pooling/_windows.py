@@ -24,7 +24,7 @@ class WindowLayer(NoiseLayer):
         strides: Integer, or one for each dimension; by default the size.
         padding: `"valid"` or `"same"`.
         data_format: `"channels_last"` or `"channels_first"`, or None for the default.
-        **kwargs: Of the next base.
+        **kwargs: Arguments of the next base class.
     """
 
     rank = None

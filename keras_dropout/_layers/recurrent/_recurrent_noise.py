@@ -24,7 +24,7 @@ class RecurrentNoise(_bases.RNN, NoiseLayer):
 
     Args:
         cell: A recurrent cell. Its weights are those of the layer.
-        **kwargs: Of `keras.layers.RNN` and of `NoiseLayer`.
+        **kwargs: Arguments of `keras.layers.RNN` and of `NoiseLayer`.
     """
 
     def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:

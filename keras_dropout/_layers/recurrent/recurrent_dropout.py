@@ -102,11 +102,11 @@ class RecurrentDropoutLSTM(_RecurrentDropout):
         units: Integer, the number of units.
         rate: Float in `[0, 1]`, the probability $p$ that a candidate is dropped, or a
             schedule. Live.
-        per: What has a mask of its own: each `"row"`, all steps sharing it, or each
+        per: What gets its own mask: each `"row"`, all steps sharing it, or each
             `"step"` of each row.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `keras.layers.LSTM`, but for `dropout`, `recurrent_dropout` and
-            `use_cudnn`; `monte_carlo`.
+        **kwargs: Arguments of `keras.layers.LSTM`, but for `dropout`,
+            `recurrent_dropout` and `use_cudnn`; `monte_carlo`.
 
     Input shape:
         `(batch, steps, features)`. The output is `(batch, units)`, or
@@ -161,11 +161,11 @@ class RecurrentDropoutGRU(_RecurrentDropout):
         units: Integer, the number of units.
         rate: Float in `[0, 1]`, the probability $p$ that a candidate is dropped, or a
             schedule. Live.
-        per: What has a mask of its own: each `"row"`, all steps sharing it, or each
+        per: What gets its own mask: each `"row"`, all steps sharing it, or each
             `"step"` of each row.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `keras.layers.GRU`, but for `dropout`, `recurrent_dropout` and
-            `use_cudnn`; `monte_carlo`.
+        **kwargs: Arguments of `keras.layers.GRU`, but for `dropout`,
+            `recurrent_dropout` and `use_cudnn`; `monte_carlo`.
 
     Input shape:
         `(batch, steps, features)`. The output is `(batch, units)`, or

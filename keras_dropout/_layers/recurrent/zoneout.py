@@ -41,9 +41,9 @@ class Zoneout(RecurrentNoise):
             LSTM. Live.
         return_sequences: Boolean. Whether to return the output of every step.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `keras.layers.RNN`: `return_state`, `go_backwards`, `stateful`,
-            `unroll`, `zero_output_for_mask`; `monte_carlo`, `name`, `dtype`,
-            `trainable`.
+        **kwargs: Arguments of `keras.layers.RNN`: `return_state`, `go_backwards`,
+            `stateful`, `unroll`, `zero_output_for_mask`; `monte_carlo`, `name`,
+            `dtype`, `trainable`.
 
     Input shape:
         `(batch, steps, features)`. The output is `(batch, units)`, or

@@ -97,7 +97,7 @@ class DropBlock1D(_DropBlock):
         rate: Float in `[0, 1]`, the mean share of steps that is dropped, or a
             schedule. Live.
         block_size: Integer, the length of a span in steps. It is cut to the sequence.
-        per: What has spans of its own: each `"channel"` of each row, or each `"row"`.
+        per: What gets its own spans: each `"channel"` of each row, or each `"row"`.
         scale: What makes up for the dropped steps: `"batch"`, `"row"` or `"none"`, as
             in `DropBlock2D`.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
@@ -155,7 +155,7 @@ class DropBlock2D(_DropBlock):
         rate: Float in `[0, 1]`, the mean share $p$ of positions that is dropped, or a
             schedule. Live.
         block_size: Integer, or a tuple of 2 integers, the size of a block in positions.
-        per: What has regions of its own: each `"channel"` of each row, as the paper
+        per: What gets its own regions: each `"channel"` of each row, as the paper
             prefers, or each `"row"`.
         scale: What makes up for the dropped positions. `"batch"`: the mean of the mask
             over the whole batch, as in the paper, so that the mean of an input of ones
@@ -206,7 +206,7 @@ class DropBlock3D(_DropBlock):
             schedule. Live.
         block_size: Integer, or a tuple of 3 integers, the size of a block in positions.
             It is cut to the map.
-        per: What has regions of its own: each `"channel"` of each row, or each
+        per: What gets its own regions: each `"channel"` of each row, or each
             `"row"`.
         scale: What makes up for the dropped positions: `"batch"`, `"row"` or `"none"`,
             as in `DropBlock2D`.

@@ -117,8 +117,8 @@ class DropHead(_NoisyAttention):
         rate: Float in `[0, 1]`, the probability $p$ that a head is dropped, or a
             schedule. Live. The paper lets it fall to 0 and rise again.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `keras.layers.MultiHeadAttention` (`value_dim`, `dropout`,
-            `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
+        **kwargs: Arguments of `keras.layers.MultiHeadAttention` (`value_dim`,
+            `dropout`, `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         Called on `query`, `value` and perhaps `key`, each `(batch, time, features)`,
@@ -182,8 +182,8 @@ class DropKey(_NoisyAttention):
         rate: Float in `[0, 1]`, the probability $p$ that a key is hidden, or a
             schedule. Live. The paper lets it fall with depth.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `keras.layers.MultiHeadAttention` (`value_dim`, `dropout`,
-            `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
+        **kwargs: Arguments of `keras.layers.MultiHeadAttention` (`value_dim`,
+            `dropout`, `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         Called on `query`, `value` and perhaps `key`, each `(batch, time, features)`,

@@ -37,7 +37,8 @@ class EmbeddingDropout(BernoulliLayer, _bases.Embedding):
         per: What drops words of its own: the whole `"batch"` (Merity et al.), or each
             `"row"` (Gal and Ghahramani).
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `keras.layers.Embedding` (`embeddings_initializer`, `mask_zero`,
+        **kwargs: Arguments of `keras.layers.Embedding` (`embeddings_initializer`,
+            `mask_zero`,
             ...), `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:

@@ -38,10 +38,11 @@ class MaxNormDropout(Dropout):
             input. Of several outputs the first is dropped from; the others are states
             or scores.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: Of `Dropout`: `noise_shape`, `scaling`, `monte_carlo`, `name`, ...
+        **kwargs: Arguments of `Dropout`: `noise_shape`, `scaling`, `monte_carlo`,
+        `name`, ...
 
     Input shape:
-        That of the wrapped layer. So is the output's.
+        That of the wrapped layer. The output has the shape of its output.
 
     Raises:
         TypeError: `layer` is not a layer, `rate` or `max_value` not a number.
@@ -95,7 +96,7 @@ class MaxNormDropout(Dropout):
 
     @property
     def max_value(self) -> float:
-        """The limit in force; `apply_max_norm` may have changed it."""
+        """The current limit; `apply_max_norm` may have changed it."""
         return next(iter(apply.limits(self.layer)), self._given)
 
     def build(self, input_shape: Shape) -> None:

@@ -83,7 +83,7 @@ class WeightNoise(NoiseWrapper):
         layer: A Keras layer with weights, built or not. It may be a model.
         weights: Tuple of names. Every weight of the layer, and of layers within it,
             that has one of these names is perturbed.
-        **kwargs: Of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
+        **kwargs: Arguments of `NoiseLayer`: `seed`, `monte_carlo`, `name`, `dtype`, ...
     """
 
     one_sample_per_call = True

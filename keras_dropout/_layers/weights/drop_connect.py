@@ -45,7 +45,7 @@ class DropConnect(WeightNoise):
         weights: Tuple of names of the weights to drop. `("embeddings",)` for
             `keras.layers.Embedding`.
         drop_bias: Boolean. Whether the weights named `bias` are dropped as well.
-        per: What has a mask of its own: the whole `"batch"`, or each `"row"`. The
+        per: What gets its own mask: the whole `"batch"`, or each `"row"`. The
             latter is for `keras.layers.Dense` only and needs memory of batch × inputs
             × units.
         inference: `"mean"`, or `"gaussian"` for `Dense`, `Conv1D`, `Conv2D` and
@@ -55,7 +55,7 @@ class DropConnect(WeightNoise):
         **kwargs: `monte_carlo`, `name`, `trainable`.
 
     Input shape:
-        That of the layer, and so is the output's.
+        That of the layer. The output has the shape of the layer's output.
 
     Raises:
         TypeError: `layer` is not a layer, or `rate` is not a number.

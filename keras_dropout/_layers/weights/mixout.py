@@ -43,13 +43,13 @@ class Mixout(WeightNoise):
         rate: Float in `[0, 1]`, the probability $p$ that a weight is swapped, or a
             schedule. Live.
         weights: Tuple of names of the weights to mix.
-        per: What has a draw of its own: each weight (`"element"`), or each `"input"`
+        per: What gets its own draw: each weight (`"element"`), or each `"input"`
             of the layer, of which all weights are then swapped together.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `trainable`.
 
     Input shape:
-        That of the layer, and so is the output's.
+        That of the layer. The output has the shape of the layer's output.
 
     Raises:
         TypeError: `layer` is not a layer, or `rate` is not a number.

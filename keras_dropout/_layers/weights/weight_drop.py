@@ -36,7 +36,7 @@ class WeightDrop(WeightNoise):
         rate: Float in `[0, 1)`, the probability $p$ that a weight is dropped, or a
             schedule. Live.
         weights: Tuple of names of the weights to drop.
-        per: What has a draw of its own: each weight (`"element"`), or each `"input"`,
+        per: What gets its own draw: each weight (`"element"`), or each `"input"`,
             $m_{ij} = m_i$: all gates together lose what they hear from a unit of the
             previous step, as in the recurrent dropout of Gal and Ghahramani, whose
             mask is one a row.
@@ -44,8 +44,8 @@ class WeightDrop(WeightNoise):
         **kwargs: `monte_carlo`, `name`, `trainable`.
 
     Input shape:
-        That of the layer, and so is the output's. Keras masks, `initial_state` and
-        other arguments of the call are passed on.
+        That of the layer. The output has the shape of the layer's output. Keras masks,
+        `initial_state` and other arguments of the call are passed on.
 
     Raises:
         TypeError: `layer` is not a layer, or `rate` is not a number.

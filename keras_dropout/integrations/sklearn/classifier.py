@@ -34,7 +34,7 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
         rate: `None` for the rates that the model has, or what
             [set_rates][keras_dropout.set_rates] takes: a rate, a schedule, or a
             dictionary from patterns to these.
-        masks: What joins the samples, as in `mc_predict`.
+        masks: How the masks of the samples depend on each other, as in `mc_predict`.
         layers: Which noise is on, as in `mc_predict`.
         outputs: What the outputs are, as in `mc_predict`; `"logits"` for a model
             without a softmax.

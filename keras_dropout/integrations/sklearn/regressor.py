@@ -27,7 +27,7 @@ class MonteCarloRegressor(MonteCarloEstimator, _bases.Regressor):
         fit_kwargs: Dictionary of arguments of `model.fit`, such as `epochs`.
         model_kwargs: Dictionary of arguments for `model`, if that is a function.
         rate: As in [MonteCarloClassifier][keras_dropout.integrations.sklearn.MonteCarloClassifier].
-        masks: What joins the samples, as in `mc_predict`.
+        masks: How the masks of the samples depend on each other, as in `mc_predict`.
         layers: Which noise is on, as in `mc_predict`.
         outputs: `"values"`, or `"gaussian"` where the model predicts a mean and a log
             variance, which `"auto"` takes for values.

@@ -24,7 +24,7 @@ class ExpectedCalibrationError(_bases.Metric):
 
     It keeps two numbers a bin, the weights and the weighted differences, so nothing is
     lost by streaming. Sample weights count (with `compile(weighted_metrics=[...])`),
-    and steps that a Keras mask leaves out do not. It computes in float32 under each
+    and steps that a Keras mask excludes do not. It computes in float32 under each
     dtype policy; a confidence is put in the bin that float64 would put it in.
 
     Args:

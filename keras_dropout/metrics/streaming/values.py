@@ -28,7 +28,7 @@ class ContinuousRankedProbabilityScore(StreamingMean):
 
     averaged over outputs, rows and batches, in the unit of $y$. The outputs are those
     of `losses.GaussianNLL`. Sample weights count (with
-    `compile(weighted_metrics=[...])`), and steps that a Keras mask leaves out do not.
+    `compile(weighted_metrics=[...])`), and steps that a Keras mask excludes do not.
     It computes in float32 under each dtype policy.
 
     Args:
@@ -80,7 +80,7 @@ class IntervalCoverage(StreamingMean):
     quantile $z$ of the level; for `"interval"` the model predicts the two ends. The
     nearer to `confidence_level` the better; no direction is best, so a callback that
     watches it must be told its mode. Sample weights count (with
-    `compile(weighted_metrics=[...])`), and steps that a Keras mask leaves out do not.
+    `compile(weighted_metrics=[...])`), and steps that a Keras mask excludes do not.
     It computes in float32 under each dtype policy.
 
     Args:
