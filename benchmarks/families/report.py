@@ -154,7 +154,8 @@ def not_gained(said):
     none = [f"`{method}`" for method, words in said.items() if "gained" not in words]
     if not none:
         return "every method gained here, but other data and rates were not tried."
-    return f"{' and '.join(none)} did not lower the error, on this task at this rate."
+    names = " and ".join(each for each in (", ".join(none[:-1]), none[-1]) if each)
+    return f"{names} did not lower the error, on this task at this rate."
 
 
 def draw(results, name):

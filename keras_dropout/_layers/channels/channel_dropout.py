@@ -21,17 +21,16 @@ class ChannelDropout(BernoulliLayer):
     $$y_{b \ldots c} = \frac{m_{bc}}{1 - p}\, x_{b \ldots c}, \qquad
     m_{bc} \sim \mathrm{Bernoulli}(1 - p)$$
 
-    On `(batch, features)` it is `Dropout`. With `per="batch"` a channel is dropped
-    for the whole batch: $m_{bc} = m_c$.
+    On inputs of shape `(batch, features)` it is the same as `Dropout`. With
+    `per="batch"` a channel is dropped for the whole batch: $m_{bc} = m_c$.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that a channel is dropped, or a
             schedule. Live.
-        axis: Integer, or a tuple of integers, the axes along which the mask differs;
-            all others but the batch share it.
-        per: What gets its own mask: each `"row"`, or the whole `"batch"`.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+        axis: Integer, or a tuple of integers, the axes of the channels. All other axes
+        except the batch share the mask. per: What gets its own mask: each `"row"`, or
+        the whole `"batch"`. seed: Integer in `[0, 2**31)`, or `None` for a new seed
+        each run. **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, ..., channels)` of rank 2 or more. The output has the same.

@@ -16,7 +16,7 @@ from keras_dropout._typing import Config, DataFormat, Seed, Shape
 class FeatureAlphaDropout(AlphaLayer):
     r"""Sets whole channels to SELU's negative saturation.
 
-    `AlphaDropout` with one mask entry a channel, $m_{bc}$, as
+    It is `AlphaDropout` with one mask entry for each channel, $m_{bc}$, like
     `torch.nn.FeatureAlphaDropout`.
 
     Args:

@@ -20,8 +20,8 @@ class LockedDropout(BernoulliLayer):
     $$y_{btf} = \frac{m_{bf}}{1 - p}\, x_{btf}, \qquad
     m_{bf} \sim \mathrm{Bernoulli}(1 - p)$$
 
-    On `(batch, steps, features)` it equals `SpatialDropout1D`, under the name by
-    which language models know it; with more axes only time is shared.
+    On inputs of shape `(batch, steps, features)` it is the same as `SpatialDropout1D`.
+    Its name comes from language models. With more axes, only the steps share the mask.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that a feature is dropped, or a

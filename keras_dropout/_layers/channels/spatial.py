@@ -46,16 +46,16 @@ class SpatialDropout1D(_SpatialDropout):
     $$y_{btc} = \frac{m_{bc}}{1 - p}\, x_{btc}, \qquad
     m_{bc} \sim \mathrm{Bernoulli}(1 - p)$$
 
-    Mean and variance of each element are those of `Dropout`; all steps of a channel
-    are kept or dropped together.
+    The mean and the variance of each element are those of `Dropout`. All steps of a
+    channel are kept or dropped together.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that a channel is dropped, or a
             schedule. Live.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        data_format: `"channels_last"` or `"channels_first"`. As in Keras, the
-            default is `"channels_last"` whatever the global setting.
-        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run. data_format:
+        `"channels_last"` or `"channels_first"`. As in Keras, the default is
+        `"channels_last"` for any global setting. **kwargs: `monte_carlo`, `name`,
+        `dtype`, `trainable`.
 
     Input shape:
         `(batch, steps, channels)`, or `(batch, channels, steps)` if

@@ -22,7 +22,7 @@ from keras_dropout.schedules import Schedule
 
 @registered
 class ConcreteDropout(NoiseWrapper):
-    r"""Drops inputs of the wrapped layer, at a rate that is learned.
+    r"""Drops inputs of the wrapped layer at a learned rate.
 
     In training, with $u \sim \mathrm{U}(0, 1)$ for every input feature, or every input
     channel of a convolution, and the temperature $t$,
@@ -36,40 +36,37 @@ class ConcreteDropout(NoiseWrapper):
     $$\lambda_W \frac{\lVert W \rVert^2}{1 - p} - \lambda_p K H(p), \qquad
     H(p) = -p \log p - (1 - p) \log(1 - p),$$
 
-    which is often negative. Little data or a large $\lambda_p$ drives the rate towards
-    1/2, much data towards 0. [keras_dropout.losses.kl_weights][] gives both strengths
-    for a loss and a number of examples. At inference the output is the layer's own, bit
-    for bit.
+    which is often negative. With little data or a large $\lambda_p$ the rate moves
+    towards 1/2, with much data towards 0. [keras_dropout.losses.kl_weights][] gives
+    both strengths for a loss and a number of examples. At inference the output is that
+    of the wrapped layer, bit for bit. The penalty is a regularizer of the weight of the
+    rate. It counts once, even if the layer is called several times, and not while that
+    weight is frozen. It is computed in float32 under every dtype policy.
 
-    The penalty belongs to the weight of the rate: it counts once when the layer is
-    called several times, in float32 under every dtype policy, and not while that weight
-    is frozen.
-
-    Departures from the paper's code: $t = 0.1$ for convolutions too, whose $t = 2/3$
-    makes activations 5 % too small and the noise 40 % too weak at $p = 0.1$; $K$ counts
-    channels of a convolution, not positions; biases have no penalty.
+    Differences from the paper's code: $t = 0.1$ for convolutions too, where the code
+    uses $t = 2/3$, which makes activations 5 % too small and the noise 40 % too weak at
+    $p = 0.1$; $K$ counts the channels of a convolution, not its positions; biases have
+    no penalty.
 
     Args:
-        layer: A Keras layer with a kernel: `Dense`, `EinsumDense`, a convolution, also
-            depthwise or transposed, or `Embedding`, of which whole tokens are dropped.
-            Its kernel may have no regularizer.
-        rate: Float in `(0, 1)`, where the rate $p$ starts. The attribute reads the
-            learned rate, and may be assigned.
+        layer: A Keras layer with a kernel: `Dense`, `EinsumDense`, a convolution (also
+        depthwise or transposed), or `Embedding`, where whole tokens are dropped. Its
+        kernel must have no regularizer. rate: Float in `(0, 1)`, the initial rate $p$.
+        The attribute is the learned rate, and can be assigned.
         weight_regularizer: Float of at least 0, the strength $\lambda_W$, or a
             schedule. Live.
         dropout_regularizer: Float of at least 0, the strength $\lambda_p$, or a
             schedule. Live.
-        temperature: Float above 0, the temperature $t$.
-        hard: Boolean. If true, Monte Carlo samples have Bernoulli masks of the learned
-            rate, whose mean is exact. Training has relaxed ones.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+        temperature: Float above 0, the temperature $t$. hard: Boolean. If true, Monte
+        Carlo samples have Bernoulli masks of the learned rate, so their mean is exact.
+        Training always uses relaxed masks. seed: Integer in `[0, 2**31)`, or `None` for
+        a new seed each run. **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output.
 
     Raises:
-        TypeError: `layer` is none of these, or an argument is of the wrong kind.
+        TypeError: `layer` is not one of these, or an argument has the wrong type.
         ValueError: An argument is out of its range, or the kernel has a regularizer.
 
     Examples:

@@ -20,8 +20,8 @@ from keras_dropout._typing import Config, Seed, Shape, Tensor
 class InformationDropout(NoiseWrapper):
     r"""Multiplies the output of a layer by noise that depends on the input.
 
-    A second layer $h$, of the same kind as the layer $f$ within but with a bias and
-    without activation, says how much noise each unit takes for each row. In training,
+    A second layer $h$ says how much noise each unit gets for each row. It is of the
+    same kind as the wrapped layer $f$, but has a bias and no activation. In training,
     with $\epsilon \sim \mathcal{N}(0, 1)$,
 
     $$y = f(x)\, e^{\alpha \epsilon - \alpha^2 / 2}, \qquad
@@ -31,19 +31,19 @@ class InformationDropout(NoiseWrapper):
 
     $$\sum_j -\log(\alpha_j / \alpha_{\max}) = \sum_j \log(1 + e^{-h_j(x)}),$$
 
-    the information that the units hold of the input under a log-uniform prior: what is
-    of no use for the task is to drown in noise. The penalty depends on the data, so a
-    layer that is called twice adds it twice, and only in training.
+    the information about the input that the units keep, under a log-uniform prior. So
+    information that is useless for the task is replaced by noise. The penalty depends
+    on the data, so it is added at each call, and only in training.
 
-    Departures from the authors' code: $-\alpha^2 / 2$ keeps the mean, which is up to
-    28 % too large without it and differs from that at inference; $\alpha$ has no floor
-    of 0.001, since $\log(1 + e^{-h})$ is finite without; $\beta$ is a strength for each
-    row, and theirs is also divided by the size of the data: their 3 is 3 / 50,000 here.
+    Differences from the authors' code: the term $-\alpha^2 / 2$ keeps the mean, which
+    is up to 28 % too large without it; $\alpha$ has no lower limit of 0.001, because
+    $\log(1 + e^{-h})$ is finite; $\beta$ is the strength for each row, while the
+    authors divide it by the number of rows, so their 3 is 3 / 50,000 here.
 
     Args:
         layer: A Keras layer with a kernel: `Dense`, `EinsumDense`, `Embedding` or a
-            convolution. Its activation is ReLU in the paper. The second layer is
-            trainable even where this one is frozen.
+            convolution. Its activation is ReLU in the paper. The second layer can be
+            trained even if this layer is frozen.
         beta: Float of at least 0, the strength $\beta$, or a schedule. Live.
         max_alpha: Float above 0, the largest standard deviation $\alpha_{\max}$ of the
             logarithm of the noise.
@@ -54,7 +54,7 @@ class InformationDropout(NoiseWrapper):
         That of the layer. The output has the shape of the layer's output.
 
     Raises:
-        TypeError: `layer` is none of these, or an argument no number.
+        TypeError: `layer` is not one of these, or an argument is not a number.
         ValueError: `beta` is negative, or `max_alpha` not above 0.
 
     Examples:

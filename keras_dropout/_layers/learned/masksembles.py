@@ -23,37 +23,36 @@ _MOST = 4096
 
 @registered
 class Masksembles(NoiseLayer):
-    r"""Keeps the channels of one of a few fixed masks: each mask is a member.
+    r"""Keeps the channels of one of a few fixed masks. Each mask is a member.
 
     $M$ binary masks over $C$ channels are drawn once, each with
 
     $$m = \left\lfloor \frac{C}{S (1 - (1 - 1/S)^M)} \right\rfloor$$
 
     ones and every channel in at least one of them. In training row $i$ of $B$ has the
-    mask of member $\lfloor i M / B \rfloor$, or $i \bmod M$. A member keeps its number
-    in all layers of a model, so that each is a network of its own, and all share the
-    weights. What is kept is not scaled.
+    mask of member $\lfloor i M / B \rfloor$, or $i \bmod M$. A member has the same
+    number in all layers of a model. So each member is a network, and all members share
+    the weights. Kept channels are not scaled.
 
-    `mc_predict(model, x, samples=members)` draws each member exactly once, whatever
-    its seed, and computes what comes before the first layer of this kind once. Further
-    samples begin again with the first member. A plain call at inference has no samples
-    to average: it multiplies each channel by the share of masks that keep it.
+    `mc_predict(model, x, samples=members)` draws each member exactly once, for any
+    seed, and computes the layers before the first `Masksembles` once. Further samples
+    start again with the first member. A plain call at inference multiplies each channel
+    by the share of masks that keep it.
 
-    Departures from the paper's code: the masks are drawn exactly, by the distribution
-    that its trials tend to, for every number of channels; any batch size will do, and a
-    batch of fewer rows than members begins with another member at each step; the masks
-    are saved with the layer.
+    Differences from the paper's code: the masks are drawn directly from the
+    distribution that its trials approximate, for every number of channels; any batch
+    size works, and a batch with fewer rows than members starts with another member at
+    each step; the masks are saved with the layer.
 
     Args:
-        members: Integer from 1 to 4096, the number $M$ of masks.
-        scale: Float of at least 1, $S$: the larger, the less the masks overlap. 1
-            keeps everything.
-        axis: Integer, the axis of the channels. Not 0.
-        layout: `"block"` for members that stand together in a training batch,
-            `"interleave"` for members that take turns.
-        seed: Integer in `[0, 2**31)`, or `None` for new masks in each new layer.
+        members: Integer from 1 to 4096, the number $M$ of masks. scale: Float of at
+        least 1, $S$. The larger it is, the less the masks overlap. 1 keeps everything.
+        axis: Integer, the axis of the channels. Not 0. layout: `"block"` if the rows of
+        a member are next to each other in a training batch, `"interleave"` if the
+        members alternate. seed: Integer in `[0, 2**31)`, or `None` for new masks in
+        each new layer.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`. With `monte_carlo=True`
-            each row has one member at inference as well, as in training.
+        each row has one member at inference too, as in training.
 
     Input shape:
         Any of rank 2 or more, with a known number of channels, of a float dtype. The

@@ -26,7 +26,7 @@ _TINY = 1e-8
 
 @registered
 class SparseVariationalDropout(NoiseWrapper):
-    r"""Learns Gaussian noise for each weight of the wrapped layer, and which to prune.
+    r"""Learns Gaussian noise for each weight of a layer, and which weights to prune.
 
     With a weight $\theta_{ij}$ of the layer and a trainable $\log \sigma_{ij}^2$, the
     output in training is drawn as if each weight were drawn from
@@ -36,39 +36,42 @@ class SparseVariationalDropout(NoiseWrapper):
     \epsilon_j \sqrt{\sum_i x_i^2 \sigma_{ij}^2 + 10^{-8}}\right), \qquad
     \epsilon_j \sim \mathcal{N}(0, 1),$$
 
-    and the loss gains $\lambda \sum \mathrm{KL}(\alpha_{ij})$ with
-    $\alpha = \sigma^2 / \theta^2$, the divergence from a log-uniform prior, which
-    drives $\alpha$ of useless weights up. At inference weights with $\log \alpha$ of
-    `threshold` or more are zero, and nothing is drawn.
+    and the loss gains $\lambda \sum \mathrm{KL}(\alpha_{ij})$ with $\alpha = \sigma^2 /
+    \theta^2$, the divergence from a log-uniform prior, which makes $\alpha$ of useless
+    weights large. At inference weights with $\log \alpha$ of `threshold` or more are
+    zero, and nothing is drawn.
 
-    Start with a small $\lambda$, for example by a schedule that leads from 0 to
-    `losses.kl_weights(...)["dropout_regularizer"]`, or the layer prunes what it has not
-    learned yet. The penalty belongs to the weight $\log \sigma^2$: it counts once when
-    the layer is called several times, in float32 under every dtype policy.
+    Start with a small $\lambda$, for example with a schedule from 0 to
+    `losses.kl_weights(...)["dropout_regularizer"]`. Otherwise the layer prunes weights
+    before it has learned them. The penalty is a regularizer of the weight $\log
+    \sigma^2$. It counts once, even if the layer is called several times, and is
+    computed in float32 under every dtype policy.
 
-    That strength is the bound's, and it keeps many weights that are of no use: in a
-    linear model all whose estimate by least squares is more than 1.05 standard errors
-    from 0, which is 3 in 10. With $c$ times the strength it is $1.05 \sqrt{c}$ standard
-    errors: 4 in 100 at four times, while weights of 10 standard errors do not notice.
+    This strength is that of the variational bound. It keeps many useless weights: in a
+    linear model it keeps each weight with a least squares estimate more than 1.05
+    standard errors from 0. By chance this is the case for 3 in 10 useless weights. At
+    $c$ times the strength the limit is $1.05 \sqrt{c}$ standard errors. At four times
+    the strength 4 in 100 useless weights stay, and weights of 10 standard errors are
+    not affected.
 
-    Departures from the authors' code: $\log \alpha$ is clipped to [-8, 8] for the
-    divergence only; pruned weights keep their noise in training; the noise of
-    convolutions has the same $10^{-8}$ in it as that of dense layers.
+    Differences from the authors' code: $\log \alpha$ is clipped to [-8, 8] for the
+    divergence only; pruned weights keep their noise in training; the formula of
+    convolutions has the same $10^{-8}$ as that of dense layers.
 
     Args:
         layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D` without
             `activity_regularizer`.
         kl_weight: Float of at least 0, the strength $\lambda$, or a schedule. Live.
-        threshold: Float, the $\log \alpha$ from which on a weight is pruned. At 3 it is
-            0 for 95 % of the rows of the dropout of the same variance.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+        threshold: Float. Weights with a $\log \alpha$ of this or more are pruned. At 3,
+        dropout of the same variance would drop the weight in 95 % of the rows. seed:
+        Integer in `[0, 2**31)`, or `None` for a new seed each run. **kwargs:
+        `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output.
 
     Raises:
-        TypeError: `layer` is none of these, or an argument is of the wrong kind.
+        TypeError: `layer` is not one of these, or an argument has the wrong type.
         ValueError: An argument is out of its range, or the layer has an
             `activity_regularizer`.
 
@@ -160,10 +163,10 @@ class SparseVariationalDropout(NoiseWrapper):
         return float(np.mean(self._pruned()))
 
     def prune(self) -> float:
-        """Sets the weights to zero that are so at inference, in place.
+        """Sets the pruned weights to zero, in place.
 
-        Their noise becomes as small as it can be for them to stay pruned. Training goes
-        on from there, and may bring weights back.
+        Their noise becomes as small as possible so that they stay pruned. Further
+        training may bring weights back.
 
         Returns:
             The share of weights that are zero now.

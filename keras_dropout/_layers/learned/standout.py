@@ -28,21 +28,21 @@ class Standout(NoiseWrapper):
     $$y_j = m_j\, g(u_j), \qquad m_j \sim \mathrm{Bernoulli}(q_j), \qquad
     q_j = \sigma(\alpha u_j + \beta),$$
 
-    and at inference $y_j = q_j\, g(u_j)$, the mean. What is kept is not scaled. The
-    masks use the weights of the layer itself, so there is nothing more to learn; they
-    are constants for the gradient. At $\alpha = 0$ it is dropout at the rate
-    $1 - \sigma(\beta)$ with the scaling at inference.
+    and at inference $y_j = q_j\, g(u_j)$, the mean. Kept units are not scaled. The
+    masks use the weights of the layer itself, so there are no further weights to learn.
+    No gradient flows through the masks. At $\alpha = 0$ it is dropout at the rate $1 -
+    \sigma(\beta)$ with the scaling at inference.
 
-    Departures from the paper: the weights of the masks are those of the layer, as in
-    the paper's experiments with shared weights, so that no local rule learns others.
-    Unlike the common PyTorch port, $\beta$ is added once, not to every weight, and the
-    bias counts.
+    Differences from the paper: the masks use the weights of the layer, as in the
+    paper's experiments with shared weights. So there is no separate rule to learn them.
+    Unlike in the common PyTorch port, $\beta$ is added once, not to every weight, and
+    the bias is included.
 
     Args:
         layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D` without
             `activity_regularizer`. Its activation is applied before the mask.
         alpha: Float, the slope $\alpha$ of the mask's logit, or a schedule. Live.
-        beta: Float, its offset $\beta$, or a schedule. Live.
+        beta: Float, the offset $\beta$ of the mask's logit, or a schedule. Live.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
@@ -50,7 +50,7 @@ class Standout(NoiseWrapper):
         That of the layer. The output has the shape of the layer's output.
 
     Raises:
-        TypeError: `layer` is none of these, or `alpha` or `beta` is not a number.
+        TypeError: `layer` is not one of these, or `alpha` or `beta` is not a number.
         ValueError: `alpha` or `beta` is not finite, or the layer has an
             `activity_regularizer`.
 

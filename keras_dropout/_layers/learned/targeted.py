@@ -20,21 +20,20 @@ from keras_dropout._typing import Config, Seed, Tensor
 
 @registered
 class TargetedDropout(NoiseWrapper):
-    r"""Drops the smallest weights of the wrapped layer, so that it can be pruned.
+    r"""Drops the smallest weights of the wrapped layer, to prepare it for pruning.
 
-    Candidates are, of the $n$ weights that enter a unit, the $\lfloor \gamma n \rfloor$
-    of smallest magnitude (`mode="weight"`), or of the units of the layer the share
-    $\gamma$ whose weights have the smallest norm (`mode="unit"`). In training each
-    candidate is zero with the probability $p$, once a call for the whole batch, and a
-    unit as a whole; at inference all candidates are zero: the layer is pruned to the
-    share $1 - \gamma$ of its weights. Nothing is scaled, and gradients pass through
-    what is kept.
+    With `mode="weight"`, the candidates of a unit are the $\lfloor \gamma n \rfloor$
+    smallest of its $n$ incoming weights, by magnitude. With `mode="unit"`, the
+    candidates are whole units: the share $\gamma$ of the units that have the smallest
+    weight norm. In training each candidate is zero with probability $p$. The draw is
+    the same for all rows of a batch. At inference all candidates are zero: the layer is
+    pruned to the share $1 - \gamma$ of its weights. Nothing is scaled, and gradients
+    flow through kept weights. Let `target` and `rate` grow with schedules, as in the
+    paper.
 
-    Let `target` and `rate` grow by schedules, as the paper does.
-
-    Departures from the authors' code: equal magnitudes are ranked by place, so that as
-    many are candidates as were asked for; `mode="unit"` drops whole units, where theirs
-    draws for each weight; dense layers are pruned at inference as convolutions are.
+    Differences from the authors' code: equal magnitudes are ordered by position, so the
+    number of candidates is exact; `mode="unit"` drops whole units, while their code
+    draws for each weight; dense layers are pruned at inference, like convolutions.
 
     Args:
         layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D` without
@@ -51,7 +50,7 @@ class TargetedDropout(NoiseWrapper):
         That of the layer. The output has the shape of the layer's output.
 
     Raises:
-        TypeError: `layer` is none of these, or `rate` or `target` is not a number.
+        TypeError: `layer` is not one of these, or `rate` or `target` is not a number.
         ValueError: An argument is out of its range, or the layer has an
             `activity_regularizer`.
 

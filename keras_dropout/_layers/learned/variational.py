@@ -21,7 +21,7 @@ from keras_dropout._validation import invalid
 
 @registered
 class VariationalDropout(NoiseLayer):
-    r"""Multiplies by Gaussian noise whose strength is learned.
+    r"""Multiplies by Gaussian noise of a learned strength.
 
     In training, with $\epsilon_i \sim \mathcal{N}(0, 1)$ for every number of the input,
 
@@ -32,27 +32,25 @@ class VariationalDropout(NoiseLayer):
     the last axis, and at inference $y = x$. The loss gains $\lambda \sum
     \mathrm{KL}(\alpha)$ over the units, the divergence of the noise from a log-uniform
     prior, which pulls $\alpha$ up. [keras_dropout.losses.kl_weights][] gives $\lambda$
-    as its `"dropout_regularizer"`. It is the paper's type A: noise on what enters the
-    next layer, which all weights of a unit share.
+    as its `"dropout_regularizer"`. It is type A of the paper: noise on the inputs of
+    the next layer, which all weights of a unit share. The penalty is a regularizer of
+    the weight. It counts once, even if the layer is called several times, and is
+    computed in float32 under every dtype policy. The prior is improper, so the result
+    is a regularizer and not a posterior (Hron et al., 2018).
 
-    The penalty belongs to the weight, so it counts once when the layer is called
-    several times, in float32 under every dtype policy. The prior is improper, so the
-    result is a regularizer rather than a posterior (Hron et al., 2018).
-
-    Departures from the paper: the divergence is the approximation of Molchanov et al.
-    (2017), at most 0.0094 off, where the paper's polynomial fits the derivative only,
-    to a constant that varies by 0.035; $\alpha$ is held below its limit by a projection
-    after each step, so that it can come down again.
+    Differences from the paper: the divergence is the approximation of Molchanov et al.
+    (2017), which is off by at most 0.0094, while the paper's polynomial fits only the
+    derivative, and its constant varies by 0.035; a projection after each step keeps
+    $\alpha$ below its limit, so it can fall again.
 
     Args:
-        rate: Float in `(0, 1)`, where $p = \alpha / (1 + \alpha)$ starts: at most 0.5
-            with `max_alpha=1.0`. The attribute reads the learned rate, and may be
-            assigned.
-        granularity: `"layer"` for one rate, `"unit"` for one for each unit.
-        max_alpha: Float in `(0, 1]`, the largest $\alpha$.
-        kl_weight: Float of at least 0, the strength $\lambda$, or a schedule. Live.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+        rate: Float in `(0, 1)`, the initial $p = \alpha / (1 + \alpha)$, at most 0.5
+        with `max_alpha=1.0`. The attribute is the learned rate, and can be assigned.
+        granularity: `"layer"` for one rate, `"unit"` for one for each unit. max_alpha:
+        Float in `(0, 1]`, the largest $\alpha$. kl_weight: Float of at least 0, the
+        strength $\lambda$, or a schedule. Live. seed: Integer in `[0, 2**31)`, or
+        `None` for a new seed each run. **kwargs: `monte_carlo`, `name`, `dtype`,
+        `trainable`.
 
     Input shape:
         Any with a known last axis, of a float dtype. The output has the same.

@@ -18,31 +18,28 @@ from keras_dropout._validation import invalid
 
 @registered
 class MultiSampleDropout(BernoulliLayer):
-    r"""Applies several dropout masks before one head, and joins its outputs.
+    r"""Applies several dropout masks before one head, and averages its outputs.
 
     In training, with $M$ masks $m_k \sim \mathrm{Bernoulli}(1 - p)$ for each row,
 
     $$y = \frac{1}{M} \sum_{k=1}^M f\!\left(\frac{m_k}{1 - p} \odot x\right),$$
 
-    and at inference $y = f(x)$: what comes before the head is computed once, for $M$
-    times the gradient signal of dropout. The paper averages the losses rather than
-    the outputs; `reduction="stack"` with
-    [keras_dropout.losses.MultiSampleLoss][] does that.
-
-    One sample of a Monte Carlo prediction has one mask.
+    and at inference $y = f(x)$. The layers before the head are computed once for all
+    $M$ masks. The paper averages the losses instead of the outputs: use
+    `reduction="stack"` with [keras_dropout.losses.MultiSampleLoss][] for this. Each
+    sample of a Monte Carlo prediction has one mask.
 
     Args:
         head: The Keras layer or model $f$ after the dropout, of one input and output.
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live.
-        samples: Integer, the number $M$ of masks.
-        reduction: `"mean"` averages the outputs, `"stack"` gives all of them on axis 1,
-            at inference $M$ times the one.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        samples: Integer, the number $M$ of masks. reduction: `"mean"` averages the
+        outputs. `"stack"` returns all of them on axis 1; at inference these are $M$
+        equal outputs. seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        That of the head, of a float dtype. The output's is `(batch, ...)` of the
-        head's, or `(batch, samples, ...)` with `reduction="stack"`.
+        That of the head, of a float dtype. The output has the shape `(batch, ...)` of
+        the head's output, or `(batch, samples, ...)` with `reduction="stack"`.
 
     Raises:
         TypeError: `head` is not a layer, `rate` is not a number, or `samples` is not

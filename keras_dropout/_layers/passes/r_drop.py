@@ -16,30 +16,30 @@ from keras_dropout.losses.agreement import SymmetricKL
 
 @registered
 class RDrop(Trainer):
-    r"""Trains a model on two noisy passes whose outputs are pulled together.
+    r"""Trains a model on two noisy passes, and penalises the distance of their outputs.
 
-    With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss it
-    is compiled with,
+    With $P_1$, $P_2$ the predictions of two passes in training and $\ell$ the loss that
+    the model is compiled with,
 
     $$L = \ell(y, P_1) + \ell(y, P_2) + \alpha D(P_1, P_2), \qquad
     D = \tfrac{1}{2} \mathrm{KL}(P_1 \,\|\, P_2) + \tfrac{1}{2} \mathrm{KL}(P_2 \,\|\,
     P_1),$$
 
-    the mean over rows; with `distance="mse"`, $D$ is the mean squared difference, of
-    logits in fraternal dropout. Evaluation and prediction are the model's own. The
-    passes are two calls, not one on a doubled batch, so they differ also where the
-    rows of a batch share their noise. Losses of layers and regularisers count once a
-    pass, in the same proportion to $\ell$ as without `RDrop`.
+    averaged over rows. With `distance="mse"`, $D$ is the mean squared difference; with
+    logits this is fraternal dropout. Evaluation and prediction are those of the model.
+    The passes are two calls, not one call on a doubled batch. So they differ even if
+    the rows of a batch share their noise. Losses of layers and regularisers count once
+    in each pass, in the same proportion to $\ell$ as without `RDrop`.
 
     Args:
         model: A Keras model of one output, with noise in training. It keeps its
-            weights: use it as it is once it is trained.
+        weights, so you can use it directly after training.
         alpha: Float of at least 0, the weight $\alpha$. About 5 for translation and 1
             for classification of text in the paper.
         distance: `"kl"` for class probabilities, or `"mse"` for any output.
-        from_logits: Boolean. Whether the model gives logits rather than probabilities.
-            Only matters for `"kl"`.
-        **kwargs: Arguments of `keras.Model`: `name`, `trainable`.
+        from_logits: Boolean. Whether the model outputs logits instead of probabilities.
+        It has an effect only for `"kl"`. **kwargs: Arguments of `keras.Model`: `name`,
+        `trainable`.
 
     Raises:
         TypeError: `model` is not a model, or `alpha` is not a number.

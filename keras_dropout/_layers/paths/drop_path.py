@@ -25,17 +25,17 @@ class DropPath(BernoulliLayer):
     $$y_b = \frac{m_b}{1 - p}\, x_b, \qquad \mathrm{E}[y_b] = x_b, \qquad
     \mathrm{Var}[y_b] = x_b^2 \frac{p}{1 - p},$$
 
-    and at inference $y = x$. The rate usually grows with the depth of the block:
-    `keras_dropout.schedules.linear_decay_rates` gives the known rules. What
-    EfficientNet's code calls "drop connect" is this layer.
+    and at inference $y = x$. The rate usually grows with the depth of the block: see
+    `keras_dropout.schedules.linear_decay_rates`. The "drop connect" of EfficientNet's
+    code is this layer.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that the branch is dropped, or a
             schedule. Live.
         per: What gets its own draw: each `"row"`, or the whole `"batch"`.
-        scale_by_keep: Boolean. If false, nothing is divided by $1 - p$; the mean in
-            training is then $(1 - p)\, x$, not that of inference (as in timm).
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        scale_by_keep: Boolean. If false, nothing is divided by $1 - p$, as in timm.
+        Then the mean in training is $(1 - p)\, x$, and differs from the output at
+        inference. seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -94,7 +94,7 @@ class StochasticDepth(JoinLayer, BernoulliLayer):
 
     $$y = s + m\, r, \qquad y = s + (1 - p)\, r = \mathrm{E}[s + m\, r].$$
 
-    `DropPath` before an ordinary addition is the form that scales in training instead.
+    `DropPath` before an `Add` layer does the same, but scales in training.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that the branch is left out, or a

@@ -24,11 +24,11 @@ class LayerDrop(BernoulliLayer):
 
     $$y = m\, f(x) + (1 - m)\, x, \qquad y = f(x).$$
 
-    Nothing is rescaled, so that the mean in training, $(1 - p) f(x) + p\, x$, is not
-    the output at inference: the network learns to do without the layer, and layers may
-    be taken out of the trained network. The wrapped layer runs in any case, on
-    every backend, and updates its own state (that of a batch normalisation, say);
-    only its output is left unused.
+    Nothing is rescaled, so the mean in training, $(1 - p) f(x) + p\, x$, is not the
+    output at inference. The network learns to work without the layer, so some layers
+    can be removed from the trained network. The wrapped layer always runs, on every
+    backend, and updates its state, such as that of batch normalisation. Only its output
+    is not used.
 
     Args:
         layer: The layer instance to wrap. Its output has the shape of its input.

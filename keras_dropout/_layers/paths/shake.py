@@ -28,8 +28,8 @@ class ShakeShake(JoinLayer):
     \frac{\partial y}{\partial x_2} := 1 - b,$$
 
     so that $\mathrm{E}[y] = (x_1 + x_2) / 2$, which is the output at inference, and
-    $\mathrm{Var}[y] = (x_1 - x_2)^2 / 12$. The paper's best on CIFAR-10 is the
-    default; on CIFAR-100 it is `backward="even"`.
+    $\mathrm{Var}[y] = (x_1 - x_2)^2 / 12$. The default is the best setting of the paper
+    on CIFAR-10. On CIFAR-100 `backward="even"` is best.
 
     Args:
         forward: `"shake"` draws $a$, `"even"` sets it to 1/2.
@@ -106,7 +106,7 @@ class ShakeShake(JoinLayer):
 
 @registered
 class ShakeDrop(BernoulliLayer):
-    r"""Disturbs a residual branch: kept as it is, or scaled at random.
+    r"""Keeps a residual branch, or scales it at random.
 
     Put it at the end of the branch, before the addition. In training, with the gate
     $g \sim \mathrm{Bernoulli}(1 - p)$, $\alpha$ and $\beta$ uniform over their ranges,
@@ -123,7 +123,7 @@ class ShakeDrop(BernoulliLayer):
             $\alpha$, or a schedule. Live.
         alpha_range: Pair of floats, the range of $\alpha$, the factor forward.
         beta_range: Pair of floats, the range of $\beta$, the factor backward.
-        per: What has an $\alpha$ and a $\beta$ of its own: each `"element"`, each
+        per: What gets its own $\alpha$ and $\beta$: each `"element"`, each
             `"channel"` of each row, each `"row"`, or the whole `"batch"`.
         gate_per: What gets its own gate: the whole `"batch"`, as in the authors'
             code, or each `"row"`.

@@ -56,8 +56,8 @@ def expected_maximum(windows: Tensor, rate: Tensor) -> Tensor:
 class MaxPoolingDropout1D(_MaxPoolingDropout):
     r"""Drops single steps before max pooling of sequences.
 
-    `MaxPoolingDropout2D` with windows of `pool_size` steps: in training the largest
-    unit that is kept, at inference the mean of that over all masks.
+    It is `MaxPoolingDropout2D` with windows of `pool_size` steps. In training it
+    returns the largest kept unit, and at inference the mean of this over all masks.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live.
@@ -99,14 +99,14 @@ class MaxPoolingDropout1D(_MaxPoolingDropout):
 class MaxPoolingDropout2D(_MaxPoolingDropout):
     r"""Drops single units before max pooling of images.
 
-    In training a window gives the largest unit that is kept, 0 if none is. With
+    In training each window returns its largest kept unit, or 0 if no unit is kept. With
     $a_{(1)} \le \ldots \le a_{(n)}$ the units of a window in order, this is $a_{(i)}$
     with probability $(1 - p)\, p^{n - i}$, and at inference
 
     $$y = \sum_{i=1}^{n} (1 - p)\, p^{n - i}\, a_{(i)},$$
 
-    the mean of it. Nothing is rescaled. Units below 0 count as 0: put the layer after a
-    ReLU, as the paper does. Overlapping windows share the mask.
+    the mean of this. Nothing is rescaled. Units below 0 count as 0, so put the layer
+    after a ReLU, as in the paper. Overlapping windows share the mask.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live.
@@ -149,8 +149,8 @@ class MaxPoolingDropout2D(_MaxPoolingDropout):
 class MaxPoolingDropout3D(_MaxPoolingDropout):
     r"""Drops single units before max pooling of volumes.
 
-    `MaxPoolingDropout2D` with windows of three dimensions: in training the largest
-    unit that is kept, at inference the mean of that over all masks.
+    It is `MaxPoolingDropout2D` with windows of three dimensions. In training it returns
+    the largest kept unit, and at inference the mean of this over all masks.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live.

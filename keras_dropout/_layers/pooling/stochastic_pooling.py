@@ -63,8 +63,8 @@ def expected_unit(windows: Tensor) -> Tensor:
 class StochasticPooling1D(_StochasticPooling):
     r"""Draws one unit from each window of a sequence.
 
-    `StochasticPooling2D` with windows of `pool_size` steps: a unit is drawn with
-    probability in proportion to its size, and the output at inference is the mean.
+    It is `StochasticPooling2D` with windows of `pool_size` steps. A unit is drawn with
+    a probability proportional to its value. The output at inference is the mean.
 
     Args:
         pool_size: Integer, the size of a window in steps.
@@ -109,9 +109,9 @@ class StochasticPooling2D(_StochasticPooling):
     $$\mathrm{P}(y = a_i) = \frac{a_i}{\sum_k a_k}, \qquad
     y = \sum_i \frac{a_i}{\sum_k a_k}\, a_i,$$
 
-    so that inference is the mean of training. The gradient goes to the unit that was
-    drawn. Where all units are 0, $y = 0$. Units below 0 count as 0: put the layer after
-    a ReLU, as the paper does.
+    so the output at inference is the mean of training. The gradient goes to the unit
+    that was drawn. If all units are 0, $y = 0$. Units below 0 count as 0, so put the
+    layer after a ReLU, as in the paper.
 
     Args:
         pool_size: Integer, or a tuple of 2 integers, the size of a window.
@@ -152,8 +152,8 @@ class StochasticPooling2D(_StochasticPooling):
 class StochasticPooling3D(_StochasticPooling):
     r"""Draws one unit from each window of a volume.
 
-    `StochasticPooling2D` with windows of three dimensions: a unit is drawn with
-    probability in proportion to its size, and the output at inference is the mean.
+    It is `StochasticPooling2D` with windows of three dimensions. A unit is drawn with a
+    probability proportional to its value. The output at inference is the mean.
 
     Args:
         pool_size: Integer, or a tuple of 3 integers, the size of a window.

@@ -24,8 +24,9 @@ class UOut(NoiseLayer):
     $$y_i = x_i (1 + r_i), \qquad \mathrm{E}[y_i] = x_i, \qquad
     \mathrm{Var}[y_i] = x_i^2 \frac{\beta^2}{3},$$
 
-    and at inference $y = x$. The paper puts it before batch normalisation, where
-    dropout shifts the variance: this noise hardly does.
+    and at inference $y = x$. The paper puts it before batch normalisation. There
+    dropout changes the variance between training and inference, and this noise hardly
+    does.
 
     Args:
         beta: Float of at least 0, the half width $\beta$ of the noise, or a schedule.

@@ -154,8 +154,8 @@ class RecurrentDropoutGRU(_RecurrentDropout):
 
     $$h_t = z_t \odot h_{t-1} + (1 - z_t) \odot \frac{m}{1 - p} \odot \tilde h_t,$$
 
-    and at inference $m / (1 - p) = 1$. The gate $z$ is Keras's, which keeps the old
-    state where it is 1; the paper writes $1 - z$ for it.
+    and at inference $m / (1 - p) = 1$. The gate $z$ is that of Keras: at $z = 1$ the
+    unit keeps its old state. The paper calls it $1 - z$.
 
     Args:
         units: Integer, the number of units.

@@ -27,14 +27,14 @@ class Zoneout(RecurrentNoise):
     $$c_t = d^c_t\, c_{t-1} + (1 - d^c_t)\, \tilde c_t, \qquad
     h_t = d^h_t\, h_{t-1} + (1 - d^h_t)\, \tilde h_t,$$
 
-    and at inference $z$ stands for $d$: one step's mean in training is its output at
-    inference. The output is $h_t$. As in the paper, $\tilde h_t$ is that of the
-    candidate $\tilde c_t$, not of $c_t$. At $z = 0$ the layer is `keras.layers.RNN`,
-    at $z = 1$ the initial state stays.
+    and at inference $d$ is replaced by $z$, so for one step the mean in training is the
+    output at inference. The output is $h_t$. As in the paper, $\tilde h_t$ is computed
+    from the candidate $\tilde c_t$, not from $c_t$. At $z = 0$ the layer is
+    `keras.layers.RNN`. At $z = 1$ the state never changes.
 
     Args:
         cell: A cell whose output is its first state: `keras.layers.LSTMCell`,
-            `GRUCell`, `SimpleRNNCell`, or one's own.
+        `GRUCell`, `SimpleRNNCell`, or your own.
         zoneout_h: Float in `[0, 1]`, the probability $z$ that a unit keeps its first
             state $h$, or a schedule. Live.
         zoneout_c: Float in `[0, 1]`, the same for all other states: the $c$ of an
@@ -46,14 +46,14 @@ class Zoneout(RecurrentNoise):
             `dtype`, `trainable`.
 
     Input shape:
-        `(batch, steps, features)`. The output is `(batch, units)`, or
-        `(batch, steps, units)` if `return_sequences`. Where a Keras mask leaves a step
-        out, all states stay.
+        `(batch, steps, features)`. The output is `(batch, units)`, or `(batch, steps,
+        units)` if `return_sequences`. At steps that a Keras mask excludes, the states
+        do not change.
 
     Raises:
         TypeError: A probability is not a number.
-        ValueError: A probability lies outside `[0, 1]`, or the cell has dropouts of
-            its own or cells within it.
+        ValueError: A probability lies outside `[0, 1]`, or the cell has its own
+        dropout, or contains other cells.
 
     Examples:
         >>> import keras

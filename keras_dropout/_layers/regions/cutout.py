@@ -21,23 +21,22 @@ from keras_dropout._typing import Config, DataFormat, Seed, Tensor, Tensors
 class Cutout(NoiseLayer):
     r"""Erases rectangles at random places of images.
 
-    In training, each hole has its centre $(c_1, c_2)$ uniform over the pixels of the
-    image and covers the rows from $c_1 - \lfloor s_1 / 2 \rfloor$ on, $s_1$ of them,
-    and likewise the columns, as far as they lie inside the image. All channels are
-    set to `fill_value` there; nothing is rescaled. At inference $y = x$.
+    In training, the centre $(c_1, c_2)$ of each hole is uniform over the pixels of the
+    image. The hole covers the $s_1$ rows from $c_1 - \lfloor s_1 / 2 \rfloor$ on, and
+    the columns in the same way, as far as they are inside the image. There all channels
+    are set to `fill_value`. Nothing is rescaled. At inference $y = x$.
 
     With an even size $s$ no larger than an axis of $n$ pixels, a hole covers
     $s - s^2 / (4 n)$ of it on average: 19 % of the area for $s = 16$, $n = 32$.
 
-    Holes of odd size have that size here; the authors' code makes them one pixel
+    Holes of odd size have exactly this size. In the authors' code they are one pixel
     smaller. For rectangles of random size see `keras.layers.RandomErasing`.
 
     Args:
         size: Integer, or a tuple of 2 integers, rows and columns of a hole in pixels.
-        num_holes: Integer, the number of holes in each image. More than one gives
-            what is also called coarse dropout.
-        fill_value: Float that stands in the holes. Use the value of an average pixel:
-            0 after normalising.
+        num_holes: Integer, the number of holes in each image. With more than one this
+        is also called coarse dropout. fill_value: Float, the value of the pixels in a
+        hole. Use the value of an average pixel: 0 for normalised images.
         probability: Float in `[0, 1]`, the probability that an image gets its holes,
             or a schedule. Live.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's

@@ -89,15 +89,17 @@ class _DropBlock(BernoulliLayer):
 class DropBlock1D(_DropBlock):
     r"""Drops contiguous spans of sequences.
 
-    `DropBlock2D` with spans of `block_size` steps. A step that $n$ spans can cover is
-    dropped with probability $1 - (1 - \gamma)^n$, where $\gamma$, the probability that
-    a span starts, is such that the mean over the steps is the rate.
+    It is `DropBlock2D` with spans of `block_size` steps. A step that $n$ spans can
+    cover is dropped with probability $1 - (1 - \gamma)^n$. Here $\gamma$ is the
+    probability that a span starts. It is chosen so that the mean over the steps is the
+    rate.
 
     Args:
         rate: Float in `[0, 1]`, the mean share of steps that is dropped, or a
             schedule. Live.
-        block_size: Integer, the length of a span in steps. It is cut to the sequence.
-        per: What gets its own spans: each `"channel"` of each row, or each `"row"`.
+        block_size: Integer, the length of a span in steps. It is limited to the length
+        of the sequence. per: What gets its own spans: each `"channel"` of each row, or
+        each `"row"`.
         scale: What makes up for the dropped steps: `"batch"`, `"row"` or `"none"`, as
             in `DropBlock2D`.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
@@ -134,22 +136,22 @@ class DropBlock1D(_DropBlock):
 class DropBlock2D(_DropBlock):
     r"""Drops contiguous regions of feature maps.
 
-    Blocks of size $k_1 \times k_2$ start with probability $\gamma$ in each of the
-    places where they lie whole inside the map, and the union of all blocks is dropped:
+    Blocks of size $k_1 \times k_2$ start with probability $\gamma$ at each position
+    where the whole block is inside the map. The union of all blocks is dropped:
 
     $$y_{bijc} = \frac{m_{bijc}}{\overline{m}}\, x_{bijc}, \qquad
     \mathrm{P}(m_{bijc} = 0) = 1 - (1 - \gamma)^{n_{ij}},$$
 
-    where $n_{ij}$ of the blocks cover a position, and $\overline{m}$ is the mean of the
-    mask. At inference $y = x$.
+    where $n_{ij}$ is the number of blocks that can cover a position, and $\overline{m}$
+    is the mean of the mask. At inference $y = x$.
 
-    The paper's $\gamma$ counts every block in full, though blocks overlap, so that
-    less is dropped than was asked for: 0.093 for 0.1 and 0.21 for 0.25, with blocks of
-    7 on a 14 x 14 map. Here $\gamma$ solves $\overline{1 - (1 - \gamma)^n} = p$, and
-    the mean rate is the one asked for on every map, also with even blocks, on maps that
-    are not square, and for blocks that are larger than the map, which are cut to it.
-    Positions near the edge are dropped less often than those in the middle, as in the
-    paper, since fewer blocks cover them.
+    The $\gamma$ of the paper ignores that blocks overlap, so it drops less than the
+    rate: 0.093 for 0.1 and 0.21 for 0.25, with blocks of 7 on a 14 x 14 map. Here
+    $\gamma$ solves $\overline{1 - (1 - \gamma)^n} = p$. So the mean share of dropped
+    positions is the rate on every map, also with even blocks, on maps that are not
+    square, and for blocks that are larger than the map, which are limited to the map.
+    As in the paper, positions near the edge are dropped less often than those in the
+    middle, because fewer blocks cover them.
 
     Args:
         rate: Float in `[0, 1]`, the mean share $p$ of positions that is dropped, or a
@@ -157,11 +159,10 @@ class DropBlock2D(_DropBlock):
         block_size: Integer, or a tuple of 2 integers, the size of a block in positions.
         per: What gets its own regions: each `"channel"` of each row, as the paper
             prefers, or each `"row"`.
-        scale: What makes up for the dropped positions. `"batch"`: the mean of the mask
-            over the whole batch, as in the paper, so that the mean of an input of ones
-            stays exactly 1. `"row"`: the mean over each row, which keeps rows
-            independent; so it is always while `mc_predict` draws samples. `"none"`:
-            nothing. Where all is dropped, the output is 0.
+        scale: What the output is divided by. `"batch"`: the mean of the mask over the
+        whole batch, as in the paper, so that the mean of an input of ones stays exactly
+        1. `"row"`: the mean over each row, which keeps rows independent. `mc_predict`
+        always uses this. `"none"`: nothing. If everything is dropped, the output is 0.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
             `image_data_format`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
@@ -197,15 +198,15 @@ class DropBlock2D(_DropBlock):
 class DropBlock3D(_DropBlock):
     r"""Drops contiguous regions of volumes.
 
-    `DropBlock2D` with blocks of three dimensions: a position that $n$ blocks can cover
-    is dropped with probability $1 - (1 - \gamma)^n$, where $\gamma$ is such that the
-    mean over the positions is the rate.
+    It is `DropBlock2D` with blocks of three dimensions. A position that $n$ blocks can
+    cover is dropped with probability $1 - (1 - \gamma)^n$. Here $\gamma$ is chosen so
+    that the mean over the positions is the rate.
 
     Args:
         rate: Float in `[0, 1]`, the mean share of positions that is dropped, or a
             schedule. Live.
         block_size: Integer, or a tuple of 3 integers, the size of a block in positions.
-            It is cut to the map.
+        It is limited to the size of the map.
         per: What gets its own regions: each `"channel"` of each row, or each
             `"row"`.
         scale: What makes up for the dropped positions: `"batch"`, `"row"` or `"none"`,

@@ -108,14 +108,14 @@ class DropHead(_NoisyAttention):
 
     $$\frac{H}{\sum_k m_{bk}}\, m_{bh}\, o_{bh},$$
 
-    0 where no head is left, before the heads are joined. Its mean is
-    $(1 - p^H)\, o_{bh}$. At inference this is `keras.layers.MultiHeadAttention`.
+    or 0 if no head is left, before the heads are combined. Its mean is $(1 - p^H)\,
+    o_{bh}$. At inference this is `keras.layers.MultiHeadAttention`.
 
     Args:
         num_heads: Integer, the number $H$ of heads.
         key_dim: Integer, the size of each head for query and key.
         rate: Float in `[0, 1]`, the probability $p$ that a head is dropped, or a
-            schedule. Live. The paper lets it fall to 0 and rise again.
+            schedule. Live. In the paper it falls to 0 and rises again.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `keras.layers.MultiHeadAttention` (`value_dim`,
             `dropout`, `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
@@ -168,20 +168,19 @@ class DropHead(_NoisyAttention):
 
 @registered
 class DropKey(_NoisyAttention):
-    r"""Multi-head attention that hides keys from queries, before the softmax.
+    r"""Multi-head attention that drops keys before the softmax.
 
-    In training each key is masked with probability $p$, for each row, head and query
-    anew, together with the attention mask, and the softmax shares the attention out
-    over the rest: the weights still sum to 1, unlike with dropout after the softmax.
-    Where no valid key would be left, none is dropped. At inference this is
+    In training each key is masked with probability $p$, in addition to the attention
+    mask. There is a new draw for each row, head and query. The softmax is over the
+    remaining keys, so the weights still sum to 1, unlike with dropout after the
+    softmax. If no valid key would be left, none is dropped. At inference this is
     `keras.layers.MultiHeadAttention`.
 
     Args:
-        num_heads: Integer, the number of heads.
-        key_dim: Integer, the size of each head for query and key.
-        rate: Float in `[0, 1]`, the probability $p$ that a key is hidden, or a
-            schedule. Live. The paper lets it fall with depth.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        num_heads: Integer, the number of heads. key_dim: Integer, the size of each head
+        for query and key. rate: Float in `[0, 1]`, the probability $p$ that a key is
+        dropped, or a schedule. Live. In the paper it falls with depth. seed: Integer
+        in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `keras.layers.MultiHeadAttention` (`value_dim`,
             `dropout`, `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
 

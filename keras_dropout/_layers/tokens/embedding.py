@@ -18,7 +18,7 @@ from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 
 @registered
 class EmbeddingDropout(BernoulliLayer, _bases.Embedding):
-    r"""An `Embedding` that drops words, each wherever it occurs.
+    r"""An `Embedding` that drops words everywhere they occur.
 
     In training, with $m_v \sim \mathrm{Bernoulli}(1 - p)$ for each word $v$ of the
     vocabulary, the vector of a token $v$ is
@@ -26,24 +26,24 @@ class EmbeddingDropout(BernoulliLayer, _bases.Embedding):
     $$y_{bt} = \frac{m_v}{1 - p}\, E_v, \qquad \mathrm{E}[y_{bt}] = E_v,$$
 
     and at inference $y_{bt} = E_v$. A word that occurs twice in a sequence is dropped
-    twice or not at all. The embeddings themselves are untouched, so that an output
-    layer tied to them sees no noise.
+    twice or not at all. The embeddings themselves do not change, so an output layer
+    that shares them has no noise.
 
     Args:
         input_dim: Integer, the size of the vocabulary.
         output_dim: Integer, the size of the vectors.
         rate: Float in `[0, 1]`, the probability $p$ that a word is dropped, or a
             schedule. Live.
-        per: What drops words of its own: the whole `"batch"` (Merity et al.), or each
-            `"row"` (Gal and Ghahramani).
+        per: What gets its own mask over words: the whole `"batch"` (Merity et al.), or
+            each `"row"` (Gal and Ghahramani).
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `keras.layers.Embedding` (`embeddings_initializer`,
             `mask_zero`,
             ...), `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, ...)`, token ids below `input_dim`. The output has one axis more, of
-        `output_dim`.
+        `(batch, ...)`, token ids below `input_dim`. The output has one more axis, of
+        size `output_dim`.
 
     Raises:
         TypeError: `rate` is not a number.

@@ -18,25 +18,24 @@ from keras_dropout._typing import Config, Seed, Shape, Tensor, Tensors
 
 @registered
 class PatchDropout(NoiseLayer):
-    r"""Leaves out tokens of a sequence, the same number in each row.
+    r"""Drops tokens of a sequence, the same number in each row.
 
     In training each row keeps $n = \max(1, \lfloor (1 - p) L \rfloor)$ of its $L$
-    tokens, drawn without replacement, after the prefix (the class token), which is
-    always kept: the sequence gets shorter, and what follows cheaper. Nothing is scaled.
-    A token is kept with probability $n / L$. At inference $y = x$.
+    tokens, drawn without replacement. The prefix (the class token) is always kept. The
+    sequence gets shorter, so the following layers are cheaper. Nothing is scaled. A
+    token is kept with probability $n / L$. At inference $y = x$.
 
-    Add the position embeddings first. A Keras mask is thinned with its tokens. The
-    rate is not live, since the shape of the output depends on it.
-
-    The count is that of exact arithmetic: 10 tokens at a rate of 0.9 keep 1, where
-    `int(10 * (1 - 0.9))`, which other packages use, is 0.
+    Add the position embeddings before this layer. A Keras mask loses the entries of the
+    dropped tokens. The rate is not live, because the shape of the output depends on it.
+    The number of kept tokens is computed exactly: of 10 tokens at a rate of 0.9 it
+    keeps 1. Other packages use `int(10 * (1 - 0.9))`, which is 0.
 
     Args:
-        rate: Float in `[0, 1)`, the share $p$ of tokens that is left out.
+        rate: Float in `[0, 1)`, the share $p$ of tokens that is dropped.
         num_prefix_tokens: Integer, the number of tokens at the beginning that are
             always kept, and not counted in $L$.
-        ordered: Boolean. Whether the tokens that are left stay in their order. By
-            default they come shuffled, which attention does not notice.
+        ordered: Boolean. Whether the kept tokens stay in their order. By default they
+        are shuffled, which does not matter for attention.
         return_indices: Boolean. Whether to return `(tokens, indices)`, with the
             positions that were kept, counted after the prefix, as int32
             `(batch, kept)`.
@@ -44,8 +43,8 @@ class PatchDropout(NoiseLayer):
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, tokens, features)`. The output is as long as there are tokens left in
-        training; in a symbolic model its length is `None`.
+        `(batch, tokens, features)`. In training the output has only the kept tokens. In
+        a symbolic model its length is `None`.
 
     Raises:
         TypeError: `rate` is not a number, `num_prefix_tokens` not an integer.

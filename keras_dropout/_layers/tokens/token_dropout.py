@@ -18,30 +18,30 @@ from keras_dropout._typing import Config, Seed, Tensor, Tensors
 
 @registered
 class TokenDropout(BernoulliLayer):
-    r"""Replaces tokens by one that stands for "unknown": word dropout.
+    r"""Replaces random tokens by the token for "unknown" (word dropout).
 
-    Takes and gives token ids. In training, with
+    Inputs and outputs are token ids. In training, with
     $m_{bt} \sim \mathrm{Bernoulli}(1 - p)$,
 
     $$y_{bt} = \begin{cases} x_{bt} & \text{where } m_{bt} = 1 \text{ or } x_{bt}
     \text{ is protected} \\ \text{token} & \text{elsewhere,} \end{cases}$$
 
-    and at inference $y = x$. Tokens are drawn place by place: one word may be replaced
-    here and kept there. `EmbeddingDropout` drops a word everywhere; to drop whole
-    vectors after an embedding use `ChannelDropout(rate, axis=1)`.
+    and at inference $y = x$. Each position has its own draw, so a word may be replaced
+    at one position and kept at another. `EmbeddingDropout` drops a word everywhere. To
+    drop whole vectors after an embedding use `ChannelDropout(rate, axis=1)`.
 
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that an unprotected token is
             replaced, or a schedule. Live.
-        token_id: Integer, the id that stands for what was dropped.
+        token_id: Integer, the id that replaces dropped tokens.
         protected_ids: Integer or tuple of integers, ids that are never replaced:
             padding, the beginning and end of a sentence.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, ...)`, of an integer dtype. The output has the same. PyTorch has few
-        unsigned integers: there Keras reads uint16 as int32, and uint32 as int64.
+        `(batch, ...)`, of an integer dtype. The output has the same. On PyTorch, which
+        has few unsigned integers, Keras reads uint16 as int32, and uint32 as int64.
 
     Raises:
         TypeError: `rate` is not a number, or an id not an integer.

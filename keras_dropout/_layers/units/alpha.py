@@ -40,9 +40,9 @@ class AlphaDropout(AlphaLayer):
     $$y_i = a\,(m_i x_i + (1 - m_i) A) + b, \qquad
     a = \left(q (1 + p A^2)\right)^{-1/2}, \qquad b = -a p A,$$
 
-    and at inference $y = x$. Inputs of mean 0 and variance 1 keep both exactly; of
-    mean $\mu$ and variance $v$ they become $a q \mu$ and $a^2 q (v + p (A - \mu)^2)$.
-    Use it after SELU with LeCun-normal initialisation only.
+    and at inference $y = x$. Inputs of mean 0 and variance 1 keep both exactly. A mean
+    $\mu$ and a variance $v$ become $a q \mu$ and $a^2 q (v + p (A - \mu)^2)$. Use it
+    only after SELU with LeCun-normal initialisation.
 
     Args:
         rate: Float in `[0, 1)`, the probability $p$ of dropping, or a schedule.

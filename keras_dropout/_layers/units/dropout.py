@@ -31,13 +31,13 @@ class Dropout(BernoulliLayer):
     Args:
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule.
             Live: assigning `layer.rate` acts from the next step on.
-        noise_shape: Tuple with an entry for each axis of the input: `None` or the
-            size for a mask of its own at each position, 1 for a mask that all
-            positions along the axis share.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        noise_shape: Tuple with an entry for each axis of the input. `None` or the size
+        of the axis gives each position its own mask. With 1 all positions along the
+        axis share one mask. seed: Integer in `[0, 2**31)`, or `None` for a new seed
+        each run.
         scaling: `"train"` scales by `1 / (1 - rate)` in training, `"inference"`
             by `1 - rate` at inference.
-        monte_carlo: Boolean. If true, units are dropped at inference as well.
+        monte_carlo: Boolean. If true, units are dropped at inference too.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -45,8 +45,8 @@ class Dropout(BernoulliLayer):
 
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` lies outside `[0, 1]`, or so near to 1 that `1 / (1 - rate)`
-            is no number in the layer's dtype; or `noise_shape` does not fit.
+        ValueError: `rate` lies outside `[0, 1]`, or is so close to 1 that `1 / (1 -
+        rate)` overflows the layer's dtype; or `noise_shape` does not fit.
 
     Examples:
         >>> from keras import ops
@@ -100,9 +100,9 @@ class Dropout(BernoulliLayer):
 class MCDropout(Dropout):
     r"""Drops single units, in training and at inference: Monte Carlo dropout.
 
-    It is `Dropout(..., monte_carlo=True)`: each call of the model is one sample of
-    its predictive distribution. [keras_dropout.mc_predict][] samples any model, with
-    or without such layers, and is faster than calling a model again and again.
+    It is `Dropout(..., monte_carlo=True)`. Each call of the model is one sample of its
+    predictive distribution. [keras_dropout.mc_predict][] samples any model, with or
+    without such layers, and is faster than calling a model in a loop.
 
     Args:
         rate: Float in `[0, 1]`, the probability of dropping, or a schedule.

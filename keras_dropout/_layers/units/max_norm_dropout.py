@@ -26,17 +26,17 @@ class MaxNormDropout(Dropout):
     $$y = d_p(f_W(x)) \quad\text{or, before,}\quad y = f_W(d_p(x)), \qquad
     \lVert W_{\cdot j} \rVert_2 \le c \text{ for each unit } j.$$
 
-    The limit holds for the weights that come into each unit, whatever the wrapped
-    layer: the axes are those of [keras_dropout.constraints.apply_max_norm][]. Biases
-    are not limited. The layer is wrapped as it is, with its weights if it has them.
+    The limit applies to the incoming weights of each unit, for any kind of wrapped
+    layer. The axes are those of [keras_dropout.constraints.apply_max_norm][]. Biases
+    are not limited. If the layer already has weights, it keeps them.
 
     Args:
         layer: The layer to wrap.
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live.
-        max_value: Float above 0, the limit $c$, in the units of the weights.
+        max_value: Float above 0, the limit $c$.
         position: `"after"` drops units of the wrapped layer, `"before"` units of its
-            input. Of several outputs the first is dropped from; the others are states
-            or scores.
+            input. If there are several outputs, only the first has dropout; the others
+            are states or scores.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `Dropout`: `noise_shape`, `scaling`, `monte_carlo`,
         `name`, ...
@@ -47,8 +47,8 @@ class MaxNormDropout(Dropout):
     Raises:
         TypeError: `layer` is not a layer, `rate` or `max_value` not a number.
         ValueError: `rate` lies outside `[0, 1]`, `max_value` is not above 0, or the
-            wrapped layer has another constraint already, or weights whose incoming
-            axes are not known.
+        wrapped layer already has another constraint, or weights with unknown incoming
+        axes.
 
     Examples:
         >>> import keras

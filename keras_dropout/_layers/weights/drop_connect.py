@@ -28,23 +28,23 @@ class DropConnect(WeightNoise):
     u = \frac{m \odot W}{1 - p}\, x + b, \qquad \mathrm{E}[u] = W x + b, \qquad
     \mathrm{Var}[u_j] = \frac{p}{1 - p} \sum_i x_i^2 W_{ij}^2,$$
 
-    with $a$ the layer's activation. At inference, `inference="mean"` is the bare
-    layer, $a(W x + b)$. `inference="gaussian"` is the paper's: $u$ is taken for a
-    Gaussian of the mean and variance above, and $\mathrm{E}[a(u)]$ is averaged over
-    `samples` draws. Where it has a closed form, for ReLU and for no activation, that
-    is used, and nothing is drawn.
+    where $a$ is the activation of the layer. At inference, `inference="mean"` is the
+    layer without noise, $a(W x + b)$. `inference="gaussian"` is that of the paper: $u$
+    is assumed to be Gaussian with the mean and variance above, and $\mathrm{E}[a(u)]$
+    is averaged over `samples` draws. For ReLU and for no activation there is a closed
+    form, and nothing is drawn.
 
-    Departures from the paper: what is kept is scaled in training, not at inference;
-    the mask is one for the whole batch unless `per="row"`; biases are dropped only
-    if `drop_bias`.
+    Differences from the paper: kept weights are scaled in training, not at inference;
+    the whole batch has one mask unless `per="row"`; biases are dropped only with
+    `drop_bias`.
 
     Args:
         layer: A Keras layer with weights, or a model.
         rate: Float in `[0, 1)`, the probability $p$ that a weight is dropped, or a
             schedule. Live.
-        weights: Tuple of names of the weights to drop. `("embeddings",)` for
-            `keras.layers.Embedding`.
-        drop_bias: Boolean. Whether the weights named `bias` are dropped as well.
+        weights: Tuple of names of the weights to drop. Use `("embeddings",)` for
+        `keras.layers.Embedding`. drop_bias: Boolean. Whether the weights named `bias`
+        are dropped as well.
         per: What gets its own mask: the whole `"batch"`, or each `"row"`. The
             latter is for `keras.layers.Dense` only and needs memory of batch × inputs
             × units.

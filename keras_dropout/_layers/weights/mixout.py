@@ -19,7 +19,7 @@ from keras_dropout._typing import Config, Seed, Shape, Tensor
 
 @registered
 class Mixout(WeightNoise):
-    r"""Swaps single weights for those that the layer had before it was tuned.
+    r"""Replaces random weights by their values before tuning.
 
     In training, with $m \sim \mathrm{Bernoulli}(1 - p)$ for every weight $w$ and its
     anchor $u$,
@@ -27,26 +27,25 @@ class Mixout(WeightNoise):
     $$\tilde w = \frac{m w + (1 - m) u - p u}{1 - p}, \qquad \mathrm{E}[\tilde w] = w,
     \qquad \mathrm{Var}[\tilde w] = \frac{p}{1 - p} (w - u)^2,$$
 
-    that is $u$ where swapped and $(w - p u) / (1 - p)$ where kept; at inference
-    $\tilde w = w$. With $u = 0$ it is `DropConnect`; at $p = 1$ all weights are $u$.
+    which is $u$ for a replaced weight, and $(w - p u) / (1 - p)$ for a kept one. At
+    inference $\tilde w = w$. With $u = 0$ it is `DropConnect`. At $p = 1$ all weights
+    are $u$.
 
-    The anchors are the weights at the time of wrapping, or, if the layer was not
-    built by then, those that it is built with. They are not trainable and are saved
-    with the layer, so `weights` holds each anchored weight twice. Call `set_anchor()`
-    after loading other weights into the layer.
+    The anchors are the weights at the time of wrapping. If the layer was not built by
+    then, they are its initial weights. They are not trainable and are saved with the
+    layer, so `weights` contains each anchored weight twice. Call `set_anchor()` after
+    you load other weights into the layer.
 
-    Departures from the authors' code: its masks are those of `per="input"`, and its
-    gradient lacks the factor $1 / (1 - p)$.
+    Differences from the authors' code: it uses the masks of `per="input"`, and leaves
+    out the factor $1 / (1 - p)$ in the gradient.
 
     Args:
-        layer: A Keras layer with weights, or a model: the pretrained one to tune.
-        rate: Float in `[0, 1]`, the probability $p$ that a weight is swapped, or a
-            schedule. Live.
-        weights: Tuple of names of the weights to mix.
-        per: What gets its own draw: each weight (`"element"`), or each `"input"`
-            of the layer, of which all weights are then swapped together.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: `monte_carlo`, `name`, `trainable`.
+        layer: A Keras layer with weights, or a model: the pretrained one to tune. rate:
+        Float in `[0, 1]`, the probability $p$ that a weight is replaced, or a schedule.
+        Live. weights: Tuple of names of the weights to mix. per: What gets its own
+        draw: each weight (`"element"`), or each `"input"` of the layer, so that all
+        weights of an input are replaced together. seed: Integer in `[0, 2**31)`, or
+        `None` for a new seed each run. **kwargs: `monte_carlo`, `name`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output.
@@ -115,7 +114,7 @@ class Mixout(WeightNoise):
         ]
 
     def set_anchor(self) -> None:
-        """Makes the present weights the anchors."""
+        """Makes the current weights the anchors."""
         for anchor, variable in zip(self.anchors, self.noisy_weights(), strict=True):
             anchor.assign(_copy(variable))
 

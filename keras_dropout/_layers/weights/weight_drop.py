@@ -18,7 +18,7 @@ from keras_dropout._typing import Config, Seed, Tensor
 
 @registered
 class WeightDrop(WeightNoise):
-    r"""Drops recurrent weights, once a call, the same at every step of the sequence.
+    r"""Drops recurrent weights, the same ones at every step of the sequence.
 
     In training, with $m \sim \mathrm{Bernoulli}(1 - p)$ for every entry of the
     recurrent kernel $U$,
@@ -26,26 +26,25 @@ class WeightDrop(WeightNoise):
     $$\tilde U_{ij} = \frac{m_{ij}}{1 - p}\, U_{ij},$$
 
     and at inference $\tilde U = U$. All rows of a batch share the mask. The wrapped
-    layer runs as it is, with its fused implementation where the backend has one:
-    unlike Keras's `recurrent_dropout` this does not switch cuDNN off. Wrap a
-    `keras.layers.Bidirectional` as a whole, which drops weights of both directions.
+    layer runs unchanged, with its fused implementation if the backend has one. Unlike
+    Keras's `recurrent_dropout` this does not disable cuDNN. To drop weights of both
+    directions, wrap a whole `keras.layers.Bidirectional`.
 
     Args:
         layer: A recurrent Keras layer, such as `keras.layers.LSTM`, or any layer or
             model with weights of the names in `weights`.
         rate: Float in `[0, 1)`, the probability $p$ that a weight is dropped, or a
             schedule. Live.
-        weights: Tuple of names of the weights to drop.
-        per: What gets its own draw: each weight (`"element"`), or each `"input"`,
-            $m_{ij} = m_i$: all gates together lose what they hear from a unit of the
-            previous step, as in the recurrent dropout of Gal and Ghahramani, whose
-            mask is one a row.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
-        **kwargs: `monte_carlo`, `name`, `trainable`.
+        weights: Tuple of names of the weights to drop. per: What gets its own draw:
+        each weight (`"element"`), or each `"input"`, $m_{ij} = m_i$. Then all gates
+        lose the connection from the same unit of the previous step, as in the recurrent
+        dropout of Gal and Ghahramani, which has one mask for each row. seed: Integer in
+        `[0, 2**31)`, or `None` for a new seed each run. **kwargs: `monte_carlo`,
+        `name`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output. Keras masks,
-        `initial_state` and other arguments of the call are passed on.
+        `initial_state` and other arguments of the call are passed to the layer.
 
     Raises:
         TypeError: `layer` is not a layer, or `rate` is not a number.
