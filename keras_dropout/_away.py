@@ -107,9 +107,9 @@ def has_taken(model: keras.Model) -> bool:
 def missing() -> RuntimeError:
     """The error for values that another thread keeps."""
     return RuntimeError(
-        "The weights of the model must be in place, but another thread trains it or "
-        "predicts with it, which on JAX takes them away. Wait until that is done, or "
-        f"use a copy. Received: no weights for {PATIENCE:g} seconds"
+        "The weights of the model are not available, because another thread trains it "
+        "or predicts with it. On JAX this takes the weights out of the model. Wait for "
+        f"the end of it, or use a copy. Received: no weights for {PATIENCE:g} seconds"
     )
 
 

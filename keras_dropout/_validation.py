@@ -38,7 +38,7 @@ def real(name: str, value: Any, expected: str) -> float:
         if not callable(getattr(value, "shape", len)):
             # Of a tensor or variable, which may be large or symbolic, its kind only.
             shape, kind = tuple(value.shape), type(value).__name__
-            expected += ", no array or tensor (one number of it is `float(value)`)"
+            expected += ", not an array or tensor (use `float(value)`)"
             value = f"{kind} of the shape {shape}"
         raise TypeError(invalid(name, expected, value))
     try:
@@ -86,7 +86,7 @@ def drop_rate(name: str, value: Any, dtype: str = "float32") -> float:
         limit = 1 - 1 / _largest(dtype)
         expected = (
             f"a float value between 0 and {limit:.7f}, or 1, since the layer computes "
-            f"in {dtype}, in which 1 / (1 - {name}) is no number else"
+            f"in {dtype}, where 1 / (1 - {name}) overflows for values between"
         )
         raise ValueError(invalid(name, expected, value))
     return value

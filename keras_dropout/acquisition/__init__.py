@@ -1,7 +1,7 @@
-"""Which rows to label next: the most uncertain, or a batch that tells most together.
+"""Which rows to label next: the most uncertain ones, or an informative batch.
 
-Functions take a `Prediction` of the rows that have no label yet, and give the places of
-the rows to label, the first first. Nothing here knows a model.
+Functions take a `Prediction` of the rows that have no label yet, and return the
+positions of the rows to label, the best first. They do not use the model.
 """
 
 from keras_dropout.acquisition.batch import batch_bald

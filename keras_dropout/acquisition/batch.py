@@ -26,41 +26,43 @@ def batch_bald(
     draws: int = 2_000,
     seed: int = 0,
 ) -> np.ndarray:
-    r"""The places of `k` rows whose labels together tell most about the model.
+    r"""The positions of the `k` rows that are most informative together.
 
-    It adds one row after the other, each the one that adds most to the information of
-    all labels about the noise $\omega$ of the model,
+    It chooses one row after the other. Each row is the one that adds most to the
+    information of all labels about the noise $\omega$ of the model,
 
     $$I(y_1, \dots, y_b; \omega) = H(y_1, \dots, y_b) -
     \frac1T \sum_{t=1}^T \sum_{i=1}^b H(y_i \mid \omega_t),$$
 
-    so of two rows that are alike it takes one. The result is within $1 - 1/e$ of the
-    best batch. The joint entropy needs the *same* noise for all rows in each sample.
+    so it takes only one of two similar rows. The information of the batch is at least
+    $1 - 1/e$ times that of the best batch. The joint entropy needs the *same* noise for
+    all rows in each sample.
 
-    As long as all labels of the rows chosen have no more than `configurations` joint
-    outcomes, the entropies are exact for the samples given. From then on `draws`
-    outcomes stand for all, drawn in proportion to their probabilities, and their mean
-    estimates the conditional entropy of the next label. `T` samples hold $\log T$ nats
-    at most, so a large batch needs many samples; beyond that all rows add 0, and the
-    first of them come next.
+    As long as the labels of the chosen rows have at most `configurations` joint
+    outcomes, the entropies are exact for the given samples. After that, `draws`
+    outcomes are drawn in proportion to their probabilities, and their mean estimates
+    the conditional entropy of the next label. `T` samples contain at most $\log T$
+    nats, so a large batch needs many samples. If no row adds anything, the first rows
+    are taken.
 
     Args:
-        prediction: A `Prediction` of classes with its samples, which share their masks:
+        prediction: A `Prediction` of classes with its samples, drawn with shared masks:
             `mc_predict(..., masks="shared", return_samples=True)`.
         k: Integer from 1 to the number of rows, how many to choose.
-        configurations: Integer of at least 1, the most joint outcomes to count exactly.
-        draws: Integer of at least 1, how many to draw where there are more. Time grows
-            with both.
+        configurations: Integer of at least 1, up to how many joint outcomes to compute
+            exactly.
+        draws: Integer of at least 1, how many outcomes to draw if there are more. The
+            time grows with both numbers.
         seed: Integer in `[0, 2**31)` for the outcomes that are drawn.
 
     Returns:
-        Integer array `(k,)`, places of rows, each once, in the order of their choice.
-        Of equal rows the first comes first.
+        Integer array `(k,)`, positions of rows, each once, in the order in which they
+        were chosen. Of equal rows the first comes first.
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: `k` exceeds the rows, samples are missing or have masks of their own
-            for each row, outputs are no classes, or a row has several places or more
+        ValueError: `k` exceeds the number of rows, samples are missing or do not share
+            their masks, outputs are not classes, or a row has several labels or more
             than 8 binary labels.
 
     Examples:
@@ -185,7 +187,7 @@ def _outcomes(prediction):
     samples = prediction.samples
     if prediction.kind not in KINDS:
         raise ValueError(
-            "batch_bald needs class probabilities: say outputs='probabilities', "
+            "batch_bald needs class probabilities: pass outputs='probabilities', "
             "'logits' or 'binary' to `mc_predict`; for values take `select(prediction, "
             f"k, 'std')`. Received: a prediction of kind {prediction.kind!r}"
         )

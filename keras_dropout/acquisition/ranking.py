@@ -32,10 +32,10 @@ def select(
     power: float | None = None,
     seed: int | None = None,
 ) -> np.ndarray:
-    r"""The places of the `k` rows to label next, the most uncertain first.
+    r"""The positions of the `k` rows to label next, the most uncertain first.
 
     - `"mutual_information"`: information of the noise about the class (*BALD*), in
-      nats; high where the samples disagree, and not where the classes merely overlap.
+      nats. It is high if the samples disagree, but not if the classes only overlap.
     - `"entropy"`: of the mean probabilities, in nats.
     - `"margin"`: the largest mean probability less the second, smallest first.
     - `"variation_ratio"`: the fraction of samples that do not vote for the winner.
@@ -43,33 +43,32 @@ def select(
       mean.
     - `"random"`: the baseline that the others must beat.
 
-    Where a row has several steps, pixels or outputs, their mean counts, those that the
-    model masks left out. Of equal rows the first comes first; rows whose uncertainty is
-    no number come last.
+    If a row has several steps, pixels or outputs, their mean is used, without masked
+    steps. Of equal rows the first comes first. Rows with NaN come last.
 
-    Rows that are alike are uncertain alike, so the best `k` tell less than `k` rows
-    could. With `power` $\beta$ the rows are drawn instead, without replacement, with
-    probabilities $\propto u_i^\beta$ of their uncertainty $u_i$ (for `"margin"`, of 1
-    less the margin). They are the largest `k` of $\beta \log u_i + G_i$ with Gumbel
-    noise $G_i$. [batch_bald][keras_dropout.acquisition.batch_bald] computes what a
-    batch tells together.
+    Similar rows have similar uncertainties, so the `k` best rows may be redundant. With
+    `power` $\beta$ the rows are drawn instead, without replacement, with probabilities
+    $\propto u_i^\beta$ of their uncertainty $u_i$ (for `"margin"`, one minus the
+    margin). They are the largest `k` of $\beta \log u_i + G_i$ with Gumbel noise $G_i$.
+    [batch_bald][keras_dropout.acquisition.batch_bald] computes the information of a
+    whole batch.
 
     Args:
         prediction: A `Prediction` of the rows that have no label.
         k: Integer from 1 to the number of rows, how many to choose.
         method: Which uncertainty.
-        power: Float above 0, the power $\beta$, or `None` for the best `k`. 1 is a good
-            start; it grows towards the best `k`.
+        power: Float above 0, the power $\beta$, or `None` for the best `k`. Start with
+            1. Larger powers come closer to the best `k`.
         seed: Integer in `[0, 2**31)` for what is drawn, or `None` for another each
             time, which `keras.utils.set_random_seed` makes repeat.
 
     Returns:
-        Integer array `(k,)`, places of rows, each once.
+        Integer array `(k,)`, positions of rows, each once.
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: `k` exceeds the rows, an argument is out of its range, the method
-            needs class probabilities, or `power` is given where nothing is ranked.
+        ValueError: `k` exceeds the number of rows, an argument is out of its range, the
+            method needs class probabilities, or `power` is given for `"random"`.
 
     Examples:
         >>> import keras, numpy as np

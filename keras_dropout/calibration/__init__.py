@@ -1,9 +1,9 @@
-"""Uncertainties that keep a promise: fitted on held-out data, valid for data alike.
+"""Uncertainties that keep a promise: fitted on held-out data, valid for similar data.
 
 Every object is fitted on a `Prediction` of data that the model was not trained on, and
-refuses predictions that were made otherwise. They are applied in the order in which
-they were fitted, each on what the one before gave, and are saved by themselves or in
-`MonteCarlo(model, calibration=[...])`.
+refuses predictions that were made in another way. Several objects are applied in the
+order in which they were fitted, each to the result of the previous one. They can be
+saved alone, or in `MonteCarlo(model, calibration=[...])`.
 """
 
 from keras_dropout.calibration.classifier import ConformalClassifier

@@ -27,38 +27,38 @@ _ROUNDING = 1e-6
 
 @registered
 class ConformalClassifier(Calibration):
-    r"""Sets of classes that hold the true one with a promised probability.
+    r"""Sets of classes that contain the true class with a promised probability.
 
-    On held-out rows each label gets a score $s(x, y)$, larger where it was less
-    expected. Of a new row all classes belong to the set whose score is at most the
-    $k$-th smallest of the $n$ held-out ones, $k = \lceil (n + 1) c \rceil$. If the rows
-    are exchangeable, the set holds the true class with probability
-    $c \le P \le c + 1 / (n + 1)$, for any model. Where $k > n$ the set holds all.
-    The promise is one on average over rows; it does not hold for each class or region.
-    Steps and pixels of a row resemble each other, so for them it is approximate.
+    On held-out rows each label gets a score $s(x, y)$, which is large if the label was
+    unexpected. The set of a new row contains all classes with a score of at most the
+    $k$-th smallest of the $n$ held-out scores, $k = \lceil (n + 1) c \rceil$. If the
+    rows are exchangeable, the set contains the true class with probability $c \le P \le
+    c + 1 / (n + 1)$, for any model. If $k > n$, the set contains all classes. The
+    promise holds on average over rows, not for each class or region. Steps and pixels
+    of a row are not independent, so for them it is approximate.
 
     - `"lac"`: $s = 1 - p_y$. The smallest sets on average; they may be empty.
-    - `"aps"`: the mass of all classes up to $y$ by falling probability,
-      $\sum_{c: p_c > p_y} p_c + U p_y$. Sets grow and shrink with how hard a row is.
-    - `"raps"`: as `"aps"`, and `penalty` for each rank beyond `free_ranks`, which keeps
-      long tails of classes out.
+    - `"aps"`: the total probability of all classes up to $y$, the most probable first,
+      $\sum_{c: p_c > p_y} p_c + U p_y$. Sets are larger for rows that are harder.
+    - `"raps"`: like `"aps"`, plus `penalty` for each rank beyond `free_ranks`, so that
+      sets do not contain many improbable classes.
 
     Args:
         confidence_level: Float in `(0, 1)`, the promised probability $c$.
         method: The score.
-        penalty: Float of at least 0, for `"raps"`, what a further rank costs.
+        penalty: Float of at least 0, for `"raps"`, the cost of each further rank.
         free_ranks: Integer of at least 0, for `"raps"`, the ranks that cost nothing.
-        randomized: Boolean, for `"aps"` and `"raps"`. Whether $U$ is drawn uniformly,
-            one number for each row, shared by its classes, instead of 1. Sets are
-            smaller then, but chance decides about a class. Within `MonteCarlo` the
-            numbers come from the stream of its seeds, new ones in each call, and its
-            answer holds them as `"uniform"`.
-        allow_empty: Boolean. Whether a set may be empty; if not, it holds the most
-            probable class at least.
+        randomized: Boolean, for `"aps"` and `"raps"`. If true, $U$ is drawn uniformly,
+            one number for each row, instead of 1. Then sets are smaller, but partly
+            random. In `MonteCarlo` each call draws new numbers, and returns them as
+            `"uniform"`.
+        allow_empty: Boolean. Whether a set may be empty. If not, it contains at least
+            the most probable class.
         seed: Integer in `[0, 2**31)` for $U$, or `None` for others each time.
 
     Attributes:
-        quantile: The largest score of a class in a set, infinite for sets of all.
+        quantile: The largest score of a class in a set. Infinite if sets contain all
+            classes.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -145,14 +145,15 @@ class ConformalClassifier(Calibration):
 
         Args:
             prediction: A `Prediction` that was made in the same way as the one that was
-            fitted on.
+                fitted on.
             uniform: The numbers $U$ in `[0, 1]`, of the shape of the mean without its
-                classes, to repeat what was decided with them. `None` draws them.
-                Without effect unless `randomized`.
+                classes, to repeat earlier sets. `None` draws new ones. Has no effect
+                unless `randomized`.
 
         Returns:
-            Booleans, of the shape of the mean, `(rows, classes)`; for binary labels
-            with a last axis of two more, whether 0 and whether 1 belongs to the set.
+            Booleans of the shape of the mean, `(rows, classes)`. For binary labels
+            there is one more axis, of size 2: whether 0, and whether 1 belongs to the
+            set.
 
         Raises:
             TypeError: `prediction` is not a `Prediction`.

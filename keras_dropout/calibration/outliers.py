@@ -17,23 +17,23 @@ from keras_dropout.uncertainty.statistics import Measure
 
 @registered
 class OutlierDetector(Calibration):
-    r"""Finds rows that are less certain than nearly all rows of the known kind.
+    r"""Finds rows with a larger uncertainty than nearly all rows of the known kind.
 
     $$p(x) = \frac{1 + \#\{i : u_i \ge u(x)\}}{n + 1}$$
 
     is a valid p-value: for a new row that is exchangeable with the $n$ held-out ones,
-    $P(p \le \alpha) \le \alpha$. So of rows from inside at most a fraction
-    $1 - $ `confidence_level` is called an outlier, on average. How many outliers are
-    found is another question, which `metrics.separation` answers. Nothing is called an
-    outlier where $1 / (n + 1)$ exceeds that fraction.
+    $P(p \le \alpha) \le \alpha$. So on average at most a fraction $1 - $
+    `confidence_level` of the rows of the known kind is called an outlier.
+    `metrics.separation` says how many outliers are found. If $1 / (n + 1)$ exceeds that
+    fraction, nothing is called an outlier.
 
     Args:
-        confidence_level: Float in `(0, 1)`, the fraction of rows from inside that are
-            left alone.
-        score: The uncertainty $u$, the name of an attribute of `Prediction`, as
-            `Prediction.rank` takes it; `None` for the entropy of classes, or the total
-            variance of values, the defaults there too. The mean over steps and outputs
-            counts. Mutual information finds some strangers better, and others worse.
+        confidence_level: Float in `(0, 1)`, the fraction of known rows that are not
+            called outliers.
+        score: The uncertainty $u$, the name of an attribute of `Prediction`, as in
+            `Prediction.rank`. `None` is the entropy of classes, or the total variance
+            of values. It is averaged over steps and outputs. Mutual information finds
+            some outliers better, and others worse.
 
     Attributes:
         scores: Array `(n,)`, the held-out uncertainties, sorted.
@@ -75,10 +75,10 @@ class OutlierDetector(Calibration):
         return np.asarray(self._require_fitted()["scores"], np.float64)
 
     def fit(self, prediction: Prediction) -> Self:
-        """Keeps the uncertainties of rows from inside.
+        """Stores the uncertainties of rows of the known kind.
 
         Args:
-            prediction: A `Prediction` of rows from inside that the model was not
+            prediction: A `Prediction` of rows of the known kind that the model was not
                 trained on.
 
         Returns:
@@ -96,11 +96,11 @@ class OutlierDetector(Calibration):
         return self._note(prediction, scores=scores.tolist(), rows=len(scores))
 
     def p_value(self, prediction: Prediction) -> np.ndarray:
-        """The p-value of each row, small where it is unlike those from inside.
+        """The p-value of each row, small if the row is unlike the known ones.
 
         Args:
             prediction: A `Prediction` that was made in the same way as the one that was
-            fitted on.
+                fitted on.
 
         Returns:
             Array `(rows,)` of numbers in `(0, 1]`; NaN for rows without a real step.
@@ -119,7 +119,7 @@ class OutlierDetector(Calibration):
 
         Args:
             prediction: A `Prediction` that was made in the same way as the one that was
-            fitted on.
+                fitted on.
 
         Raises:
             TypeError: `prediction` is not a `Prediction`.

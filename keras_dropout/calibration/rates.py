@@ -46,16 +46,17 @@ def tune_rates(
 ) -> RateTable:
     r"""Sets the rates of a trained model to those with the best held-out likelihood.
 
-    All rates are multiplied by one factor, for each factor in turn, and the factor with
-    the smallest held-out `nll` of the mixture of samples stays. Weights stay as they
-    are, and all settings draw from the same seed. With `refine` each rate is then
-    multiplied alone, one after the other, and what lowers the `nll` stays. What comes
-    before the noise is computed once for all settings. Rates are at most 0.95. Of plain
-    values the variance of the data's noise is taken from the residuals of each setting,
-    as `ResidualNoise` does, since nothing else tells the likelihood.
+    It multiplies all rates by each factor in turn, and keeps the factor with the
+    smallest held-out `nll` of the mixture of samples. The weights do not change, and
+    all settings draw from the same seed. With `refine` each rate is then multiplied
+    alone, one after the other, and changes that lower the `nll` are kept. The layers
+    before the noise are computed once for all settings. Rates are at most 0.95. For
+    plain values the likelihood needs a variance of the data noise. It is estimated from
+    the residuals of each setting, as `ResidualNoise` does.
 
-    Our layers' rates are live, so nothing compiles anew. Keras's layers become ours
-    first, in place, as with `set_rates`. Rates on a schedule, and learned ones, stay.
+    Rates of our layers are live, so there is no recompile. Keras's layers are first
+    replaced by ours, in place, as in `set_rates`. Rates that follow a schedule, and
+    learned rates, do not change.
 
     Args:
         model: A Keras model that has noise.
@@ -64,19 +65,19 @@ def tune_rates(
         layers: Layers whose rates change: `None` for all, or a layer, the name of one,
             a class, a function of a layer, or a list of these.
         factors: Floats above 0, what to multiply the rates by.
-        refine: Integer of at least 0, how often to go through the rates one by one.
+        refine: Integer of at least 0, how many times to try all rates one by one.
         samples: Integer of at least 2, samples for each setting.
         seed: Integer in `[0, 2**31)`.
         outputs: What the outputs are, as in `mc_predict`.
         batch_size: As in `mc_predict`.
 
     Returns:
-        A `RateTable` of what it saw, with the model without noise as the first row.
+        A `RateTable` of all settings. The first row is the model without noise.
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: There is no rate to tune, or an argument is out of its range. Then,
-            and after every other error, the rates are as before.
+        ValueError: There is no rate to tune, or an argument is out of its range. After
+            an error the rates are as before.
 
     Examples:
         >>> import keras, numpy as np

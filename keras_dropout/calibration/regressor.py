@@ -22,18 +22,18 @@ _SMALLEST = 1e-12
 
 @registered
 class ConformalRegressor(Calibration):
-    r"""Intervals that hold the true value with a promised probability.
+    r"""Intervals that contain the true value with a promised probability.
 
     On held-out rows each value gets a score $s(x, y)$, and the $k$-th smallest of the
     $n$ scores, $k = \lceil (n + 1) c \rceil$, is the threshold $q$. If rows are
-    exchangeable, an interval holds the true value with probability
-    $c \le P \le c + 1 / (n + 1)$, whatever the model and the noise of the data. Where
-    $k > n$ the interval is open. Each output, or step of a horizon, has a threshold of
-    its own, so the promise holds for each.
+    exchangeable, an interval contains the true value with probability $c \le P \le c +
+    1 / (n + 1)$, for any model and any noise of the data. If $k > n$, the interval is
+    unbounded. Each output, or step of a horizon, has its own threshold, so the promise
+    holds for each of them.
 
-    - `"absolute"`: $s = |y - \bar y|$; intervals $\bar y \pm q$ of one width.
+    - `"absolute"`: $s = |y - \bar y|$; intervals $\bar y \pm q$ of the same width.
     - `"normalized"`: $s = |y - \bar y| / \sigma$; intervals $\bar y \pm q \sigma$ with
-      `std` $\sigma$, wider where that is larger.
+      `std` $\sigma$, which are wider for a larger $\sigma$.
     - `"quantile"`: $s = \max(l - y, y - u)$; intervals $[l - q, u + q]$ about the
       central interval $[l, u]$ of the samples, which must be kept, or for Gaussian
       outputs about the `predictive_interval`.
@@ -43,7 +43,8 @@ class ConformalRegressor(Calibration):
         method: The score.
 
     Attributes:
-        quantile: Array, the threshold $q$ of each output; infinite where open.
+        quantile: Array, the threshold $q$ of each output. Infinite if intervals are
+            unbounded.
 
     Raises:
         TypeError: `confidence_level` is not a number.
@@ -94,7 +95,7 @@ class ConformalRegressor(Calibration):
         Raises:
             TypeError: `prediction` is not a `Prediction`.
             ValueError: It is not a prediction of values, they do not fit, or samples
-            are missing.
+                are missing.
         """
         self._check_kind(prediction)
         y = real_values(prediction, y)
@@ -114,7 +115,7 @@ class ConformalRegressor(Calibration):
 
         Args:
             prediction: A `Prediction` that was made in the same way as the one that was
-            fitted on.
+                fitted on.
 
         Returns:
             The pair (lower, upper), arrays as the mean.

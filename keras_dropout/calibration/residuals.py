@@ -22,10 +22,10 @@ class ResidualNoise(Calibration):
     $$\sigma^2 = \max\left(0, \frac1n \sum_i (y_i - \bar y_i)^2 - \frac1n \sum_i
     \mathrm{Var}_t\, f_t(x_i)\right)$$
 
-    for each output, or step of a horizon: what the residuals scatter beyond what the
-    noise of the model explains. A prediction that it transformed is one of kind
-    `"gaussian"`: `std`, `predictive_interval`, likelihood and coverage count the noise
-    of the data.
+    for each output, or step of a horizon. This is the part of the variance of the
+    residuals that the noise of the model does not explain. A transformed prediction is
+    of kind `"gaussian"`, so `std`, `predictive_interval`, likelihood and coverage
+    include the noise of the data.
 
     Attributes:
         variance: Array, the variance of each output, in its unit squared.
@@ -83,7 +83,7 @@ class ResidualNoise(Calibration):
 
         Args:
             prediction: A `Prediction` that was made in the same way as the one that was
-            fitted on.
+                fitted on.
 
         Raises:
             TypeError: `prediction` is not a `Prediction`.

@@ -1,4 +1,4 @@
-"""One number that makes probabilities neither too sure nor too unsure."""
+"""One number that corrects probabilities that are too certain or too uncertain."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class TemperatureScaling(Calibration):
 
     $$p_c \propto \bar p_c^{\,1 / T}$$
 
-    where $T$ has the largest likelihood of held-out labels. Above 1 it makes less sure.
-    In $1/T$ the negative log-likelihood is convex, so Newton's method finds $T$
-    exactly; it stays in `[0.01, 100]`. The most probable class stays, and so does
-    accuracy. What tells how samples disagree (`std`, `mutual_information`, votes) stays
-    that of the samples. Binary labels share one temperature.
+    where $T$ has the largest likelihood of held-out labels. Above 1, probabilities
+    become less certain. The negative log-likelihood is convex in $1/T$, so Newton's
+    method finds $T$ exactly. It stays in `[0.01, 100]`. The most probable class, and so
+    the accuracy, does not change. Measures of the disagreement of samples (`std`,
+    `mutual_information`, votes) do not change either. Binary labels share one
+    temperature.
 
     Attributes:
         temperature: The number $T$.
@@ -86,7 +87,7 @@ class TemperatureScaling(Calibration):
 
         Args:
             prediction: A `Prediction` that was made in the same way as the one that was
-            fitted on.
+                fitted on.
 
         Raises:
             TypeError: `prediction` is not a `Prediction`.

@@ -17,11 +17,12 @@ from keras_dropout._typing import Picks
 class RateLogger(_bases.Callback):
     """Puts the rates of a model into the logs of each epoch.
 
-    They appear as `rate/<layer>` (or by the name of the number, `stddev/<layer>`) in
-    the history that `fit` returns, and in what the callbacks *behind* this one write:
-    `TensorBoard`, `CSVLogger`. Of layers with one name, in different nested models,
-    the second becomes `rate/<layer>_1`, and so on. Rates that a layer learns, or that
-    follow a schedule, are recorded as they stand at the end of the epoch.
+    They appear as `rate/<layer>` (or with the name of the number, such as
+    `stddev/<layer>`) in the history that `fit` returns, and in the logs of callbacks
+    that come *after* this one, such as `TensorBoard` and `CSVLogger`. If layers in
+    different nested models have the same name, the second becomes `rate/<layer>_1`, and
+    so on. For rates that a layer learns, or that follow a schedule, the value at the
+    end of the epoch is recorded.
 
     Args:
         layers: The layers to record: `None` for all that have a rate, or one or a

@@ -19,11 +19,11 @@ from keras_dropout.schedules import Schedule
 class RateScheduler(_bases.Callback):
     """Sets the rates of layers in a model, in each step or each epoch of `fit`.
 
-    A schedule that is given to a layer itself needs no callback. This one is for
-    models that are built already, for one schedule over many layers, and for
-    schedules in epochs. A step is a batch, also where the optimizer gathers gradients
-    over several. Steps go on from the optimizer's count, which is saved with the
-    model, and epochs are those of `fit`: a resumed run goes on where it stopped.
+    A schedule in a layer needs no callback. Use this callback for models that are
+    already built, for one schedule for many layers, and for schedules in epochs. A step
+    is a batch, even if the optimizer accumulates gradients over several batches. Steps
+    continue from the count of the optimizer, which is saved with the model, and epochs
+    are those of `fit`. So a run that is resumed continues where it stopped.
 
     Args:
         schedule: A schedule, or any function from the step (an integer from 0) to a
@@ -36,9 +36,9 @@ class RateScheduler(_bases.Callback):
 
     Raises:
         TypeError: `schedule` is not callable.
-        ValueError: `layers` is empty, or when training begins, it picks a layer
-            without a live `attribute`, or one that follows a schedule of its own, or
-            the schedule leaves the range that a layer allows.
+        ValueError: `layers` is empty, or when training begins, it picks a layer without
+            a live `attribute`, or a layer that follows its own schedule, or the
+            schedule leaves the range of a layer.
 
     Examples:
         >>> import keras, numpy as np

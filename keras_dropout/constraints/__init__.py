@@ -1,4 +1,4 @@
-"""Max-norm: the incoming weights of each unit, kept inside a ball."""
+"""Max-norm: a limit on the norm of the incoming weights of each unit."""
 
 from keras_dropout.constraints.apply import apply_max_norm
 from keras_dropout.constraints.incoming import register_incoming_axes

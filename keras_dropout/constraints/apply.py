@@ -20,26 +20,24 @@ def apply_max_norm(
 ) -> ModelT:
     r"""Limits the incoming weights of each unit of a model, trained or not.
 
-    From now on, after each update, $\lVert w_j \rVert_2 \le c$ for the weights $w_j$
-    that come into unit $j$. Weights over the limit are scaled onto it at once; all
-    others stay as they are, bit for bit. The axes are known for each Keras layer: what
-    is summed for a `Dense` unit, a filter, a gate, an attention head, an embedding
-    vector. Biases are not limited, and frozen and quantized layers are left alone.
-
-    The limit is saved with the model. It replaces other limits, so that calling this
-    again changes them. A training step that is already compiled does not apply it.
-    `fit` of `model` itself compiles anew. For a larger model that contains it, call
-    `compile` again, and compile training steps of your own again.
+    After each update, $\lVert w_j \rVert_2 \le c$ for the incoming weights $w_j$ of
+    unit $j$. Weights over the limit are scaled down at once. All others do not change,
+    bit for bit. The axes are known for each Keras layer: a unit can be a unit of
+    `Dense`, a filter, a gate, an attention head, or an embedding vector. Biases are not
+    limited, and frozen and quantized layers do not change. The limit is saved with the
+    model. It replaces an earlier limit, so you can call this function again. A training
+    step that is already compiled does not apply the limit. `fit` of `model` itself
+    recompiles. For a larger model that contains it, call `compile` again. Compile your
+    own training steps again, too.
 
     Args:
         model: A Keras model or layer that is built.
-        max_value: Float above 0, the limit $c$, in the units of the weights.
-        layers: The layers to limit: `None` for all, or one or a list of names,
-            classes, layers, or functions from a layer to True or False. A layer is
-            limited with all layers within it. Layers within it that were
-            never built are ignored.
-        skip: The layers to leave out, with all layers within them, in the same ways;
-            `None` for none.
+        max_value: Float above 0, the limit $c$.
+        layers: The layers to limit: `None` for all, or one or a list of names, classes,
+            layers, or functions from a layer to True or False. A layer is limited with
+            all layers within it. Layers within it that were never built are ignored.
+        skip: The layers to leave out, with all layers within them, chosen in the same
+            ways. `None` for none.
 
     Returns:
         The model.
@@ -48,12 +46,12 @@ def apply_max_norm(
         TypeError: `max_value` is not a number, `layers` or `skip` of another kind.
         ValueError: `max_value` is not above 0; the model is not built; `layers` picks
             nothing that can be limited, or `skip` nothing; a layer has another
-            constraint, or weights whose incoming axes are not known (see
+            constraint, or weights with unknown incoming axes (see
             [keras_dropout.constraints.register_incoming_axes][]).
 
     Warns:
-        UserWarning: A limit acts but cannot be saved, because a model or layer in
-            between does not save the constraints of the layers within it.
+        UserWarning: A limit acts but cannot be saved, because an outer model or layer
+            does not save the constraints of the layers within it.
 
     Examples:
         >>> import keras

@@ -162,18 +162,18 @@ def handed_down(layer: keras.layers.Layer) -> tuple[str, Axes] | None:
 def register_incoming_axes(
     layer_class: type[keras.layers.Layer], axes: Mapping[str, Axes]
 ) -> None:
-    """Tells which axes of the weights of a layer class come into a unit.
+    """Registers the incoming axes of the weights of a layer class.
 
-    A class of your own may say it by itself instead, in an attribute or property
-    `incoming_axes` of the same form.
+    Your own class may instead have an attribute or property `incoming_axes` of the same
+    form.
 
     Args:
         layer_class: A subclass of `keras.layers.Layer`. Its subclasses inherit.
-        axes: Dictionary from the name of an attribute that holds a weight to an
-            integer or a tuple of integers, or to `None` for weights that come into no
-            unit, such as gains. For max-norm to be saved with a model, the layer must
-            keep and save a constraint beside each weight, as Keras's layers do:
-            `kernel_constraint` beside `kernel`.
+        axes: Dictionary from the name of an attribute that holds a weight to an integer
+            or a tuple of integers, or to `None` for weights that are not incoming
+            weights of a unit, such as gains. To save max-norm with a model, the layer
+            must keep and save a constraint for each weight, as Keras's layers do:
+            `kernel_constraint` for `kernel`.
 
     Raises:
         TypeError: `layer_class` is not a layer class, or `axes` is not such a

@@ -57,29 +57,29 @@ def project(weights: Tensor, max_value: float, axes: Sequence[int]) -> Tensor:
 
 @registered
 class MaxNorm(_bases.Constraint):
-    r"""Bounds the L2 norm of the weights that come into each unit.
+    r"""Limits the L2 norm of the incoming weights of each unit.
 
     After each update, for each unit, with $c$ = `max_value`,
 
     $$w \leftarrow w \cdot \min\left(1, \frac{c}{\lVert w \rVert_2}\right).$$
 
-    It is the exact projection: weights inside the ball do not move by one bit, the
+    It is the exact projection: weights below the limit do not change by one bit, the
     projection is idempotent, and zero stays zero. (`keras.constraints.MaxNorm` shrinks
-    all weights a little at each step.) Norms are summed in float32 whatever the dtype
-    of the weights.
+    all weights a little at each step.) Norms are computed in float32 for every dtype of
+    the weights.
 
     Args:
-        max_value: Float above 0, the limit $c$, in the units of the weights. Usual
-            are 3 to 4.
-        axis: Integer or tuple of integers, the axes that come *into* a unit, over
-            which its norm is taken: 0 for the kernel of `Dense`, `(0, 1, 2)` for that
-            of `Conv2D`. [keras_dropout.constraints.apply_max_norm][] and
-            [keras_dropout.layers.MaxNormDropout][] know them for each Keras layer.
-            A dictionary from names of sublayers to their axes serves layers that hand
-            one constraint to several sublayers, as `MultiHeadAttention` does.
+        max_value: Float above 0, the limit $c$. Usual values are 3 to 4.
+        axis: Integer or tuple of integers, the axes of the inputs of a unit, over which
+            the norm is taken: 0 for the kernel of `Dense`, `(0, 1, 2)` for that of
+            `Conv2D`. [keras_dropout.constraints.apply_max_norm][] and
+            [keras_dropout.layers.MaxNormDropout][] know them for each Keras layer. Some
+            layers, such as `MultiHeadAttention`, use one constraint for several
+            sublayers. For these pass a dictionary from the names of the sublayers to
+            their axes.
 
     Raises:
-        TypeError: `max_value` is not a number, `axis` holds no integers.
+        TypeError: `max_value` is not a number, or `axis` is not made of integers.
         ValueError: `max_value` is not finite or not above 0, `axis` is empty, repeats
             itself, or, when the constraint is first applied, does not fit the weight.
 

@@ -49,10 +49,10 @@ class MaxNormReport(Table[NormRow]):
 def max_norm_report(
     model: Model, layers: Picks = None, *, skip: Picks = None
 ) -> MaxNormReport:
-    """The incoming norms of each weight, and how many units are at their limit.
+    """Reports the incoming norms of each weight, and how many units are at their limit.
 
-    Before you apply max-norm, it shows which limit would have an effect; afterwards,
-    whether it has one. Quantized layers are left out.
+    Before you apply max-norm, it shows which limit would have an effect. After that, it
+    shows whether the limit has an effect. Quantized layers are left out.
 
     Args:
         model: A Keras model or layer that is built.
@@ -67,7 +67,7 @@ def max_norm_report(
     Raises:
         TypeError: `layers` or `skip` is of another kind.
         ValueError: The model is not built, `layers` or `skip` picks no layer with
-            weights, or a layer has weights whose incoming axes are not known.
+            weights, or a layer has weights with unknown incoming axes.
 
     Examples:
         >>> import keras

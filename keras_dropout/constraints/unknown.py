@@ -53,28 +53,28 @@ def _axes(name, shape):
 
 def _refusal(layer, weight, name):
     kind, shape = type(layer).__name__, tuple(weight.shape)
-    leave = f"leave the layer out by `skip={layer.name!r}`"
+    leave = f"leave the layer out with `skip={layer.name!r}`"
     if name is None:
         return (
             f"The weight {weight.path!r}, of shape {shape}, of layer {layer.name!r} of "
-            f"class {kind} is no attribute of its own, so its incoming axes cannot be "
-            f"said. Keep it in an attribute, or {leave}."
+            f"class {kind} is not an attribute of the layer, so its incoming axes "
+            f"cannot be named. Keep it in an attribute, or {leave}."
         )
     if all(size == 1 for size in shape[:-1]):
-        axes = f"`{{{name!r}: None}}` for one vector, which comes into no unit"
+        axes = f"`{{{name!r}: None}}` for a single vector, which is not limited"
     elif len(shape) == 2:
         axes = (
             f"`{{{name!r}: 0}}` for a kernel (in, out), `{{{name!r}: 1}}` for a table "
-            f"of vectors, or `{{{name!r}: None}}` for what comes into no unit"
+            f"of vectors, or `{{{name!r}: None}}` for weights without a limit"
         )
     else:
         axes = (
             f"`{{{name!r}: (...)}}` with those of the {len(shape)} axes that a unit "
-            f"sums over, or `{{{name!r}: None}}` for what comes into no unit"
+            f"sums over, or `{{{name!r}: None}}` for weights without a limit"
         )
     return (
-        f"Which axes of the weight {weight.path!r}, of shape {shape}, come into one "
-        f"unit is not known for layer {layer.name!r} of class {kind}. Say it by "
+        f"The incoming axes of the weight {weight.path!r}, of shape {shape}, are not "
+        f"known for layer {layer.name!r} of class {kind}. Register them with "
         f"`constraints.register_incoming_axes({kind}, axes)`, where the axes are "
-        f"{axes}; or by an attribute `incoming_axes` of the class; or {leave}."
+        f"{axes}; or with an attribute `incoming_axes` of the class; or {leave}."
     )

@@ -37,18 +37,20 @@ _PLAIN = (
 )
 
 BETWEEN_CONVOLUTIONS = (
-    "drops single values between convolutions, where neighbours tell the same; drop "
-    "whole channels (SpatialDropout2D) or regions (DropBlock2D): "
+    "drops single values between convolutions, where neighbours carry the same "
+    "information; drop whole channels (SpatialDropout2D) or regions (DropBlock2D): "
     "https://arxiv.org/abs/1411.4280"
 )
 BEFORE_NORMALIZATION = (
-    "stands before batch normalization, whose variance in training is then not that of "
+    "is before batch normalization, so the variance in training differs from that at "
     "inference; move it after: https://arxiv.org/abs/1801.05134"
 )
 AFTER_SOFTMAX = (
     "drops class probabilities after the softmax; put it before the last weights"
 )
-AT_THE_END = "no weight follows, so it only perturbs the output; put it before one"
+AT_THE_END = (
+    "no layer with weights follows, so it only perturbs the output; put it before one"
+)
 INERT = (
     "was called with training=True, which has no effect in `predict`; use "
     "`monte_carlo=True` or `mc_predict`"

@@ -84,8 +84,8 @@ class MultiSampleLoss(_bases.Loss):
 
     $$L(y, \hat y) = \frac{1}{M} \sum_{m=1}^M \ell(y, \hat y_m)$$
 
-    For a convex loss, such as cross-entropy of logits, it is at least the loss of the
-    mean prediction.
+    For a convex loss, such as the cross-entropy of logits, it is at least the loss of
+    the mean prediction.
 
     Args:
         loss: A Keras loss, its name, or a function of `y_true` and `y_pred`.

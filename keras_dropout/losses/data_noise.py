@@ -22,11 +22,11 @@ class GaussianNLL(_bases.Loss):
     $$L = \frac1D \sum_{d=1}^D \left\lfloor e^{\beta s_d} \right\rfloor
     \left[ \tfrac12 e^{-s_d} (y_d - \mu_d)^2 + \tfrac12 s_d \right]$$
 
-    in nats an output, without the constant $\frac12 \log 2 \pi$. The brackets
-    $\lfloor \cdot \rfloor$ mark a factor through which no gradient flows: with
-    $\beta = 0$ it is 1, and with $\beta = 0.5$ rows that the model takes for noisy
-    still move its mean, which the plain likelihood is slow to do. It computes in
-    float32 under each dtype policy.
+    in nats per output, without the constant $\frac12 \log 2 \pi$. No gradient flows
+    through the factor in $\lfloor \cdot \rfloor$. With $\beta = 0$ the factor is 1.
+    With $\beta = 0.5$ the model also learns the mean of rows with a large predicted
+    noise. With the plain likelihood this is slow. The loss is computed in float32 under
+    every dtype policy.
 
     Args:
         beta: Float in `[0, 1]`, the power $\beta$ of the variance. With 1 the means
@@ -84,14 +84,13 @@ class HeteroscedasticCrossentropy(_bases.Loss):
     \mathrm{softmax}_c(f + \sigma \odot \epsilon_t), \qquad
     \epsilon_t \sim \mathcal N(0, I), \quad \sigma = e^{s / 2}$$
 
-    in nats. A model can so say of single rows that their labels are noise, and learns
-    less from them. The mean of probabilities is taken in logarithms, so no sample
-    underflows; it computes in float32 under each dtype policy.
+    in nats. A model can predict that the label of a row is noisy, and then learns less
+    from it. The mean of the probabilities is computed with logarithms, so no sample
+    underflows. The loss is computed in float32 under every dtype policy.
 
-    The noise is new in each step. It follows `seed`, which is part of the
-    configuration; how many draws were made is not saved with a model. In compiled
-    training on JAX, which keeps no state of a loss, the predictions themselves are
-    hashed into the seed.
+    Each step draws new noise. It depends on `seed`, which is part of the configuration.
+    The number of earlier draws is not saved with a model. Compiled training on JAX
+    keeps no state of a loss. There the predictions are hashed into the seed.
 
     Args:
         samples: Integer of at least 1, the number $T$ of draws for each row.
@@ -102,7 +101,7 @@ class HeteroscedasticCrossentropy(_bases.Loss):
 
     Call arguments:
         y_true: Integers `(...)` or `(..., 1)`, or one-hot or soft labels
-            `(..., classes)`. An integer of no class gives NaN.
+            `(..., classes)`. An integer that is not a class gives NaN.
         y_pred: The logits $f$ and then as many log variances $s = \log \sigma^2$ on the
             last axis, `(..., 2 * classes)`, without an activation.
 

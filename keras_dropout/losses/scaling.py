@@ -1,4 +1,4 @@
-"""How strong a penalty must be for a loss and its penalties to be one bound."""
+"""The strength of penalties for which loss and penalties are one variational bound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def kl_weights(
     outputs: int = 1,
     length_scale: float = 1e-2,
 ) -> dict[Literal["weight_regularizer", "dropout_regularizer"], float]:
-    r"""The strengths of the penalties of a learned dropout that fit a loss.
+    r"""The strengths of the penalties of learned dropout, for a given loss.
 
     Variational inference minimises the mean negative log-likelihood of an example plus
     $\mathrm{KL} / N$. A Keras loss is $c$ times that likelihood, so the divergence of
@@ -35,20 +35,21 @@ def kl_weights(
             squared error; `"double_nll"` for $e^{-s} (y - \mu)^2 + s$ *summed* over
             outputs, as the authors of concrete dropout have it.
         precision: Float above 0, the precision $\tau$ (one over the variance) of the
-            data's noise, which the mean squared error does not know. For `"mse"` only.
-        outputs: Integer, the number $D$ of terms that the loss averages for an
-            example: the outputs of a regression, the pixels of a segmentation, 1 for
-            one label a row. It has no part in `"double_nll"`.
-        length_scale: Float above 0, the prior length scale $l$: smaller where the
-            function may change faster.
+            data's noise, which the mean squared error does not contain. For `"mse"`
+            only.
+        outputs: Integer, the number $D$ of terms that the loss averages for each row:
+            the outputs of a regression, the pixels of a segmentation, 1 for one label
+            per row. It has no effect for `"double_nll"`.
+        length_scale: Float above 0, the prior length scale $l$. It is smaller for a
+            function that changes faster.
 
     Returns:
-        A dictionary of the two floats, to be passed on as `**kl_weights(...)`.
+        A dictionary of the two floats. Pass it as `**kl_weights(...)`.
 
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: An argument is out of its range, or `precision` is given for a loss
-            that knows it.
+            that contains it.
 
     Examples:
         >>> from keras_dropout import losses

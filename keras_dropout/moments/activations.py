@@ -68,7 +68,7 @@ def activate(x: Moments, function: Any, owner: Any) -> Moments:
     known = rules.of_function(function)
     if known is None:
         name = getattr(function, "__name__", type(function).__name__)
-        raise rules.unknown(owner, f"no rule says how they pass its activation {name}")
+        raise rules.unknown(owner, f"there is no rule for its activation {name}")
     return known(x)
 
 

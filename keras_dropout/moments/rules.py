@@ -115,7 +115,6 @@ def unknown(operation: Any, why: str) -> ValueError:
     else:
         name = f"the operation {operation_name(operation)}"
     return ValueError(
-        f"`propagate_moments` cannot pass {name}: {why}. Sample the model with "
-        "`mc_predict`, or say how mean and variance pass with "
-        "`keras_dropout.moments.rule`."
+        f"`propagate_moments` has no way through {name}: {why}. Sample the model with "
+        "`mc_predict`, or register a rule with `keras_dropout.moments.rule`."
     )

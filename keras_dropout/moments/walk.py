@@ -119,10 +119,10 @@ def has_noise(operation: Any) -> bool:
 
 def _why(operation):
     if isinstance(operation, keras.Model):
-        return "it is a model that is no graph of layers"
+        return "it is a model without a graph of layers"
     if not isinstance(operation, keras.layers.Layer) or not has_noise(operation):
-        return "no rule says how mean and variance pass it"
-    return "no rule says which mean and variance its noise gives"
+        return "there is no rule for it"
+    return "there is no rule for its noise"
 
 
 def _as_it_is(operation, args, kwargs):

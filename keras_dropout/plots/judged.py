@@ -103,7 +103,7 @@ def risk_coverage(
     risk = np.bincount(group, weight * errors).cumsum() / kept
     ax = styles.new_axes(ax)
     ax.plot(kept / kept[-1], risk, label=label, **styles.line(ax, linestyle))
-    ax.set(xlabel="answered (fraction of rows)", ylabel="error of what is answered")
+    ax.set(xlabel="answered (fraction of rows)", ylabel="error of the answered rows")
     return ax
 
 
@@ -251,11 +251,11 @@ def _draw(judged, left, right, options):
     risk_coverage(judged, ax=right, **options)
     if "correct" in judged.columns:
         reliability(judged, ax=left, **options)
-        right.set_ylabel("wrong (fraction of what is answered)")
+        right.set_ylabel("wrong (fraction of answered rows)")
         return
     if "quantile" in judged.columns:
         quantiles(judged, ax=left, **options)
-    right.set_ylabel("mean squared error of what is answered")
+    right.set_ylabel("mean squared error of the answered rows")
 
 
 def _pair(axes):

@@ -11,8 +11,8 @@ from keras_dropout import _model
 from keras_dropout._typing import Shape
 
 UNSEEDED = (
-    "it draws random numbers from where no seed reaches. Draw by "
-    "`keras.random`, with a `keras.random.SeedGenerator` that the layer keeps"
+    "it draws random numbers that no seed controls. Draw with `keras.random` and a "
+    "`keras.random.SeedGenerator` that the layer keeps"
 )
 
 
@@ -71,14 +71,14 @@ def trouble(layer: keras.layers.Layer, first: Run, trained: Run) -> str:
     """Why noise in training cannot be switched on by itself, or ""."""
     if trained.moves:
         return (
-            "it is noisy in training only, where it moves statistics as well. Put the "
-            "noise into a layer of its own"
+            "it is noisy only in training, where it also updates statistics. Put the "
+            "noise into a separate layer"
         )
     has_parts = len(_model.flatten_layers(layer)) > 1
     if has_parts and _shapes(first.outputs) != _shapes(trained.outputs):
         return (
-            "it is noisy in training only, where its outputs have other shapes. Put "
-            "the noise into a layer of its own"
+            "it is noisy only in training, where its outputs have other shapes. Put "
+            "the noise into a separate layer"
         )
     return ""
 

@@ -163,7 +163,7 @@ def _array(x):
         raise TypeError(
             "`x` can hold strings on TensorFlow only, as other backends have no "
             "tensors of them. Apply the layer that reads them (`TextVectorization`, "
-            "`StringLookup`) first, and pass what it gives. "
+            "`StringLookup`) first, and pass its outputs. "
             f"Received: an array of dtype {x.dtype}"
         )
     if x.dtype.kind not in "biufcV":

@@ -110,7 +110,7 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     try:
         more, _, more_sizes = _probe(engine, _joined(few, few), 1)
     except Exception as error:
-        why = mixes or f"it cannot take further rows ({error!r})"
+        why = mixes or f"it cannot take more rows ({error!r})"
         return learn(why_single=why, fills=False, axes=None, row_axes=no_axes)
     axes = tuple(_growing(*pair) for pair in zip(one, more, strict=False))
     row_axes = tuple(_growing(*pair) for pair in zip(sizes, more_sizes, strict=True))
@@ -198,7 +198,7 @@ def _why_rows_mix(engine, model, few, inputs):
     try:
         alone, among = backends.run_once(passes, engine.variables, few, more)
     except Exception as error:
-        return f"its rows need each other ({error!r})", None
+        return f"its rows depend on each other ({error!r})", None
     wider = watch.wider(few)
     rounding = max(
         _ROUNDING.get(layer.compute_dtype, _ROUNDING_OF_OTHERS)
@@ -208,7 +208,7 @@ def _why_rows_mix(engine, model, few, inputs):
         if len(a) != rows or b.shape != (_count(more), *a.shape[1:]):
             return "an output does not have a row for each row of the data", wider
         if not _alike(a, b[:rows], rounding):
-            return "its rows look at each other", wider
+            return "its rows depend on each other", wider
     return None, wider
 
 

@@ -112,8 +112,8 @@ def require_drawn(model: keras.Model, noises: Sequence[Noise], drawn: Any) -> No
     if not drawn:
         raise ValueError(
             f"`model` holds noise, {_names(noises)}, but its `call` uses none of it at "
-            "inference, so all samples would be equal. Call such layers whatever "
-            "`training` is, and pass `training` on to them. "
+            "inference, so all samples would be equal. Call these layers for "
+            "every value of `training`, and pass `training` to them. "
             f"Received: model={model.name!r}"
         )
 
@@ -132,8 +132,8 @@ def require_scheme(noises: Sequence[Noise], masks: Any) -> None:
     foreign = [each for each in noises if each.is_foreign and not each.is_assumed]
     if foreign and masks == "shared":
         raise ValueError(
-            "masks='shared' needs noise that is drawn through `keras_dropout.random`, "
-            "by our layers or Keras's, but these layers draw by themselves: "
+            "masks='shared' needs noise of our layers or of Keras's, but these layers "
+            "draw their own random numbers: "
             f"{_names(foreign)}. Choose other masks, or leave these layers out with "
             "`layers`"
         )

@@ -21,7 +21,7 @@ from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.weights import held
 
 _RECURRENT_DROPOUT = (
-    "recurrent_dropout leaves the fused kernel of the layer; wrap it in WeightDrop, or "
+    "recurrent_dropout disables the fused kernel; wrap the layer in WeightDrop, or "
     "use dropout alone: https://arxiv.org/abs/1708.02182"
 )
 _OFF = "its strength is 0, so it has no effect"

@@ -53,9 +53,9 @@ class Plan:
         self._noisy = {id(noise.layer) for noise in noises}
         graph = graph_of(model)
         if has_own_predict_step(model):
-            self.why_whole = "its class has a `predict_step` of its own"
+            self.why_whole = "its class defines its own `predict_step`"
         elif graph is None:
-            self.why_whole = "it is called by code of its own"
+            self.why_whole = "its class defines its own `call`"
         else:
             self._read(model, graph)
 
@@ -144,7 +144,7 @@ class Plan:
             self.why_whole = f"its graph cannot be read ({error})"
             warnings.warn(
                 f"The model {model.name!r} runs whole for every sample, which can be "
-                "many times slower than running only what its noise reaches, because "
+                "many times slower than running only what follows the noise, because "
                 f"{self.why_whole}",
                 stacklevel=2,
             )

@@ -107,7 +107,7 @@ def follower(dropout: keras.layers.Layer, calls: Mapping[int, Calls]) -> Any:
     after = _behind(own, calls)
     _check_kernel(after)
     if len(calls[id(after)].shapes) > 1:
-        raise CannotLearnError(f"{after.name!r}, behind it, is called elsewhere too")
+        raise CannotLearnError(f"{after.name!r}, after it, is called elsewhere too")
     _check_masks(dropout, after, own.shapes[0])
     return after
 
@@ -145,16 +145,16 @@ def _check_kernel(layer):
     if not isinstance(layer, _kernels.KNOWN):
         raise CannotLearnError(
             f"it is before {layer.name!r}, of the class {type(layer).__name__}, which "
-            "is no dense layer, embedding or convolution"
+            "is not a dense layer, embedding or convolution"
         )
     regularizer = _kernels.regularizer_of(layer)
     if regularizer is not None:
         raise CannotLearnError(
-            f"{layer.name!r}, behind it, has a `{regularizer}`, and the penalty on the "
-            "kernel is to be `weight_regularizer`"
+            f"{layer.name!r}, after it, has a `{regularizer}`, but the penalty on the "
+            "kernel must be `weight_regularizer`"
         )
     if _kernels.kernel(layer) is None:
-        raise CannotLearnError(f"the kernel of {layer.name!r}, behind it, is quantized")
+        raise CannotLearnError(f"the kernel of {layer.name!r}, after it, is quantized")
 
 
 def _check_masks(dropout, after, shape):
@@ -166,6 +166,6 @@ def _check_masks(dropout, after, shape):
     learned = _kernels.mask_shape(after, shape)
     if masks not in (tuple(shape), learned):
         raise CannotLearnError(
-            f"its masks have the shape {masks}, those that {after.name!r} could learn "
-            f"a rate for {learned}"
+            f"its masks have the shape {masks}, but a learned rate of {after.name!r} "
+            f"needs masks of the shape {learned}"
         )

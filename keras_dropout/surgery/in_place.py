@@ -26,8 +26,8 @@ def check_turn(old: Any, new: Any) -> None:
     for layer in (old, new):
         if layer is None or layer.weights or _keras.sublayers(layer):
             raise ValueError(
-                f"Only a layer without weights and layers within can take the place of "
-                f"another. Received: {new!r} for layer {old.name!r}"
+                f"Only a layer without weights and without inner layers can replace "
+                f"another in place. Received: {new!r} for layer {old.name!r}"
             )
 
 

@@ -174,8 +174,8 @@ def _tell(model, kept, *, needs_all, found):
     reasons = "".join(f"\n- {path!r}: {reason}" for path, reason in kept.items())
     if not found or (needs_all and kept):
         raise ValueError(
-            f"Each dropout whose rate is to be learned must stand directly in front of "
-            f"one layer with a kernel. Move it there, or leave it out by `layers`. "
+            f"A dropout with a learned rate must be directly before one layer with a "
+            f"kernel. Move it there, or leave it out with `layers`. "
             f"Received: model={model.name!r}, "
             + (f"in which these cannot:{reasons}" if kept else "which has no dropout")
         )

@@ -137,8 +137,8 @@ class Matching:
                     places.setdefault(id(end), layer)
         if not places:
             expected = (
-                "a layer to put a dropout behind: a convolution, a recurrent or a "
-                "dense layer with further weights behind it, and no noise yet"
+                "a layer that dropout can follow: a convolution, a recurrent or a "
+                "dense layer, with further weights after it and no noise yet"
             )
             raise ValueError(invalid("model", expected, model.name))
         rates = [self.rate] * len(places)

@@ -123,10 +123,10 @@ def _asked(places, rates):
     fixed = [place.path for place, rate in asked.items() if _cannot_follow(place, rate)]
     if fixed:
         raise ValueError(
-            f"These rates cannot follow a schedule, since their layers keep plain "
-            f"numbers, or hold others and are built: {fixed}. Give them numbers, by "
-            f"patterns in a dictionary, or let `keras_dropout.callbacks.RateScheduler` "
-            f"assign to those of our layers"
+            f"These rates cannot follow a schedule, because their layers keep plain "
+            f"numbers, or are built and contain other layers: {fixed}. Give them "
+            f"numbers, with patterns in a dictionary, or use "
+            f"`keras_dropout.callbacks.RateScheduler` for those of our layers"
         )
     return asked
 
@@ -214,15 +214,15 @@ def _follow(switches, asked):
 def _warn(model, idle, lost):
     if idle:
         warnings.warn(
-            f"These rates have no effect, since {model.name!r} was built without noise "
-            f"for them: {idle}. Build it with a rate above 0, or put noise in with "
-            f"`insert_dropout`.",
+            f"These rates have no effect, because {model.name!r} was built without "
+            f"noise for them: {idle}. Build it with a rate above 0, or insert noise "
+            f"with `insert_dropout`.",
             stacklevel=3,
         )
     if lost:
         warnings.warn(
-            f"These rates act, but are not saved with {model.name!r}, since the "
-            f"configurations of the layers around do not hold them: {lost}. Call "
+            f"These rates act, but are not saved with {model.name!r}, because the "
+            f"configurations of the outer layers do not contain them: {lost}. Call "
             f"`set_rates` again after loading.",
             stacklevel=3,
         )

@@ -12,10 +12,10 @@ from keras_dropout.uncertainty import scoring, table
 from keras_dropout.uncertainty.scoring import Score
 
 NO_NOISE = (
-    "nll and coverage need to know how much the data scatter about what a model "
-    "predicts, which plain values do not tell. Pass noise_variance=, for example that "
-    "of calibration.ResidualNoise on held-out data, or train for outputs='gaussian'. "
-    "crps takes the spread of the model for all there is"
+    "nll and coverage need the variance of the data noise, which a model of plain "
+    "values does not predict. Pass noise_variance=, for example that of "
+    "calibration.ResidualNoise on held-out data, or train for outputs='gaussian'. "
+    "crps uses the spread of the model only"
 )
 
 

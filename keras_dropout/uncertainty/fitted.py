@@ -85,10 +85,10 @@ class Calibration:
             theirs = other[name]
             if mine is not None and theirs is not None and mine != theirs:
                 raise ValueError(
-                    f"`{type(self).__name__}` holds for predictions that were made as "
-                    f"those that it was fitted on, but {_WORDS[name]} differ: fitted "
-                    f"on {mine!r}, received {theirs!r}. Predict both alike, or fit "
-                    "again"
+                    f"`{type(self).__name__}` is valid only for predictions that were "
+                    f"made like the ones it was fitted on, but {_WORDS[name]} differ: "
+                    f"fitted on {mine!r}, received {theirs!r}. Predict both alike, or "
+                    "fit again"
                 )
 
     @property

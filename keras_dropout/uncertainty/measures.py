@@ -62,8 +62,8 @@ def resolved(prediction: Prediction, by: str, name: str = "by") -> str:
         return "entropy" if has_classes else "total"
     if by not in _OF_VALUES and not has_classes:
         raise ValueError(
-            f"{name}={by!r} needs class probabilities. For values say {name}='std'; "
-            "for classes say outputs='probabilities', 'logits' or 'binary' to "
+            f"{name}={by!r} needs class probabilities. For values pass {name}='std'; "
+            "for classes pass outputs='probabilities', 'logits' or 'binary' to "
             f"`mc_predict`. Received: a prediction of kind {prediction.kind!r}"
         )
     return by

@@ -17,8 +17,8 @@ _STYLE = (
     "td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}"
 )
 _LEGEND = (
-    "Behind ± stand standard errors over rows; * marks the better number. Both columns "
-    "have the same rows, so the error of the difference is its own."
+    "± is the standard error over rows; * marks the better number. Both columns are "
+    "scored on the same rows, so the difference has its own standard error."
 )
 
 

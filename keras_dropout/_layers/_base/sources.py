@@ -105,9 +105,9 @@ class Number(Source):
             return self.check(value.item())
         except ValueError as error:
             raise ValueError(
-                f"A value was assigned to the state of layer {self.layer.name!r} past "
-                f"its checks, as a variable of the model. Assign to "
-                f"`layer.{self.name}` instead. {error}"
+                f"A value of layer {self.layer.name!r} was assigned past its checks, "
+                f"as a variable of the model. Assign to `layer.{self.name}` instead. "
+                f"{error}"
             ) from error
 
     def tensor(self) -> Tensor:

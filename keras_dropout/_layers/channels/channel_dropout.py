@@ -28,9 +28,10 @@ class ChannelDropout(BernoulliLayer):
         rate: Float in `[0, 1]`, the probability $p$ that a channel is dropped, or a
             schedule. Live.
         axis: Integer, or a tuple of integers, the axes of the channels. All other axes
-        except the batch share the mask. per: What gets its own mask: each `"row"`, or
-        the whole `"batch"`. seed: Integer in `[0, 2**31)`, or `None` for a new seed
-        each run. **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+            except the batch share the mask.
+        per: What gets its own mask: each `"row"`, or the whole `"batch"`.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, ..., channels)` of rank 2 or more. The output has the same.

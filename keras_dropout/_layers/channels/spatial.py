@@ -52,10 +52,10 @@ class SpatialDropout1D(_SpatialDropout):
     Args:
         rate: Float in `[0, 1]`, the probability $p$ that a channel is dropped, or a
             schedule. Live.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run. data_format:
-        `"channels_last"` or `"channels_first"`. As in Keras, the default is
-        `"channels_last"` for any global setting. **kwargs: `monte_carlo`, `name`,
-        `dtype`, `trainable`.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        data_format: `"channels_last"` or `"channels_first"`. As in Keras, the default
+            is `"channels_last"` for any global setting.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, steps, channels)`, or `(batch, channels, steps)` if

@@ -44,7 +44,7 @@ def require_affine(layer: keras.layers.Layer) -> None:
     if layer.activity_regularizer is not None:
         raise ValueError(
             "`layer` must have no `activity_regularizer`: put "
-            "`keras.layers.ActivityRegularization` behind it. Received: "
+            "`keras.layers.ActivityRegularization` after it. Received: "
             f"{layer.activity_regularizer!r} of the layer {layer.name!r}"
         )
 
@@ -54,9 +54,9 @@ def variable(layer: keras.layers.Layer) -> keras.Variable:
     found = [v for v in layer.weights if v.name == "kernel"]
     if not found or not keras.backend.is_float_dtype(found[0].dtype):
         raise ValueError(
-            f"The kernel of layer {layer.name!r} must be of floats, since noise is "
-            "added to it, or weights are left out. Quantize a model without this "
-            "wrapper, of the wrapped layer. Received: "
+            f"The kernel of layer {layer.name!r} must be of floats, because "
+            "this wrapper adds noise to it or prunes it. Quantize a model without the "
+            "wrapper. Received: "
             f"{found[0].dtype if found else 'no kernel'}"
         )
     return found[0]

@@ -50,17 +50,19 @@ class ConcreteDropout(NoiseWrapper):
 
     Args:
         layer: A Keras layer with a kernel: `Dense`, `EinsumDense`, a convolution (also
-        depthwise or transposed), or `Embedding`, where whole tokens are dropped. Its
-        kernel must have no regularizer. rate: Float in `(0, 1)`, the initial rate $p$.
-        The attribute is the learned rate, and can be assigned.
+            depthwise or transposed), or `Embedding`, where whole tokens are dropped.
+            Its kernel must have no regularizer.
+        rate: Float in `(0, 1)`, the initial rate $p$. The attribute is the learned
+            rate, and can be assigned.
         weight_regularizer: Float of at least 0, the strength $\lambda_W$, or a
             schedule. Live.
         dropout_regularizer: Float of at least 0, the strength $\lambda_p$, or a
             schedule. Live.
-        temperature: Float above 0, the temperature $t$. hard: Boolean. If true, Monte
-        Carlo samples have Bernoulli masks of the learned rate, so their mean is exact.
-        Training always uses relaxed masks. seed: Integer in `[0, 2**31)`, or `None` for
-        a new seed each run. **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
+        temperature: Float above 0, the temperature $t$.
+        hard: Boolean. If true, Monte Carlo samples have Bernoulli masks of the learned
+            rate, so their mean is exact. Training always uses relaxed masks.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output.

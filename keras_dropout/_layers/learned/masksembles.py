@@ -45,14 +45,15 @@ class Masksembles(NoiseLayer):
     each step; the masks are saved with the layer.
 
     Args:
-        members: Integer from 1 to 4096, the number $M$ of masks. scale: Float of at
-        least 1, $S$. The larger it is, the less the masks overlap. 1 keeps everything.
-        axis: Integer, the axis of the channels. Not 0. layout: `"block"` if the rows of
-        a member are next to each other in a training batch, `"interleave"` if the
-        members alternate. seed: Integer in `[0, 2**31)`, or `None` for new masks in
-        each new layer.
+        members: Integer from 1 to 4096, the number $M$ of masks.
+        scale: Float of at least 1, $S$. The larger it is, the less the masks overlap. 1
+            keeps everything.
+        axis: Integer, the axis of the channels. Not 0.
+        layout: `"block"` if the rows of a member are next to each other in a training
+            batch, `"interleave"` if the members alternate.
+        seed: Integer in `[0, 2**31)`, or `None` for new masks in each new layer.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`. With `monte_carlo=True`
-        each row has one member at inference too, as in training.
+            each row has one member at inference too, as in training.
 
     Input shape:
         Any of rank 2 or more, with a known number of channels, of a float dtype. The

@@ -63,9 +63,9 @@ class SparseVariationalDropout(NoiseWrapper):
             `activity_regularizer`.
         kl_weight: Float of at least 0, the strength $\lambda$, or a schedule. Live.
         threshold: Float. Weights with a $\log \alpha$ of this or more are pruned. At 3,
-        dropout of the same variance would drop the weight in 95 % of the rows. seed:
-        Integer in `[0, 2**31)`, or `None` for a new seed each run. **kwargs:
-        `monte_carlo`, `name`, `dtype`, `trainable`.
+            dropout of the same variance would drop the weight in 95 % of the rows.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output.

@@ -45,12 +45,13 @@ class VariationalDropout(NoiseLayer):
 
     Args:
         rate: Float in `(0, 1)`, the initial $p = \alpha / (1 + \alpha)$, at most 0.5
-        with `max_alpha=1.0`. The attribute is the learned rate, and can be assigned.
-        granularity: `"layer"` for one rate, `"unit"` for one for each unit. max_alpha:
-        Float in `(0, 1]`, the largest $\alpha$. kl_weight: Float of at least 0, the
-        strength $\lambda$, or a schedule. Live. seed: Integer in `[0, 2**31)`, or
-        `None` for a new seed each run. **kwargs: `monte_carlo`, `name`, `dtype`,
-        `trainable`.
+            with `max_alpha=1.0`. The attribute is the learned rate, and can be
+            assigned.
+        granularity: `"layer"` for one rate, `"unit"` for one for each unit.
+        max_alpha: Float in `(0, 1]`, the largest $\alpha$.
+        kl_weight: Float of at least 0, the strength $\lambda$, or a schedule. Live.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         Any with a known last axis, of a float dtype. The output has the same.

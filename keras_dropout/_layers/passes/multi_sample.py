@@ -32,9 +32,10 @@ class MultiSampleDropout(BernoulliLayer):
     Args:
         head: The Keras layer or model $f$ after the dropout, of one input and output.
         rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live.
-        samples: Integer, the number $M$ of masks. reduction: `"mean"` averages the
-        outputs. `"stack"` returns all of them on axis 1; at inference these are $M$
-        equal outputs. seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        samples: Integer, the number $M$ of masks.
+        reduction: `"mean"` averages the outputs. `"stack"` returns all of them on axis
+            1; at inference these are $M$ equal outputs.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:

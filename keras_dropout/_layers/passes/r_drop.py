@@ -33,13 +33,13 @@ class RDrop(Trainer):
 
     Args:
         model: A Keras model of one output, with noise in training. It keeps its
-        weights, so you can use it directly after training.
+            weights, so you can use it directly after training.
         alpha: Float of at least 0, the weight $\alpha$. About 5 for translation and 1
             for classification of text in the paper.
         distance: `"kl"` for class probabilities, or `"mse"` for any output.
         from_logits: Boolean. Whether the model outputs logits instead of probabilities.
-        It has an effect only for `"kl"`. **kwargs: Arguments of `keras.Model`: `name`,
-        `trainable`.
+            It has an effect only for `"kl"`.
+        **kwargs: Arguments of `keras.Model`: `name`, `trainable`.
 
     Raises:
         TypeError: `model` is not a model, or `alpha` is not a number.

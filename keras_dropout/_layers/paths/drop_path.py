@@ -34,8 +34,9 @@ class DropPath(BernoulliLayer):
             schedule. Live.
         per: What gets its own draw: each `"row"`, or the whole `"batch"`.
         scale_by_keep: Boolean. If false, nothing is divided by $1 - p$, as in timm.
-        Then the mean in training is $(1 - p)\, x$, and differs from the output at
-        inference. seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+            Then the mean in training is $(1 - p)\, x$, and differs from the output at
+            inference.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:

@@ -79,7 +79,7 @@ class LayerDrop(BernoulliLayer):
         if tuple(output_shape) != tuple(input_shape):
             raise ValueError(
                 "LayerDrop needs a layer whose output has the shape of its input, "
-                "since skipping it passes the input on. Received: "
+                "because a skipped layer returns its input. Received: "
                 f"{self.layer.name!r}, from {tuple(input_shape)} to "
                 f"{tuple(output_shape)}, in layer {self.name!r}"
             )

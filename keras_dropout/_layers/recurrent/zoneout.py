@@ -34,11 +34,11 @@ class Zoneout(RecurrentNoise):
 
     Args:
         cell: A cell whose output is its first state: `keras.layers.LSTMCell`,
-        `GRUCell`, `SimpleRNNCell`, or your own.
+            `GRUCell`, `SimpleRNNCell`, or your own.
         zoneout_h: Float in `[0, 1]`, the probability $z$ that a unit keeps its first
             state $h$, or a schedule. Live.
-        zoneout_c: Float in `[0, 1]`, the same for all other states: the $c$ of an
-            LSTM. Live.
+        zoneout_c: Float in `[0, 1]`, the same for all other states: the $c$ of an LSTM.
+            Live.
         return_sequences: Boolean. Whether to return the output of every step.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `keras.layers.RNN`: `return_state`, `go_backwards`,
@@ -53,7 +53,7 @@ class Zoneout(RecurrentNoise):
     Raises:
         TypeError: A probability is not a number.
         ValueError: A probability lies outside `[0, 1]`, or the cell has its own
-        dropout, or contains other cells.
+            dropout, or contains other cells.
 
     Examples:
         >>> import keras

@@ -35,10 +35,11 @@ class Cutout(NoiseLayer):
     Args:
         size: Integer, or a tuple of 2 integers, rows and columns of a hole in pixels.
         num_holes: Integer, the number of holes in each image. With more than one this
-        is also called coarse dropout. fill_value: Float, the value of the pixels in a
-        hole. Use the value of an average pixel: 0 for normalised images.
-        probability: Float in `[0, 1]`, the probability that an image gets its holes,
-            or a schedule. Live.
+            is also called coarse dropout.
+        fill_value: Float, the value of the pixels in a hole. Use the value of an
+            average pixel: 0 for normalised images.
+        probability: Float in `[0, 1]`, the probability that an image gets its holes, or
+            a schedule. Live.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
             `image_data_format`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.

@@ -95,11 +95,11 @@ class DropBlock1D(_DropBlock):
     rate.
 
     Args:
-        rate: Float in `[0, 1]`, the mean share of steps that is dropped, or a
-            schedule. Live.
+        rate: Float in `[0, 1]`, the mean share of steps that is dropped, or a schedule.
+            Live.
         block_size: Integer, the length of a span in steps. It is limited to the length
-        of the sequence. per: What gets its own spans: each `"channel"` of each row, or
-        each `"row"`.
+            of the sequence.
+        per: What gets its own spans: each `"channel"` of each row, or each `"row"`.
         scale: What makes up for the dropped steps: `"batch"`, `"row"` or `"none"`, as
             in `DropBlock2D`.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
@@ -160,9 +160,10 @@ class DropBlock2D(_DropBlock):
         per: What gets its own regions: each `"channel"` of each row, as the paper
             prefers, or each `"row"`.
         scale: What the output is divided by. `"batch"`: the mean of the mask over the
-        whole batch, as in the paper, so that the mean of an input of ones stays exactly
-        1. `"row"`: the mean over each row, which keeps rows independent. `mc_predict`
-        always uses this. `"none"`: nothing. If everything is dropped, the output is 0.
+            whole batch, as in the paper, so that the mean of an input of ones stays
+            exactly 1. `"row"`: the mean over each row, which keeps rows independent.
+            `mc_predict` always uses this. `"none"`: nothing. If everything is dropped,
+            the output is 0.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's
             `image_data_format`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
@@ -206,9 +207,8 @@ class DropBlock3D(_DropBlock):
         rate: Float in `[0, 1]`, the mean share of positions that is dropped, or a
             schedule. Live.
         block_size: Integer, or a tuple of 3 integers, the size of a block in positions.
-        It is limited to the size of the map.
-        per: What gets its own regions: each `"channel"` of each row, or each
-            `"row"`.
+            It is limited to the size of the map.
+        per: What gets its own regions: each `"channel"` of each row, or each `"row"`.
         scale: What makes up for the dropped positions: `"batch"`, `"row"` or `"none"`,
             as in `DropBlock2D`.
         data_format: `"channels_last"` or `"channels_first"`; by default Keras's

@@ -177,10 +177,11 @@ class DropKey(_NoisyAttention):
     `keras.layers.MultiHeadAttention`.
 
     Args:
-        num_heads: Integer, the number of heads. key_dim: Integer, the size of each head
-        for query and key. rate: Float in `[0, 1]`, the probability $p$ that a key is
-        dropped, or a schedule. Live. In the paper it falls with depth. seed: Integer
-        in `[0, 2**31)`, or `None` for a new seed each run.
+        num_heads: Integer, the number of heads.
+        key_dim: Integer, the size of each head for query and key.
+        rate: Float in `[0, 1]`, the probability $p$ that a key is dropped, or a
+            schedule. Live. In the paper it falls with depth.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `keras.layers.MultiHeadAttention` (`value_dim`,
             `dropout`, `use_bias`, ...), `monte_carlo`, `name`, `dtype`, `trainable`.
 

@@ -35,10 +35,10 @@ class PatchDropout(NoiseLayer):
         num_prefix_tokens: Integer, the number of tokens at the beginning that are
             always kept, and not counted in $L$.
         ordered: Boolean. Whether the kept tokens stay in their order. By default they
-        are shuffled, which does not matter for attention.
+            are shuffled, which does not matter for attention.
         return_indices: Boolean. Whether to return `(tokens, indices)`, with the
-            positions that were kept, counted after the prefix, as int32
-            `(batch, kept)`.
+            positions that were kept, counted after the prefix, as int32 `(batch,
+            kept)`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 

@@ -29,14 +29,14 @@ class Dropout(BernoulliLayer):
     $y_i = m_i x_i$ in training and $y = (1 - p)\, x$ at inference.
 
     Args:
-        rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule.
-            Live: assigning `layer.rate` acts from the next step on.
+        rate: Float in `[0, 1]`, the probability $p$ of dropping, or a schedule. Live:
+            assigning `layer.rate` acts from the next step on.
         noise_shape: Tuple with an entry for each axis of the input. `None` or the size
-        of the axis gives each position its own mask. With 1 all positions along the
-        axis share one mask. seed: Integer in `[0, 2**31)`, or `None` for a new seed
-        each run.
-        scaling: `"train"` scales by `1 / (1 - rate)` in training, `"inference"`
-            by `1 - rate` at inference.
+            of the axis gives each position its own mask. With 1 all positions along the
+            axis share one mask.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        scaling: `"train"` scales by `1 / (1 - rate)` in training, `"inference"` by `1 -
+            rate` at inference.
         monte_carlo: Boolean. If true, units are dropped at inference too.
         **kwargs: `name`, `dtype`, `trainable`.
 
@@ -46,7 +46,7 @@ class Dropout(BernoulliLayer):
     Raises:
         TypeError: `rate` is not a number.
         ValueError: `rate` lies outside `[0, 1]`, or is so close to 1 that `1 / (1 -
-        rate)` overflows the layer's dtype; or `noise_shape` does not fit.
+            rate)` overflows the layer's dtype; or `noise_shape` does not fit.
 
     Examples:
         >>> from keras import ops

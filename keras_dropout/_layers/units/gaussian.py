@@ -29,10 +29,10 @@ class GaussianDropout(NoiseLayer):
 
     Args:
         rate: Float in `[0, 1)`, the rate $p$ of the dropout with the same variance, or
-        a schedule. Live. Keras accepts 1 here and fails when called. seed: Integer in
-        `[0, 2**31)`, or `None` for a new seed each run. noise_shape: As in `Dropout`: 1
-        on the axes that share the noise. **kwargs: `monte_carlo`, `name`, `dtype`,
-        `trainable`.
+            a schedule. Live. Keras accepts 1 here and fails when called.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        noise_shape: As in `Dropout`: 1 on the axes that share the noise.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         Any, of a float dtype. The output has the same.
@@ -99,9 +99,9 @@ class GaussianNoise(NoiseLayer):
 
     Args:
         stddev: Float of at least 0, the standard deviation $\sigma$ of the noise, or a
-        schedule. Live. Keras refuses values above 1. seed: Integer in `[0, 2**31)`, or
-        `None` for a new seed each run. **kwargs: `monte_carlo`, `name`, `dtype`,
-        `trainable`.
+            schedule. Live. Keras refuses values above 1.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `dtype`, `trainable`.
 
     Input shape:
         Any, of a float dtype. The output has the same.

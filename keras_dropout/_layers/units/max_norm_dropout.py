@@ -39,7 +39,7 @@ class MaxNormDropout(Dropout):
             are states or scores.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         **kwargs: Arguments of `Dropout`: `noise_shape`, `scaling`, `monte_carlo`,
-        `name`, ...
+            `name`, ...
 
     Input shape:
         That of the wrapped layer. The output has the shape of its output.
@@ -47,8 +47,8 @@ class MaxNormDropout(Dropout):
     Raises:
         TypeError: `layer` is not a layer, `rate` or `max_value` not a number.
         ValueError: `rate` lies outside `[0, 1]`, `max_value` is not above 0, or the
-        wrapped layer already has another constraint, or weights with unknown incoming
-        axes.
+            wrapped layer already has another constraint, or weights with unknown
+            incoming axes.
 
     Examples:
         >>> import keras

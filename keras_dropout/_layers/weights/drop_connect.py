@@ -43,11 +43,10 @@ class DropConnect(WeightNoise):
         rate: Float in `[0, 1)`, the probability $p$ that a weight is dropped, or a
             schedule. Live.
         weights: Tuple of names of the weights to drop. Use `("embeddings",)` for
-        `keras.layers.Embedding`. drop_bias: Boolean. Whether the weights named `bias`
-        are dropped as well.
-        per: What gets its own mask: the whole `"batch"`, or each `"row"`. The
-            latter is for `keras.layers.Dense` only and needs memory of batch × inputs
-            × units.
+            `keras.layers.Embedding`.
+        drop_bias: Boolean. Whether the weights named `bias` are dropped as well.
+        per: What gets its own mask: the whole `"batch"`, or each `"row"`. The latter is
+            for `keras.layers.Dense` only and needs memory of batch × inputs × units.
         inference: `"mean"`, or `"gaussian"` for `Dense`, `Conv1D`, `Conv2D` and
             `Conv3D`.
         samples: Integer, the draws of the Gaussian inference. The paper takes 1000.

@@ -40,12 +40,14 @@ class Mixout(WeightNoise):
     out the factor $1 / (1 - p)$ in the gradient.
 
     Args:
-        layer: A Keras layer with weights, or a model: the pretrained one to tune. rate:
-        Float in `[0, 1]`, the probability $p$ that a weight is replaced, or a schedule.
-        Live. weights: Tuple of names of the weights to mix. per: What gets its own
-        draw: each weight (`"element"`), or each `"input"` of the layer, so that all
-        weights of an input are replaced together. seed: Integer in `[0, 2**31)`, or
-        `None` for a new seed each run. **kwargs: `monte_carlo`, `name`, `trainable`.
+        layer: A Keras layer with weights, or a model: the pretrained one to tune.
+        rate: Float in `[0, 1]`, the probability $p$ that a weight is replaced, or a
+            schedule. Live.
+        weights: Tuple of names of the weights to mix.
+        per: What gets its own draw: each weight (`"element"`), or each `"input"` of the
+            layer, so that all weights of an input are replaced together.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output.

@@ -35,12 +35,13 @@ class WeightDrop(WeightNoise):
             model with weights of the names in `weights`.
         rate: Float in `[0, 1)`, the probability $p$ that a weight is dropped, or a
             schedule. Live.
-        weights: Tuple of names of the weights to drop. per: What gets its own draw:
-        each weight (`"element"`), or each `"input"`, $m_{ij} = m_i$. Then all gates
-        lose the connection from the same unit of the previous step, as in the recurrent
-        dropout of Gal and Ghahramani, which has one mask for each row. seed: Integer in
-        `[0, 2**31)`, or `None` for a new seed each run. **kwargs: `monte_carlo`,
-        `name`, `trainable`.
+        weights: Tuple of names of the weights to drop.
+        per: What gets its own draw: each weight (`"element"`), or each `"input"`,
+            $m_{ij} = m_i$. Then all gates lose the connection from the same unit of the
+            previous step, as in the recurrent dropout of Gal and Ghahramani, which has
+            one mask for each row.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+        **kwargs: `monte_carlo`, `name`, `trainable`.
 
     Input shape:
         That of the layer. The output has the shape of the layer's output. Keras masks,
