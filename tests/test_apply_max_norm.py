@@ -238,9 +238,9 @@ class Holds(keras.layers.Layer):
     ("attribute", "shape", "advice"),
     [
         ("points", (5, 4), r"`\{'points': 1\}` for a table of vectors"),
-        ("query", (1, 1, 4), r"`\{'query': None\}` for one vector"),
+        ("query", (1, 1, 4), r"`\{'query': None\}` for a single vector"),
         ("mixer", (2, 3, 4), r"`\{'mixer': \(...\)\}` with those of the 3 axes"),
-        ("several", (5, 4), "no attribute of its own"),
+        ("several", (5, 4), "not an attribute of the layer"),
     ],
 )
 def test_tells_how_to_say_the_axes_or_to_leave_the_layer_out(attribute, shape, advice):

@@ -130,7 +130,7 @@ def test_values_are_checked_as_they_will_be_used(build, error):
 
 
 def test_a_refused_variable_is_not_printed_but_told_how_to_pass():
-    with pytest.raises(TypeError, match=r"one number of it is `float\(value\)`"):
+    with pytest.raises(TypeError, match=r"use `float\(value\)`"):
         layers.Dropout(keras.Variable(0.3))
 
 

@@ -219,7 +219,7 @@ REASONS = {
     "a layer and an output": ([read_and_given_out], "its output is one of the model"),
     "a regularizer": (
         [drop(), dense(kernel_regularizer="l2")],
-        "'dense', behind it, has a `kernel_regularizer`",
+        "'dense', after it, has a `kernel_regularizer`",
     ),
     "a rate of 0": ([drop(0.0), dense()], "its rate is 0, .* pass `rate`"),
     "a schedule": (

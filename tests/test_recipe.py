@@ -152,7 +152,7 @@ def test_matching_dropout_enters_nested_models_and_takes_a_choice_of_layers():
         (
             lambda m: kd.insert_dropout(m, kd.matching_dropout(0.5), "head"),
             ValueError,
-            "with further weights behind it",
+            "with further weights after it",
         ),
         (
             lambda m: kd.insert_dropout(m, kd.matching_dropout(0.5), "nothing"),

@@ -425,7 +425,7 @@ def test_replacing_in_place_refuses_what_is_no_plain_noise(new):
     if new is not None:
         new.build((None, 4))
 
-    with pytest.raises(ValueError, match="without weights and layers within"):
+    with pytest.raises(ValueError, match="without weights and without inner layers"):
         kd.replace_dropout(model, lambda old: new, in_place=True)
 
     assert type(model.parts["b"]) is K.Dropout

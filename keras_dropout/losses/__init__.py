@@ -1,4 +1,4 @@
-"""Losses for several passes or outputs, and for data whose noise a model predicts."""
+"""Losses for several passes or outputs, and for models that predict data noise."""
 
 from keras_dropout.losses.agreement import MultiSampleLoss, SymmetricKL, symmetric_kl
 from keras_dropout.losses.data_noise import GaussianNLL, HeteroscedasticCrossentropy

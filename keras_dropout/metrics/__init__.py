@@ -1,9 +1,9 @@
-"""What an uncertainty is worth: scores of probabilities, distributions and rankings.
+"""Scores of an uncertainty: of probabilities, distributions and rankings.
 
-Functions take NumPy arrays, know no model, and compute in float64. Classes are Keras
-metrics for `compile(metrics=[...])`: they stream over batches, on each backend, and
-give what the function of that name gives for all rows at once, to the rounding of
-float32. Both take the truth first, then the prediction.
+Functions take NumPy arrays, need no model, and compute in float64. Classes are Keras
+metrics for `compile(metrics=[...])`. They stream over batches, on each backend, and
+give the result of the function of the same name for all rows at once, up to the
+rounding of float32. Both take the truth first, then the prediction.
 """
 
 from keras_dropout.metrics.calibration import expected_calibration_error

@@ -29,25 +29,26 @@ def expected_calibration_error(
     $$\mathrm{ECE} = \sum_{b=1}^B \frac{n_b}{n} \left|\mathrm{acc}_b -
     \mathrm{conf}_b\right|$$
 
-    Confidence is the largest probability, and accuracy the fraction of rows whose label
-    it is; of equal probabilities the first class counts. Bin $b$ is
-    $((b-1)/B, b/B]$, the first with its lower end, edges in float64; empty bins do
-    not count. The number grows with $B$ and falls with $n$, so compare it at equal
-    bins and rows only.
+    Confidence is the largest probability. Accuracy is the fraction of rows where this
+    class is the label. Of equal probabilities the first class counts. Bin $b$ is
+    $((b-1)/B, b/B]$, and the first bin includes 0. Edges are in float64, and empty bins
+    do not count. The error grows with $B$ and falls with $n$, so compare it only for
+    the same number of bins and rows.
 
     Args:
         y_true: Labels: integers `(...)`, or one-hot `(..., classes)`.
         y_pred: Probabilities `(..., classes)`; for binary labels the probability of 1,
             `(rows,)` or `(..., 1)`.
         bins: Integer of at least 1, the number $B$.
-        norm: `"l1"` as above; `"l2"`, the root of the mean square
-            $\sum_b \frac{n_b}{n} (\mathrm{acc}_b - \mathrm{conf}_b)^2$; `"max"`, the
-            largest distance of a bin, which is the *maximum calibration error*.
-        adaptive: Boolean. Bins of equal numbers of rows (they differ by 1 at most)
-            instead of equal widths. Rows of equal confidence share their accuracy, so
-            their order does not matter.
-        classwise: Boolean. The mean over the classes $c$ of the error of $p_c$ as the
-            probability of $y = c$, instead of the error of the largest probability.
+        norm: `"l1"` as above; `"l2"`, the root of the mean square $\sum_b \frac{n_b}{n}
+            (\mathrm{acc}_b - \mathrm{conf}_b)^2$; `"max"`, the largest distance of a
+            bin, which is the *maximum calibration error*.
+        adaptive: Boolean. If true, bins have equal numbers of rows (they differ by at
+            most 1) instead of equal widths. Rows of equal confidence share their
+            accuracy, so their order does not matter.
+        classwise: Boolean. If true, the result is the mean over the classes $c$ of the
+            error of $p_c$ as the probability of $y = c$, instead of the error of the
+            largest probability.
         sample_weight: Weights `(rows,)`, or one for each label.
 
     Returns:

@@ -15,12 +15,12 @@ TINY = 1e-37
 def brier_score(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    r"""Mean squared distance of the probabilities from what happened.
+    r"""Mean squared distance between the probabilities and the one-hot labels.
 
     $$\mathrm{BS} = \frac1n \sum_{i=1}^n \sum_{c=1}^C (p_{ic} - [y_i = c])^2$$
 
-    from 0 (certain and right) to 2 (certain and wrong). For binary labels, given by one
-    probability each, it is $(p_i - y_i)^2$, half as much, as everybody has it.
+    from 0 (certain and right) to 2 (certain and wrong). For binary labels with one
+    probability each it is $(p_i - y_i)^2$, which is half as much, as is usual.
 
     Args:
         y_true: Labels: integers `(...)`, or one-hot `(..., classes)`.
@@ -61,12 +61,13 @@ def brier_of_rows(targets: np.ndarray, p: np.ndarray, binary: bool) -> np.ndarra
 def negative_log_likelihood(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    r"""Mean negative logarithm of the probability of what happened, in nats.
+    r"""Mean negative logarithm of the probability of the true label, in nats.
 
     $$\mathrm{NLL} = -\frac1n \sum_{i=1}^n \log p_{i y_i}$$
 
-    For the mean probabilities of Monte Carlo samples it is that of their mixture. A
-    probability below 1e-37 counts as 1e-37, so that one row adds 85.2 nats at most.
+    For the mean probabilities of Monte Carlo samples it is the likelihood of their
+    mixture. A probability below 1e-37 counts as 1e-37, so one row adds at most 85.2
+    nats.
 
     Args:
         y_true: Labels: integers `(...)`, or one-hot `(..., classes)`.
@@ -75,7 +76,7 @@ def negative_log_likelihood(
         sample_weight: Weights `(rows,)`, or one for each label.
 
     Returns:
-        A float, nats a label.
+        A float, in nats per label.
 
     Raises:
         TypeError: An argument is not an array of real numbers.

@@ -1,7 +1,7 @@
-"""How well an uncertainty ranks: errors behind what is right, outside behind inside.
+"""How well an uncertainty ranks errors, or rows of another kind, after all others.
 
-Only the order counts, so an uncertainty may have any unit. What is equal is ranked in
-no order: scores are what they are on average over all orders of it.
+Only the order counts, so an uncertainty may have any unit. For equal uncertainties the
+scores are the average over all their orders.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from keras_dropout.metrics import _arrays
 
 
 def area_under_risk_coverage(errors: ArrayLike, uncertainty: ArrayLike) -> float:
-    r"""The mean error of the rows kept, over all numbers of rows to keep.
+    r"""The mean error of the kept rows, averaged over all numbers of kept rows.
 
     $$\mathrm{AURC} = \frac1n \sum_{k=1}^n \frac1k \sum_{i=1}^k e_{(i)}$$
 
-    where $e_{(1)}, e_{(2)}, \dots$ are the errors by growing uncertainty. Rows of equal
-    uncertainty count with their mean error. Ranking at random gives the mean error; the
-    best ranking gives not 0, but what the errors themselves give as uncertainty.
+    where $e_{(1)}, e_{(2)}, \dots$ are the errors, sorted by growing uncertainty. Rows
+    of equal uncertainty count with their mean error. A random ranking gives the mean
+    error. The best ranking is that by the errors themselves, and does not give 0.
 
     Args:
         errors: The error of each row: 0 or 1, or a loss.
@@ -63,17 +63,18 @@ def area_under_risk_coverage(errors: ArrayLike, uncertainty: ArrayLike) -> float
 def separation(
     inside: ArrayLike, outside: ArrayLike
 ) -> dict[Literal["auroc", "average_precision", "fpr_at_95_recall"], float]:
-    r"""How well an uncertainty tells rows from outside from rows from inside.
+    r"""How well an uncertainty separates strange rows from known ones.
 
-    *Outside* is what is to be found: data of another kind, or the rows that the model
-    gets wrong. A row is found where its uncertainty reaches a threshold.
+    *Outside* are the rows to be found: data of another kind, or the rows that the model
+    gets wrong. A row is found if its uncertainty reaches a threshold.
 
     - `auroc`: the probability that a row from outside is less certain than one from
       inside, $P(U_\text{out} > U_\text{in}) + \frac12 P(U_\text{out} = U_\text{in})$;
       0.5 is chance.
     - `average_precision`: $\sum_k (R_k - R_{k-1}) P_k$ over all thresholds, with the
-      fraction $P$ of outside among what is found and the fraction $R$ of outside that
-      is found. Chance is the fraction of outside, so it depends on the sizes of both.
+      fraction $P$ of outside among the found rows, and the fraction $R$ of the outside
+      rows that are found. Chance is the fraction of outside, so it depends on the sizes
+      of both groups.
     - `fpr_at_95_recall`: the fraction of inside that is found at the highest threshold
       that finds 95 % of outside or more.
 

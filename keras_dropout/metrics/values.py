@@ -26,7 +26,7 @@ def crps_gaussian(
     \tfrac{1}{\sqrt\pi} \right], \qquad z = \frac{y - \mu}{\sigma}$$
 
     with the standard normal distribution $\Phi$ and density $\varphi$. It has the unit
-    of $y$, and is the absolute error where $\sigma$ is 0.
+    of $y$. Where $\sigma$ is 0 it is the absolute error.
 
     Args:
         y_true: The values $y$, of any shape.
@@ -90,14 +90,14 @@ def crps_samples(
     $$\mathrm{CRPS} = \frac1T \sum_{t} |x_t - y| - \frac{1}{2\,T (T - 1)}
     \sum_{s, t} |x_s - x_t|$$
 
-    This *fair* form has the mean that infinitely many samples of the same distribution
-    would have; with $T^2$ for $T (T - 1)$ it is that of the $T$ samples themselves,
-    which is larger. It takes $O(T \log T)$.
+    This *fair* form has the same mean as for infinitely many samples of the
+    distribution. With $T^2$ instead of $T (T - 1)$ it is the score of the $T$ samples
+    themselves, which is larger. The time is $O(T \log T)$.
 
     Args:
         y_true: The values $y$, of shape `(...)`.
         samples: The samples $x_t$, of shape `(samples, ...)`.
-        fair: Boolean, which of the two.
+        fair: Boolean, whether to use the fair form.
         sample_weight: Weights `(rows,)`, or one for each value.
 
     Returns:
@@ -194,7 +194,7 @@ def interval_score(
     *,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Mean interval score: the width, and a fine for each value outside.
+    r"""Mean interval score: the width, plus a penalty for each value outside.
 
     $$(u - l) + \frac{2}{\alpha} (l - y)_+ + \frac{2}{\alpha} (y - u)_+,
     \qquad \alpha = 1 - \text{level}$$

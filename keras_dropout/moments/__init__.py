@@ -1,7 +1,7 @@
-"""Mean and variance carried through a model in one pass, without sampling.
+"""Mean and variance of a model's outputs in one pass, without sampling.
 
-`propagate_moments` walks the graph of a model. Each kind of layer has a rule that says
-how mean and variance pass it, and `rule` registers further ones.
+`propagate_moments` walks the graph of a model. Each kind of layer has a rule for its
+mean and variance. `rule` registers rules for other layers.
 """
 
 # The modules of rules are imported for what they register.

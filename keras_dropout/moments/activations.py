@@ -24,17 +24,17 @@ _ELEMENTWISE = (
 
 
 def elementwise(x: Moments, function: Callable) -> Moments:
-    """Moments of a function that works number by number, by quadrature.
+    """Moments of an elementwise function, by quadrature.
 
-    Each number is taken for normal.
+    Each number is assumed to be normal.
 
     Args:
         x: The `Moments` of the argument.
         function: Function of a float32 tensor that treats each number by itself.
 
     Returns:
-        The `Moments` of the result. They are exact for normal numbers only, and then
-        to the accuracy of 32 nodes, so they are never called exact.
+        The `Moments` of the result. They are accurate for normal numbers only, and up
+        to the accuracy of 32 nodes, so they are never marked as exact.
 
     Examples:
         >>> from keras import ops

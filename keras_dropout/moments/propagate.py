@@ -24,43 +24,43 @@ def propagate_moments(
     *,
     outputs: Outputs = "auto",
 ) -> Prediction | Any:
-    r"""Carries mean and variance of the noise through a model, in one pass.
+    r"""Computes mean and variance of a model's outputs under its noise, in one pass.
 
     Each layer turns the mean and the variance of its inputs into those of its outputs,
-    under all of the model's noise. So a model is asked once where `mc_predict` asks it
+    under all of the model's noise. So the model runs once, while `mc_predict` runs it
     `samples` times, and there is no Monte Carlo error.
 
-    It is *exact* where the noise is dropped just before a last linear layer, and
-    wherever no nonlinear function and no second sum follows. Elsewhere two things are
-    assumed: units are normal before an activation, and independent wherever they are
-    summed up. Correlated units make the variance too small or too large. The result
-    says which it is, in `Prediction.exact`. Compare with `mc_predict` once for a model
-    before you rely on it.
+    It is *exact* if the noise is directly before a linear last layer, and in general if
+    no nonlinear function and no second sum follows the noise. Otherwise two things are
+    assumed: units are normal before an activation, and independent in a sum. If units
+    are correlated, the variance is too small or too large. `Prediction.exact` says
+    whether the result is exact. If not, compare it with `mc_predict` once before you
+    rely on it.
 
-    What no noise reaches is computed as it is, whatever its layers. Moments are
-    computed in float32 under every policy.
+    Layers before the noise are called as usual, so they may be of any kind. Moments are
+    computed in float32 under every dtype policy.
 
     Args:
-        model: A Functional or Sequential model, of layers that there are rules for:
-            dense and convolutional layers, activations, pooling, normalisation, joins,
-            changes of shape, and noise layers. See `keras_dropout.moments.rule` for
-            layers of your own.
+        model: A Functional or Sequential model of layers with rules: dense and
+            convolutional layers, activations, pooling, normalisation, joins, changes of
+            shape, and noise layers. For your own layers see
+            `keras_dropout.moments.rule`.
         x: As in `mc_predict`.
         batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
             256.
-        outputs: What the outputs are, as in `mc_predict`: `"logits"` are put through
-            the softmax, by log odds; `"gaussian"` has a mean and a log variance
-            as two outputs, or as the halves of the last axis. `"auto"` reads it from
-            how the model ends, and takes for values what cannot be read.
+        outputs: What the outputs are, as in `mc_predict`: `"logits"` are put through a
+            softmax, by log odds. `"gaussian"` means a mean and a log variance, as two
+            outputs or as the halves of the last axis. `"auto"` looks at the end of the
+            model, and uses `"values"` if it finds nothing.
 
     Returns:
-        A `Prediction`, or a list or dict of them as the model's outputs are. There are
-        no samples and no votes in it.
+        A `Prediction`, or a list or dict of them in the structure of the model's
+        outputs. It has no samples and no votes.
 
     Raises:
         TypeError: `model` is not a model, or an argument of the wrong kind.
         ValueError: `model` is not a graph of layers, has no noise, or has a layer
-            without a rule, which the message names.
+            without a rule. The message names the layer.
 
     Examples:
         >>> import keras, numpy as np

@@ -22,13 +22,13 @@ _FREE = {
 
 
 def rule(*targets: type | Callable) -> Callable:
-    """Registers how mean and variance pass a layer or an activation function.
+    """Registers a rule for the moments of a layer or an activation function.
 
-    A rule of a layer is a function of the layer and the arguments of its call, with
-    `Moments` in the place of tensors. A rule of an activation function is one of the
-    `Moments` alone. Both return `Moments`. A rule holds for subclasses as well, unless
-    they change a method of the class. It is asked only where noise has reached the
-    inputs or is in the layer: all other layers are called as they are.
+    The rule of a layer is a function of the layer and the arguments of its call, with
+    `Moments` in the place of tensors. The rule of an activation function takes only the
+    `Moments`. Both return `Moments`. A rule also applies to subclasses, unless they
+    change a method of the class. It is used only if there is noise in the inputs or in
+    the layer. All other layers are called as usual.
 
     Args:
         *targets: Classes of layers, or activation functions.

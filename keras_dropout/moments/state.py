@@ -1,4 +1,4 @@
-"""What is known of a random tensor: its mean, its variance, and what is independent."""
+"""What is known about a random tensor: its mean, its variance, and its independence."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Moments:
         return needed <= self.independent
 
     def becomes(self, mean: Any, variance: Any, **changes: Any) -> Moments:
-        """What a deterministic step makes of it, which knows of no other noise.
+        """The moments after a deterministic step that adds no other noise.
 
         Args:
             mean: The mean after the step.

@@ -1,16 +1,16 @@
 """Pictures of uncertainty. Matplotlib is imported only when one is drawn.
 
-Each function takes a `Prediction` or arrays, and returns the axes that it drew on. What
-several of them take means the same in each:
+Each function takes a `Prediction` or arrays, and returns the axes that it drew on.
+These arguments mean the same in all functions:
 
 - `ax`: Matplotlib axes, or `None` for new ones.
 - `label`: what to call the line, or `None`.
-- `linestyle`: the style of the line, as Matplotlib has it, or `None` for one that these
-  axes do not have yet.
+- `linestyle`: the Matplotlib style of the line, or `None` for one that these axes do
+  not have yet.
 - `weight`: a weight for each row or label, or `None`.
 
-Lines on the same axes differ in colour and in style, and show on light and dark
-grounds.
+Lines on the same axes differ in colour and in style, and are visible on light and dark
+backgrounds.
 """
 
 from keras_dropout.plots.detection import roc

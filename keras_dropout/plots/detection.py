@@ -20,12 +20,12 @@ def roc(
     linestyle: str | None = None,
     ax: Any = None,
 ) -> Any:
-    r"""The fraction of outside that is found, against false alarms, over all limits.
+    r"""The fraction of outside rows that are found, against false alarms.
 
-    A row is found where its uncertainty reaches a limit. The area under the curve
-    (AUROC) is the probability that a row from outside is less certain than one from
-    inside; it stands in the legend. Errors are found likewise: *inside* are then the
-    rows that are right, and *outside* those that are wrong.
+    A row is found if its uncertainty reaches a limit. The area under the curve (AUROC)
+    is the probability that an outside row is less certain than an inside row. It is
+    shown in the legend. To see how well errors are found, pass the right rows as
+    *inside* and the wrong rows as *outside*.
 
     Args:
         inside: A `Prediction` of rows from inside, or their uncertainties.
@@ -39,7 +39,7 @@ def roc(
         The axes.
 
     Raises:
-        TypeError: What came is neither a `Prediction` nor an array of numbers.
+        TypeError: An argument is neither a `Prediction` nor an array of numbers.
         ValueError: An array is empty or holds NaN, or there is no such measure.
 
     Examples:

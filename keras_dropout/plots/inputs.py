@@ -22,26 +22,27 @@ def images(
     names: list[str] | None = None,
     axes: Any = None,
 ) -> Any:
-    """The least or the most certain images, with truth, answer and uncertainty.
+    """Shows the least or the most certain images, with truth, answer and uncertainty.
 
     Args:
-        images: Array `(rows, height, width)` or `(rows, height, width, channels)` of
-            one, three or four channels, as Matplotlib shows them. Of one channel dark
-            is large.
+        images: Array `(rows, height, width)` or `(rows, height, width, channels)` with
+            one, three or four channels, as Matplotlib shows them. With one channel
+            large values are dark.
         prediction: `Prediction` of their classes.
         y: Integers `(rows,)`, the true classes, or `None`.
         k: Integer from 1 to the number of rows, how many to show.
         first: `"uncertain"` for the least certain ones, `"certain"` for the most.
-        by: The measure that ranks, as `Prediction.rank` takes it. It stands above each.
+        by: The measure that ranks, as in `Prediction.rank`. It is shown above each
+            image.
         names: Strings, the names of the classes, or `None` for their numbers.
-        axes: `k` Matplotlib axes, or `None` for new ones in a line.
+        axes: `k` Matplotlib axes, or `None` for new ones in a row.
 
     Returns:
         Array `(k,)` of the axes.
 
     Raises:
-        ValueError: There are fewer rows, not as many images, labels or axes as needed,
-            or images of another shape.
+        ValueError: There are fewer rows than `k`, or the images, labels or axes do not
+            fit.
     """
     images = np.asarray(images)
     k = _validation.integer("k", k, minimum=1)
@@ -88,8 +89,8 @@ def class_probabilities(
 
     Args:
         prediction: `Prediction` of classes, or an array `(samples, rows, classes)` of
-            probabilities. Each sample that it kept is a dot, beside the mean. Without
-            samples a bar shows the standard deviation.
+            probabilities. Each kept sample is a dot, next to the mean. Without samples
+            a bar shows the standard deviation.
         row: Integer, which input.
         names: Strings, the names of the classes, or `None` for their numbers.
         ax: As in all `keras_dropout.plots`.
@@ -126,11 +127,11 @@ def regression_band(
     width: float = 2.0,
     ax: Any = None,
 ) -> Any:
-    """The mean over one input, a band about it, and some of the samples.
+    """The mean as a function of one input, a band around it, and some of the samples.
 
     Args:
         x: Array `(rows,)`, or `(rows, 1)`, the input to plot over.
-        prediction: `Prediction` of one output a row.
+        prediction: `Prediction` with one output per row.
         samples: Array `(samples, rows)`, curves to draw; by default the first ten
             that the prediction kept.
         width: Float, half the width of the band in standard deviations.
@@ -140,7 +141,7 @@ def regression_band(
         The axes.
 
     Raises:
-        ValueError: There is not one output a row.
+        ValueError: There is more than one output per row.
     """
     ax = styles.new_axes(ax)
     order = np.argsort(np.ravel(x))

@@ -26,15 +26,15 @@ def reliability(
     linestyle: str | None = None,
     ax: Any = None,
 ) -> Any:
-    """How often answers are right, against their confidence, over 15 bins of it.
+    """How often answers are right, against their confidence, in 15 bins of confidence.
 
-    Where the line lies below the diagonal, the model is more certain than it may be.
+    Where the line is below the diagonal, the model is too certain.
 
     Args:
         confidence: A `Prediction` of classes; or an `Evaluation`; or probabilities of
             the predicted labels, of any shape.
         correct: For a `Prediction` the true labels; for probabilities whether each is
-            right, of their shape; `None` for an `Evaluation`.
+            right, in the same shape; `None` for an `Evaluation`.
         weight: As in all `keras_dropout.plots`.
         label: As in all `keras_dropout.plots`.
         linestyle: As in all `keras_dropout.plots`.
@@ -44,7 +44,7 @@ def reliability(
         The axes.
 
     Raises:
-        ValueError: An evaluation is none of classes, or lengths differ.
+        ValueError: An evaluation is not of classes, or lengths differ.
     """
     names = "confidence", "correct"
     confidence, correct, weight = _columns(confidence, correct, weight, names)
@@ -73,17 +73,17 @@ def risk_coverage(
     linestyle: str | None = None,
     ax: Any = None,
 ) -> Any:
-    """The mean error of what is answered, against the fraction that is answered.
+    """The mean error of the answered rows, against the fraction of answered rows.
 
-    The rest, the least certain rows, is handed over. A line that falls to the left says
-    that the uncertainty finds the errors; a flat one, that it does not.
+    The least certain rows are not answered. If the line falls to the left, the
+    uncertainty finds the errors. If it is flat, it does not.
 
     Args:
         errors: A `Prediction`; or an `Evaluation`; or the error of each row, 0 or 1, or
             a loss.
         uncertainty: For a `Prediction` the truth; for errors the uncertainty of each;
-            `None` for an `Evaluation`. The largest are left out first, equal ones
-            together.
+            `None` for an `Evaluation`. Rows with the largest uncertainty are left out
+            first, equal ones together.
         by: What ranks the rows of a `Prediction`, as `evaluate` takes it.
         weight: As in all `keras_dropout.plots`.
         label: As in all `keras_dropout.plots`.
@@ -117,14 +117,13 @@ def quantiles(
 ) -> Any:
     """The fraction of values below each predicted quantile (calibration of values).
 
-    On the diagonal predictions are calibrated. A line in the form of an S, below it at
-    first and above it later, says that the intervals are too wide; of the other form,
-    that they are too narrow.
+    On the diagonal predictions are calibrated. If the line is first below and then
+    above the diagonal, the intervals are too wide. If it is first above and then below,
+    they are too narrow.
 
     Args:
-        quantile: An `Evaluation` of values; or at which quantile of its predicted
-            distribution each value lies, in `[0, 1]` (its *probability integral
-            transform*).
+        quantile: An `Evaluation` of values; or for each value its quantile in the
+            predicted distribution, in `[0, 1]` (the *probability integral transform*).
         weight: As in all `keras_dropout.plots`.
         label: As in all `keras_dropout.plots`.
         linestyle: As in all `keras_dropout.plots`.
@@ -152,11 +151,11 @@ def coverage(
 ) -> Any:
     """The fraction of values inside each central interval, against its confidence.
 
-    Below the diagonal intervals hold fewer values than they promise.
+    Below the diagonal the intervals contain fewer values than they promise.
 
     Args:
-        quantile: An `Evaluation` of values; or at which quantile of its predicted
-            distribution each value lies, as `quantiles` takes it.
+        quantile: An `Evaluation` of values; or for each value its quantile in the
+            predicted distribution, as in `quantiles`.
         weight: As in all `keras_dropout.plots`.
         label: As in all `keras_dropout.plots`.
         linestyle: As in all `keras_dropout.plots`.

@@ -29,10 +29,10 @@ def uncertainty_histogram(
     bins: int = 30,
     ax: Any = None,
 ) -> Any:
-    """How often each uncertainty occurs, one outline for each group of rows.
+    """Draws a histogram of the uncertainty, one outline for each group of rows.
 
     Args:
-        *predictions: `Prediction`s, or arrays of one number a row.
+        *predictions: `Prediction`s, or arrays with one number per row.
         by: The measure of predictions, as `Prediction.rank` takes it.
         labels: Strings, the names of the groups, or `None`.
         bins: Integer, the number of bins, which all groups share.
@@ -42,7 +42,7 @@ def uncertainty_histogram(
         The axes.
 
     Raises:
-        ValueError: There is no group, or not a label for each.
+        ValueError: There is no group, or not one label for each group.
     """
     if not predictions or (labels is not None and len(labels) != len(predictions)):
         expected = f"one name for each of the {len(predictions)} groups, at least one"

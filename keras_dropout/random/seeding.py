@@ -11,12 +11,12 @@ from keras_dropout._typing import Model
 
 
 def reseed(model: Model, seed: int) -> None:
-    """Sets the seed of every noise in a model, so that what it draws repeats.
+    """Sets the seeds of all noise in a model, so that its draws repeat.
 
-    Each seed generator of the model, of our layers and of Keras's, starts anew from
-    a seed of its own, a hash (NumPy's `SeedSequence`) of `seed` and of the
-    generator's place among the model's generators. No two share their noise, and two
-    models of one architecture draw the same after `reseed` with the same seed.
+    Each seed generator of the model, in our layers and in Keras's, gets its own seed.
+    It is a hash (NumPy's `SeedSequence`) of `seed` and of the generator's place among
+    the model's generators. No two generators share their noise. Two models of the same
+    architecture draw the same noise after `reseed` with the same seed.
 
     Args:
         model: A Keras model or layer.

@@ -142,7 +142,7 @@ class ElsewhereInTraining(Elsewhere):
 def test_noise_that_no_seed_reaches_is_refused_by_name(layer, beside):
     model = _model(*beside, layer())
 
-    with pytest.raises(ValueError, match=r"elsewhere.*from where no seed reaches"):
+    with pytest.raises(ValueError, match=r"elsewhere.*that no seed controls"):
         kd.mc_predict(model, models.x_of(3, 4), samples=3)
 
 

@@ -192,7 +192,7 @@ def test_a_seed_repeats_noise_of_a_users_own(layer):
 
 def test_noise_of_a_users_own_cannot_be_shared():
     model, x = _sequence(OwnNoise()), models.x_of(3, 5, 4)
-    with pytest.raises(ValueError, match=r"draw by themselves: '.*own_noise"):
+    with pytest.raises(ValueError, match=r"their own random numbers: '.*own_noise"):
         kd.mc_predict(model, x, samples=4, masks="shared")
 
 

@@ -22,10 +22,10 @@ class ExpectedCalibrationError(_bases.Metric):
     $$\mathrm{ECE} = \sum_{b=1}^B \frac{n_b}{n} \left|\mathrm{acc}_b -
     \mathrm{conf}_b\right|$$
 
-    It keeps two numbers a bin, the weights and the weighted differences, so nothing is
-    lost by streaming. Sample weights count (with `compile(weighted_metrics=[...])`),
-    and steps that a Keras mask excludes do not. It computes in float32 under each
-    dtype policy; a confidence is put in the bin that float64 would put it in.
+    It keeps two numbers for each bin, the weights and the weighted differences, so
+    streaming is exact. Sample weights count (with `compile(weighted_metrics=[...])`),
+    and steps that a Keras mask excludes do not. It computes in float32 under every
+    dtype policy, but uses the bins of float64.
 
     Args:
         bins: Integer of at least 1, the number $B$ of bins of equal width on `[0, 1]`.
@@ -37,7 +37,7 @@ class ExpectedCalibrationError(_bases.Metric):
 
     Call arguments:
         y_true: Integers `(...)` or `(..., 1)`, or one-hot `(..., classes)`. An integer
-            of no class gives NaN.
+            that is not a class gives NaN.
         y_pred: `(..., classes)`; for binary labels `(rows,)` or `(..., 1)`, the
             probability of 1.
         sample_weight: Weights of rows, or of single labels.

@@ -78,17 +78,17 @@ class IntervalCoverage(StreamingMean):
 
     For `outputs="gaussian"` the interval is $\mu \pm z\, e^{s / 2}$, with the normal
     quantile $z$ of the level; for `"interval"` the model predicts the two ends. The
-    nearer to `confidence_level` the better; no direction is best, so a callback that
-    watches it must be told its mode. Sample weights count (with
-    `compile(weighted_metrics=[...])`), and steps that a Keras mask excludes do not.
-    It computes in float32 under each dtype policy.
+    closer to `confidence_level`, the better. Neither larger nor smaller is always
+    better, so a callback that monitors it needs an explicit mode. Sample weights count
+    (with `compile(weighted_metrics=[...])`), and steps that a Keras mask excludes do
+    not. It computes in float32 under each dtype policy.
 
     Args:
         confidence_level: Float in `(0, 1)`, the coverage that the intervals promise.
-            It has no meaning for `outputs="interval"`.
+            Not used for `outputs="interval"`.
         outputs: `"gaussian"`, means and then as many log variances, as in
             `losses.GaussianNLL`; or `"interval"`, lower ends and then as many upper
-            ones. An interval whose ends are crossed covers nothing.
+            ones. An interval with crossed ends covers nothing.
         name: Name of the metric.
         dtype: The dtype of the sums; `None` for that of Keras.
 
