@@ -1,4 +1,4 @@
-"""Scores of a model's uncertainty on data, beside those of the model without noise."""
+"""Scores of a model's uncertainty on data, next to those of the model without noise."""
 
 from __future__ import annotations
 
@@ -41,40 +41,42 @@ def mc_evaluate(
 ) -> Evaluation | Any:
     r"""Scores the samples of a model, and the same model without noise.
 
-    It draws as `mc_predict` does: with one seed, the same numbers. Each batch also goes
+    With the same seed it draws the same numbers as `mc_predict`. Each batch also goes
     through the model once without noise, as in `model.predict`, and both are scored on
-    the same rows. Of a list of models the baseline is the mean of the scores of the
-    single ones. No samples are kept beyond a batch.
+    the same rows. For a list of models the baseline is the mean of the scores of the
+    single models. Samples are kept only for one batch.
 
     Args:
         model: Any Keras model, or a list of models, as in `mc_predict`.
         x: Data as `keras.Model.evaluate` takes it: arrays with `y`, or a source of
             batches `(x, y)` or `(x, y, sample_weight)`, such as a `tf.data.Dataset`, a
             torch `DataLoader` or a `keras.utils.PyDataset`.
-        y: The truth, where `x` is arrays: labels as integers or one-hot, or values; of
-            several outputs a list by place, or a dictionary by their names.
+        y: The truth, if `x` is arrays: labels as integers or one-hot, or values. For
+            several outputs a list in their order, or a dictionary by their names.
         samples: Integer of at least 2, how many samples to draw.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each call.
         outputs: What the outputs are, as in `mc_predict`.
-        sample_weight: Where `x` is arrays, weights `(rows,)` or one for each label or
-            value, for all outputs or in a structure as `y`.
-        noise_variance: For outputs that are plain values, the variance of the data
-            about what the model predicts, a number or an array that broadcasts to a
-            row of outputs, in the unit of `y` squared. Without it there are no `nll`
-            and no coverages, which the result says. The baseline has it too.
-        by: The measure of uncertainty that ranks for `aurc` and `error_auroc`, the
+        sample_weight: If `x` is arrays, weights `(rows,)` or one for each label or
+            value, for all outputs or in the structure of `y`.
+        noise_variance: For plain values, the variance of the data noise, a number or an
+            array that broadcasts to a row of outputs, in the unit of `y` squared.
+            Without it there are no `nll` and no coverages, and the result says so. The
+            baseline uses it too.
+        by: The measure of uncertainty that ranks rows for `aurc` and `error_auroc`, the
             name of an attribute of `Prediction`. The model without noise has no
-            disagreement between samples, so it is ranked by `max_probability` there.
+            disagreement between samples, so for measures of disagreement it is ranked
+            by `max_probability`.
         batch_size: As in `mc_predict`.
         masks: As in `mc_predict`.
-        layers: As in `mc_predict`, which noise is on. The baseline has none.
+        layers: As in `mc_predict`, which noise is on. The baseline has no noise.
         max_rows: As in `mc_predict`.
         steps: As in `mc_predict`.
         part: As in `mc_predict`.
         verbose: As in `mc_predict`.
 
     Returns:
-        An `Evaluation`, or a list or dict of them as the model's outputs are.
+        An `Evaluation`, or a list or dict of them in the structure of the model's
+        outputs.
 
     Raises:
         TypeError: An argument is of the wrong kind.

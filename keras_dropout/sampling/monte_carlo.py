@@ -34,7 +34,7 @@ from keras_dropout.sampling.weights import held
 
 @registered
 class MonteCarlo(Lender, _bases.Model):
-    r"""Any model, with its mean prediction and uncertainty as outputs.
+    r"""Wraps any model, with its mean prediction and uncertainty as outputs.
 
     It is a Keras model with `predict`, `save` and `export`. It shares the weights of
     the model that it wraps, and calls it as `mc_predict` does: only noise is on, and
@@ -51,19 +51,19 @@ class MonteCarlo(Lender, _bases.Model):
             in `mc_predict`.
         seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
         calibration: Fitted objects of `keras_dropout.calibration`, a list in the order
-            in which they were fitted, each on what the one before gave; or `None`. They
-            must have been fitted on predictions with as many samples and the same
-            masks. Of a model of several outputs a dictionary of such lists by the names
-            of its outputs, or a list of them by place with `None` for outputs that have
-            none.
+            in which they were fitted, each on the result of the previous one; or
+            `None`. They must have been fitted on predictions with the same number of
+            samples and the same `masks`. For a model with several outputs, a dictionary
+            of such lists by the names of the outputs, or a list of them in the order of
+            the outputs, with `None` for outputs without calibration.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Output:
         A dictionary of arrays: `mean` and `std`; for class probabilities also
         `entropy`, `expected_entropy` and `mutual_information`, in nats; for
         `outputs="gaussian"` also the variances `epistemic` and `aleatoric`. If the
-        model has several outputs, a structure like theirs of such dictionaries. With
-        `calibration` the mean is the calibrated one, and there are also `set`
+        model has several outputs, such dictionaries in the structure of the outputs.
+        With `calibration` the mean is the calibrated one, and there are also `set`
         (Booleans) of a `ConformalClassifier`, `lower` and `upper` of a
         `ConformalRegressor`, and `p_value` of an `OutlierDetector`. A randomized
         `ConformalClassifier` adds `uniform`, the numbers that it drew.
@@ -186,11 +186,11 @@ class MonteCarlo(Lender, _bases.Model):
         return keras.tree.pack_sequence_as(drawn.structure, heads)
 
     def learn(self, x: Data = None) -> Any:
-        """Meets the model within, on rows of `x` or on made-up ones.
+        """Tests the wrapped model, on rows of `x` or on made-up rows.
 
-        This happens by itself when a built model is wrapped, and in `predict`. A call
-        within another compiled function cannot do it. It draws one sample at a time of
-        a model that was not met before.
+        This happens automatically when a built model is wrapped, and in `predict`. A
+        call inside another compiled function cannot do it. Without it, such a call
+        computes one sample at a time.
 
         Args:
             x: Arrays as the model takes them, or `None`.
@@ -220,15 +220,15 @@ class MonteCarlo(Lender, _bases.Model):
         return super().predict(x, *args, **kwargs)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles the model within."""
+        """Compiles the wrapped model."""
         self.model.compile(*args, **kwargs)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains the model within."""
+        """Trains the wrapped model."""
         return self.model.fit(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates the model within, without noise."""
+        """Evaluates the wrapped model, without noise."""
         return self.model.evaluate(*args, **kwargs)
 
     def export(
@@ -237,11 +237,11 @@ class MonteCarlo(Lender, _bases.Model):
         format: str = "tf_saved_model",
         **kwargs: Any,
     ) -> Any:
-        """Exports for serving; each call of what is exported draws new samples.
+        """Exports for serving. Each call of the exported model draws new samples.
 
-        It takes inputs in the structure that the model takes. Its answer is that of
-        `predict`, but for a SavedModel of several outputs, which must be one flat
-        dictionary: `answer["a"][0]["mean"]` is `"a_0_mean"` there.
+        It takes inputs in the same structure as the model. Its answer is that of
+        `predict`. The answer of a SavedModel with several outputs must be one flat
+        dictionary: there `answer["a"][0]["mean"]` is called `"a_0_mean"`.
 
         Args:
             filepath: Where to write.

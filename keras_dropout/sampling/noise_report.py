@@ -74,13 +74,13 @@ class NoiseReport(Table[NoiseRow]):
 
 
 def noise_report(model: Model, x: Data = None) -> NoiseReport:
-    """All noise in a model: what it is, how `mc_predict` samples it, and advice.
+    """Lists all noise in a model, how `mc_predict` samples it, and advice.
 
     Args:
         model: A Keras model.
-        x: Some rows of data, as the model takes them, or `None`. With them the model
-            is tried out as `mc_predict` does when it first meets it. A model that says
-            what it takes is tried out on made-up rows.
+        x: Some rows of data, as the model takes them, or `None`. With them the model is
+            tested as in the first `mc_predict`. A model with known input shapes is
+            tested on made-up rows.
 
     Returns:
         A `NoiseReport`: a tuple of rows with the attributes `path`, `kind`,

@@ -26,7 +26,7 @@ def mc_predict(
     part: int = 0,
     verbose: int | Literal["auto"] = "auto",
 ) -> Prediction | Any:
-    r"""Predicts many times with the model's noise on, and sums up the samples.
+    r"""Predicts many times with the model's noise on, and summarises the samples.
 
     $$\bar y = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
 
@@ -37,54 +37,55 @@ def mc_predict(
     Args:
         model: Any Keras model, or a list of models with outputs of one shape, whose
             samples are pooled.
-        x: Array, list or dict of arrays (also of pandas and polars, sparse matrices of
-            SciPy, columns of a Hugging Face dataset; strings on TensorFlow), or a
-            `tf.data.Dataset`, torch `DataLoader`, `keras.utils.PyDataset`, or an
-            iterator of batches. Of `(x, y)` only `x` counts.
+        x: Array, list or dict of arrays (also data frames of pandas and polars, sparse
+            matrices of SciPy, columns of a Hugging Face dataset; strings on
+            TensorFlow), or a `tf.data.Dataset`, torch `DataLoader`,
+            `keras.utils.PyDataset`, or an iterator of batches. From batches `(x, y)`
+            only `x` is used.
         samples: Integer of at least 2, the number $T$ of samples. For a list of models,
             the number for each, at least 1.
-        batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
-            32 to 256, as the width of the model allows.
-        seed: Integer in `[0, 2**31)`, or `None` for a new seed each call, which
-            `keras.utils.set_random_seed` makes repeatable, as it does Keras's own.
+        batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes 32
+            to 256, depending on the width of the model.
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed in each call. These new
+            seeds repeat after `keras.utils.set_random_seed`.
         masks: `"independent"`, new noise for each row and sample; `"shared"`, the same
             noise for all rows and batches, so that each sample is one function;
-            `"antithetic"` (an even number of samples) or `"stratified"`, means with
-            less variance. Your own layers that draw by themselves are independent in
-            the last two, and refused with `"shared"`.
+            `"antithetic"` (an even number of samples) or `"stratified"`, which give
+            means with less variance. Your own layers that draw their own numbers are
+            independent in the last two, and raise an error with `"shared"`.
         layers: Which noise is on: `None` for all, or names, classes, layers, or
             functions from a layer to True or False, or a list of these. Layers with
             `monte_carlo=True` are always on. Layers that augment data never are.
         outputs: What the outputs are. `"auto"` looks at the end of the model: softmax
             means `"probabilities"`, sigmoid `"binary"`. If neither is found, it looks
-            at the outputs of the first rows without noise: several that sum to one
-            mean `"probabilities"`, all else `"values"`. `"logits"` are put through a
-            softmax. `"gaussian"` means a mean and a log variance, as two outputs (with
-            the keys `"mean"` and `"log_variance"` in a dictionary) or as the halves of
-            the last axis. With several outputs, a list of these by place or a
-            dictionary by the names of the outputs. Kinds that you
-            pass have their classes on the last axis.
+            at the outputs of the first rows without noise: several numbers that sum to
+            one mean `"probabilities"`, anything else `"values"`. `"logits"` are put
+            through a softmax. `"gaussian"` means a mean and a log variance, as two
+            outputs (with the keys `"mean"` and `"log_variance"` in a dictionary) or as
+            the halves of the last axis. For several outputs, a list in their order or a
+            dictionary by their names. If you pass a kind, the classes must be on the
+            last axis.
         return_samples: Boolean. Whether to keep all samples, for quantiles.
-        tol: Float, stops a batch once the largest standard error of its means is
-            below it, or `None`. `samples` is then the most to draw.
+        tol: Float, or `None`. Sampling of a batch stops once the largest standard error
+            of its means is below `tol`. Then `samples` is the maximum.
         max_rows: Integer, the largest number of rows times samples to compute in one
-            call. `None` takes up to 5120, so that the widest tensor fits a processor's
-            cache.
+            call. `None` takes up to 5120, so that the widest tensor fits into the cache
+            of a CPU.
         steps: Integer of at least 1, how many batches to take, or `None` for all.
-        part: Integer of at least 0, the number of this part of the data. Calls with
-            the same seed and different parts draw different noise. Shared masks are the
+        part: Integer of at least 0, the number of this part of the data. Calls with the
+            same seed and different parts draw different noise. Shared masks are the
             same in all parts.
-        verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes
-            long.
+        verbose: 0 for silence, 1 for a progress bar, `"auto"` for one if it takes long.
 
     Returns:
-        A `Prediction`, or a list or dict of them as the model's outputs are.
+        A `Prediction`, or a list or dict of them in the structure of the model's
+        outputs.
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: `model` is an empty list, or has no noise, or all of it has rate
-            0, or its `call` does not use it; `layers` fits no layer; `x` is empty or
-            does not fit the model; an argument is out of its range.
+        ValueError: `model` is an empty list, or has no noise, or all of its noise has
+            rate 0, or its `call` does not use the noise; `layers` fits no layer; `x` is
+            empty or does not fit the model; an argument is out of its range.
 
     With one `seed`, the result repeats for the same number of rows, `batch_size` and
     `max_rows`. Shared masks do not depend on these: sample $t$ is the same function in

@@ -17,15 +17,15 @@ _PROBES = sorted({0, *(round(10 ** (power / 10)) for power in range(71))})
 class Schedule:
     """A pure function from the training step to a rate.
 
-    It may stand wherever a rate stands. The layer then counts its own calls in
-    training, from 0, in a step that is saved with its state: inference and Monte
-    Carlo samples do not count, and a resumed run goes on where it stopped. (A layer
-    that is called twice in each training step counts two.)
+    It can take the place of any rate. The layer then counts its calls in training, from
+    0, and saves the count with its state. Inference and Monte Carlo samples do not
+    count, and a run that is resumed continues where it stopped. (A layer that is called
+    twice in each training step counts two.)
 
-    A subclass writes `__call__`, which takes the step (an integer or an integer
-    tensor) and returns a float32 tensor, made with `keras.ops`; `get_config`; and
-    `extremes`, which a layer asks for, once, to check that no step has a rate that it
-    cannot use. Decorate it with `keras.saving.register_keras_serializable`.
+    A subclass writes `__call__`, which takes the step (an integer or an integer tensor)
+    and returns a float32 tensor, made with `keras.ops`; `get_config`; and `extremes`,
+    which a layer uses once, to check that all rates are valid. Decorate it with
+    `keras.saving.register_keras_serializable`.
     """
 
     def __call__(self, step: Tensor) -> Tensor:
@@ -36,12 +36,12 @@ class Schedule:
         return float(ops.convert_to_numpy(self(step)))
 
     def extremes(self) -> tuple[float, ...]:
-        """Rates between which the whole schedule lies, for layers to check.
+        """The smallest and the largest rate, for layers to check.
 
-        Unless a subclass says better, these are the least and the greatest of about
-        sixty steps from 0 to 10^7, ten in each power of ten. A peak between two of
-        them is missed: a schedule with peaks needs an `extremes` of its own. Nothing
-        is checked or clipped in a step.
+        By default these are the extremes over about sixty steps from 0 to 10^7, ten for
+        each power of ten. A peak between two of these steps is missed, so a schedule
+        with peaks needs its own `extremes`. Rates are not checked or clipped in a
+        training step.
         """
         values = [self.value(step) for step in _PROBES]
         # NaN compares with nothing, so it would be lost in `min` and `max`.

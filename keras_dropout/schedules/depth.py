@@ -19,7 +19,7 @@ def linear_decay_rates(
     $$\text{paper: } r \frac{l}{L}, \qquad \text{linspace: } r \frac{l - 1}{L - 1},
     \qquad \text{efficientnet: } r \frac{l - 1}{L}.$$
 
-    The second is that of timm, the third that of `keras.applications`, which never
+    The second is used in timm, the third in `keras.applications`. The third never
     reaches the full rate.
 
     Args:

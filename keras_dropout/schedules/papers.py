@@ -19,8 +19,8 @@ class Early(Schedule):
     $$r(t) = r \left(1 - \frac{t}{N - 1}\right) \text{ or } r(t) = r
     \quad\text{for } t < N, \qquad r(t) = 0 \quad\text{from then on}$$
 
-    The first is `decay="linear"`, the form the paper prefers. It reaches 0 at the last
-    of the $N$ steps, as in the authors' code.
+    The first is `decay="linear"`, which the paper prefers. It reaches 0 at the last of
+    the $N$ steps, as in the authors' code.
 
     Args:
         rate: Float in `[0, 1]`, the rate $r$ at the start.
@@ -112,7 +112,7 @@ class Late(Schedule):
 
 @registered
 class Curriculum(Schedule):
-    r"""Rises from 0 to a rate, fast at first and then slowly: curriculum dropout.
+    r"""Curriculum dropout: rises from 0 to a rate, fast at first and then slowly.
 
     $$r(t) = r \left(1 - e^{-\gamma t / N}\right)$$
 
@@ -120,7 +120,7 @@ class Curriculum(Schedule):
     $k = 1 - r$, and suggests $\gamma' = 10 / N$.
 
     Args:
-        rate: Float in `[0, 1]`, the rate $r$ that is approached.
+        rate: Float in `[0, 1]`, the rate $r$ at the end of a long training.
         steps: Integer of at least 1, the number $N$ of steps in the whole training.
         gamma: Float above 0. At the end the distance from `rate` is
             $r\, e^{-\gamma}$.

@@ -1,4 +1,4 @@
-"""Schedules that hold or lead from one rate to another."""
+"""Schedules that keep a rate, or change it to another."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class Linear(_Ramp):
 
     $$r(t) = (1 - f)\, r_0 + f\, r_1.$$
 
-    To 0 it is annealed dropout; from 0, with the rates of
-    [keras_dropout.schedules.linear_decay_rates][] as the ends, ScheduledDropPath.
+    Down to 0 it is annealed dropout. Up from 0, with the rates of
+    [keras_dropout.schedules.linear_decay_rates][] as the ends, it is ScheduledDropPath.
 
     Args:
         start: Float in `[0, 1]`, the rate $r_0$ until step $t_0$.

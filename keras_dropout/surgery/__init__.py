@@ -1,10 +1,10 @@
-"""Putting noise into models that are built, exchanging it, and taking it out.
+"""Inserting, replacing and removing the noise of built models.
 
-Inserting, exchanging, stripping and having rates learned return a new model made of the
-layers of the old one: weights are shared, not copied, and outputs at inference are the
-same. Where a model is compiled, so is the new one, with an optimizer of its own. Clone
-a model first (`keras.models.clone_model` and `set_weights`) to train both apart.
-Setting rates changes the model itself.
+`insert_dropout`, `replace_dropout`, `strip_dropout` and `learn_rates` return a new
+model made of the layers of the old one. Weights are shared, not copied, and outputs at
+inference are the same. If a model is compiled, so is the new one, with its own
+optimizer. To train both separately, clone the model first (`keras.models.clone_model`
+and `set_weights`). `set_rates` changes the model itself.
 """
 
 from keras_dropout.surgery.insert import insert_dropout

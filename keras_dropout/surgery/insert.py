@@ -28,12 +28,12 @@ def insert_dropout(
     Args:
         model: A Functional or Sequential model; models nested in it are searched too.
         layer: The noise layer to insert. Every place gets a copy with its own name and
-            seed (a `SeedGenerator` is shared by all). Or a function of the
-            neighbouring layer that returns the layer to insert, or `None` for none.
-            [keras_dropout.matching_dropout][] chooses by the kind of each layer.
-        where: The layers to put it next to: one or a list of names, paths, classes,
-            layers, or functions from a layer to True or False. `None` for all, where
-            `layer` is a function or a `matching_dropout`.
+            seed (a `SeedGenerator` is shared by all copies). Or a function of the
+            neighbouring layer that returns the layer to insert, or `None` for no layer.
+            [keras_dropout.matching_dropout][] chooses a dropout that suits each layer.
+        where: The layers next to which it is inserted: one or a list of names, paths,
+            classes, layers, or functions from a layer to True or False. `None` for all,
+            where `layer` is a function or a `matching_dropout`.
         position: `"after"`, on the outputs of the layer (if there are several, as with
             the states of an LSTM, on the first; if it is a model, on all), or
             `"before"`, on its first argument, wherever else the same tensor comes in.
@@ -43,8 +43,8 @@ def insert_dropout(
 
     Raises:
         TypeError: `model` is subclassed, or `layer` is neither a layer nor a function.
-        ValueError: `where`, or one of a list, asks for no layer, or is left out for one
-            layer; a `matching_dropout` finds no place, or is to stand before layers.
+        ValueError: `where`, or an entry of it, fits no layer, or is missing; or a
+            `matching_dropout` finds no place, or has `position="before"`.
 
     Examples:
         >>> import keras

@@ -30,29 +30,30 @@ def learn_rates(
 ) -> keras.Model:
     """Makes the dropout layers of a built model learn their rates.
 
-    Each dropout and the layer behind it become a `ConcreteDropout` around that layer,
-    with the name, the seed and the rate of the dropout, where the learned rate starts.
-    Train the new model then: the rates are weights as any other. What the model gives
-    at inference is the same, bit for bit, and `strip_dropout` opens the wrappers again.
+    Each dropout and the layer after it become a `ConcreteDropout` around that layer,
+    with the name and the seed of the dropout. The learned rate starts at the rate of
+    the dropout. Train the new model: the rates are weights like all others. The outputs
+    at inference are the same, bit for bit, and `strip_dropout` removes the wrappers
+    again.
 
-    It takes a dropout of single units or of whole channels, ours or Keras's, directly
-    in front of one layer with a kernel: `Dense`, `EinsumDense` or a convolution. The
-    layer may stand in another model, if the dropout is the end of a nested model or the
-    layer its start. In front of a convolution masks of units become masks of channels.
-
-    All other dropouts stay as they are, and a warning says which and why: those before
-    an activation, a sum, a reshape, a recurrent layer or several layers, behind the
-    last layer, within attention and recurrent layers, in front of a kernel with a
-    regularizer, frozen ones, and those that drop anything else, such as tokens or
-    paths.
+    It uses dropouts of single units or of whole channels, ours or Keras's, that are
+    directly before one layer with a kernel: `Dense`, `EinsumDense` or a convolution.
+    The layer may be in another model, if the dropout is the end of a nested model or
+    the layer is its start. Before a convolution, masks of units become masks of
+    channels. All other dropouts do not change, and a warning names them with the
+    reason: dropouts before an activation, a sum, a reshape, a recurrent layer or
+    several layers, after the last layer, within attention and recurrent layers, before
+    a kernel with a regularizer, frozen dropouts, and those that drop anything else,
+    such as tokens or paths.
 
     Args:
         model: A Functional or Sequential model; models nested in it change too.
         layers: The dropouts that are to learn: `None` for all, or one or a list of
-            names, paths, classes, layers, or functions of a layer. A layer stands for
-            all dropouts within. Those must all be able to.
-        rate: Float in `(0, 1)`, where all rates start. By default each starts where it
-            stands. A rate of 0 or 1, or on a schedule, needs one.
+            names, paths, classes, layers, or functions of a layer. A layer means all
+            dropouts within it. All of them must be able to learn.
+        rate: Float in `(0, 1)`, the initial value of all rates. By default each starts
+            at its current value. It is required for rates of 0 or 1 and for rates that
+            follow a schedule.
         weight_regularizer: As in `ConcreteDropout`. For both strengths pass
             `**losses.kl_weights(rows, ...)`.
         dropout_regularizer: As in `ConcreteDropout`.
@@ -60,16 +61,16 @@ def learn_rates(
         hard: As in `ConcreteDropout`.
 
     Returns:
-        A new model that shares the weights of `model` and has a weight more for each
-        rate. It is compiled if `model` is, with an optimizer of its own.
+        A new model that shares the weights of `model` and has one more weight for each
+        rate. If `model` is compiled, so is the new model, with its own optimizer.
 
     Raises:
         TypeError: `model` is subclassed, or an argument is of the wrong kind.
-        ValueError: No dropout can learn its rate, or not all that `layers` asks for;
+        ValueError: No dropout can learn its rate, or not all of those in `layers` can;
             or an argument is out of its range.
 
     Warns:
-        UserWarning: Some dropouts keep their rates; each with the reason.
+        UserWarning: Some dropouts keep their rates, each with the reason.
 
     Examples:
         >>> import keras

@@ -43,62 +43,62 @@ def lora_dropout(
     \mathrm{Var}[y_j] = \frac{p}{1 - p} \left(\frac{\alpha}{r}\right)^2
     \sum_i x_i^2\, (A B)_{ij}^2.$$
 
-    An `Embedding` leaves out what the branch adds to whole tokens. With
-    `mode="weights"` rows of $A$ and columns of $B$ are left out, the same for all rows
-    of a batch; the rank stays. With $d = \frac{\alpha}{r} (A B)^\top x$
+    For an `Embedding`, the branch is dropped for whole tokens. With `mode="weights"`
+    rows of $A$ and columns of $B$ are dropped, the same ones for all rows of a batch.
+    The rank stays the same. With $d = \frac{\alpha}{r} (A B)^\top x$
 
     $$\mathrm{Var}[y_j] = \frac{1}{1 - p} \left(d_j^2 + \frac{p}{1 - p}
     \left(\frac{\alpha}{r}\right)^2 \sum_i x_i^2\, (A B)_{ij}^2\right) - d_j^2.$$
 
     These are the masks of Lin et al., who average such samples at inference, as
-    `mc_predict` does. We scale what is kept of each matrix by $1 / (1 - p)$, so that
+    `mc_predict` does. Kept rows and columns are scaled by $1 / (1 - p)$, so that
     inference without noise has the right mean.
 
-    The layers stay where they are, also within attention and layers of your own, and
-    keep their weights. At inference the output is the layer's own, bit for bit. The
-    rates are live. `mc_predict` samples the noise, of which there is none as long as
-    $B$ is 0, as it is before training. Quantized layers work too. `strip_dropout` takes
-    the noise out of a model. A saved model holds $W$, $A$ and $B$, and their sum where
-    Keras's own layers look for it.
+    The layers stay where they are, also within attention and your own layers, and keep
+    their weights. At inference the output does not change, bit for bit. The rates are
+    live. `mc_predict` samples the noise. Before training $B$ is 0, so there is no noise
+    yet. Quantized layers work too. `strip_dropout` removes the noise from a model. A
+    saved model contains $W$, $A$ and $B$, and the merged kernel where Keras's own
+    layers look for it.
 
-    With `learn=True` each layer has a weight more, the logit of its rate, and training
-    learns it as `ConcreteDropout` learns its own: masks are relaxed, and the loss gains
+    With `learn=True` each layer has one more weight, the logit of its rate. Training
+    learns it as in `ConcreteDropout`: masks are relaxed, and the loss gains
 
     $$\lambda_A \frac{\lVert A \rVert^2}{1 - p} - \lambda_p K H(p), \qquad
     H(p) = -p \log p - (1 - p) \log(1 - p),$$
 
-    for the $K$ inputs of the branch, once a layer however often it is called. Compile
-    the model then: an optimizer knows the weights that there were. In front of a
-    convolution such masks are of whole channels.
+    for the $K$ inputs of the branch, once for each layer, even if it is called several
+    times. Compile the model afterwards, because an optimizer only knows the weights
+    that it was built for. Before a convolution these masks drop whole channels.
 
     Args:
         model: A Keras model or layer of any kind, in which LoRA is enabled.
         rate: Float in `[0, 1]`, the probability $p$, or a schedule; or a dictionary
-            from patterns to these, as `set_rates` takes them: names, paths or globs.
-            Where several fit, the last one holds. What none fits stays as it is.
+            from patterns to these, as `set_rates` takes them: names, paths or globs. If
+            several fit, the last one counts. Layers that no pattern fits do not change.
         layers: `None` for all layers with LoRA; or one or a list of patterns, classes,
-            layers, or functions from a layer to True or False. A layer is picked with
-            all within it.
+            layers, or functions from a layer to True or False. A layer means all layers
+            within it, too.
         mode: `"input"` or `"weights"`.
-        learn: Boolean, whether the rates are learned. They start at `rate`, numbers in
-            `(0, 1)`. With `mode="input"` only.
-        weight_regularizer: Float of at least 0, the strength $\lambda_A$. For both
-            pass `**losses.kl_weights(rows, ...)`.
+        learn: Boolean, whether the rates are learned. They start at `rate`, which must
+            be in `(0, 1)`. Only with `mode="input"`.
+        weight_regularizer: Float of at least 0, the strength $\lambda_A$. For both pass
+            `**losses.kl_weights(rows, ...)`.
         dropout_regularizer: Float of at least 0, the strength $\lambda_p$.
 
     Returns:
         The model.
 
     Raises:
-        TypeError: `model` is not a layer, a rate is neither a number nor a schedule,
-            or LoRA is enabled on a layer of a class that is not known.
-        ValueError: No layer has LoRA, a pattern fits none that has, a rate is out of
-            range, or rates are to be learned with `mode="weights"`. Then nothing has
-            changed.
+        TypeError: `model` is not a layer, a rate is neither a number nor a schedule, or
+            LoRA is enabled on a layer of an unsupported class.
+        ValueError: No layer has LoRA, a pattern fits no layer with LoRA, a rate is out
+            of range, or `learn=True` is used with `mode="weights"`. After an error
+            nothing has changed.
 
     Warns:
-        UserWarning: LoRA and its dropout act on a layer, but are not saved, since the
-            configuration of a layer around does not hold them.
+        UserWarning: LoRA and its dropout act on a layer, but are not saved, because the
+            configuration of an outer layer does not contain them.
 
     Examples:
         >>> import keras

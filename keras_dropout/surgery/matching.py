@@ -45,7 +45,7 @@ def matching_dropout(
     seed: Seed = None,
     **kwargs: Unpack[LayerOptions],
 ) -> Matching:
-    """Chooses for each layer the dropout that suits it, for `insert_dropout`.
+    """Chooses a dropout that suits each layer, for `insert_dropout`.
 
     | after | what is dropped | layer |
     |---|---|---|
@@ -54,21 +54,21 @@ def matching_dropout(
     | recurrent layers that give their last step | units | `Dropout` |
     | dense layers | units | `Dropout` |
 
-    The dropout stands behind the normalisation and the activation that follow the
-    layer. There is none where noise follows already, or where no weight follows, as
-    behind the last layer.
+    The dropout is inserted after the normalisation and the activation that follow the
+    layer. There is none if noise follows already, or if no weights follow, as after the
+    last layer.
 
     Args:
-        rate: Float in `[0, 1]`, the probability of dropping; with `rule` that of the
-            last place.
+        rate: Float in `[0, 1]`, the probability of dropping. With `rule`, the rate of
+            the last place.
         rule: How rates grow with the depth, as in `schedules.linear_decay_rates`:
             `"paper"`, `"linspace"` or `"efficientnet"`. `None` for one rate everywhere.
-        seed: Integer in `[0, 2**31)`, from which each place gets its own, or `None`
-            for new ones each run, or a `SeedGenerator` that all share.
+        seed: Integer in `[0, 2**31)`, from which each place gets its own seed, or
+            `None` for new seeds each run, or a `SeedGenerator` that all share.
         **kwargs: Arguments of the layers: `monte_carlo`, `dtype`.
 
     Returns:
-        What `insert_dropout` takes in the place of a layer.
+        An object that `insert_dropout` takes as its `layer`.
 
     Raises:
         TypeError: An argument is of the wrong kind.

@@ -31,40 +31,40 @@ def set_rates(model: ModelT, rate: Rate | Mapping[str, Rate]) -> ModelT:
     """Sets the dropout rates of any Keras model, in place.
 
     Afterwards the model is as if it had been built with these rates. Our layers get the
-    new number. Keras's layers are exchanged for ours where they are, also within
-    attention and your own layers, so that their rates are live from then on. Layers
-    that do not exist because the rate was 0 are made. The rates of recurrent cells, and
-    of layers that draw by themselves, are assigned. Attributes of outer layers, such as
-    the `dropout` of a Transformer block, are set too, because they decide whether the
-    noise is used, and they are saved. The model keeps its class, its weights and its
-    layers.
+    new number. Keras's layers are replaced by ours, also within attention and your own
+    layers, so that their rates are live from then on. Layers that do not exist because
+    the rate was 0 are created. The rates of recurrent cells, and of layers that draw by
+    themselves, are assigned. Attributes of outer layers, such as the `dropout` of a
+    Transformer block, are set too, because they decide whether the noise is used, and
+    they are saved. The model keeps its class, its weights and its layers.
 
-    A number applies to every place that has a rate, also where it is 0 now, with two
-    exceptions, which you must name: `recurrent_dropout` where it is 0, because it turns
-    off the fused implementation of the cell, and numbers that are not called `rate`,
-    such as the `stddev` of `GaussianNoise`.
+    A number applies to every rate, even if the rate is 0 now. There are two exceptions,
+    which you must name: a `recurrent_dropout` of 0, because dropout disables the fused
+    implementation of the cell, and numbers that are not called `rate`, such as the
+    `stddev` of `GaussianNoise`.
 
     Args:
         model: A Keras model or layer of any kind, built or not.
-        rate: Float in `[0, 1]`, 0 to take the noise out, or a schedule; or a dictionary
-            from patterns to these. A pattern is the name of a layer, a path like
-            `"block_1/attention/dropout"` of names of layers or of attributes, the end
-            of one, or a glob (`"*attention*"`). It applies to all noise within what it
-            names. If several fit, the last one counts.
+        rate: Float in `[0, 1]`, 0 to switch the noise off, or a schedule; or a
+            dictionary from patterns to these. A pattern is the name of a layer, a path
+            like `"block_1/attention/dropout"` of names of layers or of attributes, the
+            end of one, or a glob (`"*attention*"`). It applies to all noise within the
+            layers that it names. If several patterns fit, the last one counts.
 
     Returns:
         The model.
 
     Raises:
-        TypeError: A rate is no number and no schedule, a pattern no string.
+        TypeError: A rate is neither a number nor a schedule, or a pattern is not a
+            string.
         ValueError: A pattern fits no rate; a rate is out of the range of a layer; or a
-            schedule is given to a layer that can only have a number. Then nothing has
-            changed.
+            schedule is given to a layer that can only have a number. After an error
+            nothing has changed.
 
     Warns:
-        UserWarning: A rate has no effect, since the model was built without its noise;
-            or it acts but is not saved, since the configuration of a layer around does
-            not hold it.
+        UserWarning: A rate has no effect, because the model was built without its
+            noise; or it acts but is not saved, because the configuration of an outer
+            layer does not contain it.
 
     Examples:
         >>> import keras

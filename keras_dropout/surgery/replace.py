@@ -27,28 +27,28 @@ def replace_dropout(
     *,
     in_place: bool = False,
 ) -> keras.Model:
-    """Exchanges the noise layers of a built model.
+    """Replaces the noise layers of a built model.
 
     Args:
-        model: A Functional or Sequential model; nested models are changed too. Noise
-            within other layers, as in attention, stays as it is. In place, a Keras
-            model or layer of any kind, and all noise within.
-        by: `"keras_dropout"` puts our layers in the place of Keras's, `"keras"` puts
-            Keras's in the place of ours. A function is given each noise layer, ours or
-            Keras's, and returns the layer to stand there, or `None` for none.
-        in_place: Boolean. If true, the noise layers of `model` itself become others
-            where they stand, within layers of your own too, and the model keeps its
-            class, its compiled state and its way of saving. Only layers without
-            weights and layers within can become others, and none can be left out.
+        model: A Functional or Sequential model. Nested models are changed too. Noise
+            within other layers, such as attention, does not change. With `in_place`, a
+            Keras model or layer of any kind, with all noise within it.
+        by: `"keras_dropout"` replaces Keras's layers by ours, `"keras"` replaces ours
+            by Keras's. Or a function that takes each noise layer, ours or Keras's, and
+            returns its replacement, or `None` for no layer.
+        in_place: Boolean. If true, the noise layers of `model` itself are replaced,
+            also within your own layers. The model keeps its class, its compiled state
+            and its way of saving. Only layers without weights and without inner layers
+            can be replaced, and none can be removed.
 
     Returns:
         A new model that shares the weights of `model`, or `model` itself if there was
-        nothing to exchange or `in_place` is true.
+        nothing to replace or `in_place` is true.
 
     Raises:
         TypeError: `model` is subclassed, and `in_place` is false.
-        ValueError: Keras has no layer that does what one of ours does; or, in place, a
-            layer holds weights or other layers, or `None` should stand there.
+        ValueError: Keras has no layer that does the same as one of ours; or, in place,
+            a layer has weights or inner layers, or the replacement is `None`.
 
     Examples:
         >>> import keras

@@ -13,13 +13,12 @@ from keras_dropout.surgery.twins import TWINS
 
 
 def strip_dropout(model: Model) -> keras.Model:
-    """Takes the noise out of a built model, for export.
+    """Removes the noise from a built model, for example for export.
 
-    Noise layers are removed and wrappers opened, for example
-    `DropConnect(Dense(...))` to the `Dense` within. A layer that does something at
-    inference as well, such as `Zoneout` or `StochasticPooling2D`, stays and only does
-    that. Noise within other layers, as in attention, stays as well; it is silent at
-    inference.
+    Noise layers are removed, and wrappers are replaced by their layer:
+    `DropConnect(Dense(...))` becomes the `Dense`. A layer that also acts at inference,
+    such as `Zoneout` or `StochasticPooling2D`, stays, without its noise. Noise within
+    other layers, such as attention, stays too; it is silent at inference.
 
     Args:
         model: A Functional or Sequential model; nested models are changed too.
@@ -27,11 +26,11 @@ def strip_dropout(model: Model) -> keras.Model:
     Returns:
         A new model that shares the weights of `model` and whose outputs are those of
         `model` at inference without Monte Carlo noise, or `model` itself if there was
-        nothing to take out.
+        nothing to remove.
 
     Raises:
         TypeError: `model` is subclassed.
-        ValueError: Monte Carlo noise lies within another layer, out of reach.
+        ValueError: Monte Carlo noise is within another layer and cannot be removed.
 
     Examples:
         >>> import keras

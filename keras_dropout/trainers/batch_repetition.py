@@ -19,27 +19,27 @@ _PASSES = "passes"
 
 @registered
 class BatchRepetition(Trainer):
-    r"""A model trained on the mean loss of several passes with other noise.
+    r"""Trains a model on the mean loss of several passes with different noise.
 
     With $P_1, \ldots, P_M$ the predictions of $M$ passes in training and $\ell$ the
-    loss it is compiled with,
+    loss that it is compiled with,
 
     $$L = \frac1M \sum_{k=1}^M \ell(y, P_k),$$
 
-    as if the batch held each row $M$ times. The gradient has less of the noise of the
-    masks, so that dropout after every layer can be trained; see
-    [keras_dropout.matching_dropout][]. Evaluation and prediction are the model's own,
-    and metrics are those of the first pass.
+    as if the batch contained each row $M$ times. The gradient is less noisy, so that
+    dropout after every layer can be trained: see [keras_dropout.matching_dropout][].
+    Evaluation and prediction are those of the model, and metrics are those of the first
+    pass.
 
-    What no noise reaches is computed once a step, if the model is a graph of layers.
-    The passes are calls of their own, so they also differ where the rows of a batch
-    share their noise. Losses that layers add are averaged over the passes;
-    regularisers count once. Called with `training=True`, it gives a dictionary whose
-    one entry, `"passes"`, is a list of the predictions of all passes.
+    If the model is a graph of layers, the layers before the noise are computed once in
+    each step. Each pass is a separate call, so passes differ even if the rows of a
+    batch share their noise. Losses that layers add are averaged over the passes.
+    Regularisers count once. Called with `training=True`, it returns a dictionary with
+    one entry, `"passes"`, which is a list of the predictions of all passes.
 
     Args:
-        model: A Keras model with noise in training, of one output or several. It keeps
-            its weights: use it as it is once it is trained.
+        model: A Keras model with noise in training, with one output or several. It
+            keeps its weights, so you can use it directly after training.
         times: Integer of at least 1, the number $M$ of passes.
         **kwargs: Arguments of `keras.Model`: `name`, `trainable`.
 

@@ -32,25 +32,25 @@ def evaluate(
     baseline: Any = None,
     by: By = "max_probability",
 ) -> Evaluation:
-    """Scores a prediction, and that of the model without noise if it is given.
+    """Scores a prediction, next to that of the model without noise if it is given.
 
     Args:
         prediction: A `Prediction`.
-        y: The truth. Labels as integers or one-hot; binary labels, or values, as the
-            means are. Where steps are masked, theirs do not count.
-        noise_variance: For plain values, the variance of the data about what the model
-            predicts, a number or an array that broadcasts to the means; in the unit of
-            `y` squared. `None` if the prediction knows it or nobody does.
+        y: The truth. Labels as integers or one-hot; binary labels and values in the
+            shape of the means. Masked steps do not count.
+        noise_variance: For plain values, the variance of the data noise, a number or an
+            array that broadcasts to the means, in the unit of `y` squared. `None` if
+            the prediction contains it, or if it is unknown.
         sample_weight: Weights `(rows,)`, or one for each label or value.
-        baseline: What the model says without noise: what `model.predict(x)` returns, or
-            a `Prediction`. `None` leaves the comparison out, and says so.
+        baseline: The prediction without noise: the result of `model.predict(x)`, or a
+            `Prediction`. With `None` there is no comparison, and the result says so.
         by: The measure of uncertainty that ranks rows for `aurc` and `error_auroc`, the
             name of an attribute of `Prediction`.
 
     Returns:
-        An `Evaluation`. The `nll` of a Gaussian prediction is the mixture's if it kept
-        its samples, with the mean variance of the noise about each; without samples
-        that of the normal distribution of the same mean and variance.
+        An `Evaluation`. If a Gaussian prediction kept its samples, its `nll` is that of
+        their mixture, with the mean variance of the noise around each sample. Without
+        samples it is that of the normal distribution with the same mean and variance.
 
     Raises:
         TypeError: An argument is of the wrong kind.

@@ -1,4 +1,4 @@
-"""Scores of an uncertainty, beside those of the same model without its noise."""
+"""Scores of an uncertainty, next to those of the same model without its noise."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ NO_NOISE = (
 class Evaluation(Mapping[str, float]):
     r"""Scores of an uncertainty, by name.
 
-    For classes (each label of outputs, steps and pixels that counts is one):
+    For classes (each label of an output, step or pixel counts as one):
 
     - `accuracy`: the fraction of labels that are right.
-    - `nll`: $-\frac1n \sum_i \log \bar p_{i y_i}$ in nats, of the mean probabilities,
-      which are those of the mixture of all samples.
+    - `nll`: $-\frac1n \sum_i \log \bar p_{i y_i}$ in nats, of the mean probabilities of
+      all samples.
     - `brier`: $\frac1n \sum_i \sum_c (\bar p_{ic} - [y_i = c])^2$; for a binary label
       $(\bar p_i - y_i)^2$.
     - `ece`: the expected calibration error over 15 bins.
-    - `aurc`: the area under the curve of the error rate against the fraction of labels
-      that are answered, the least certain ones left out first.
+    - `aurc`: the area under the curve of the error rate against the fraction of
+      answered labels, with the least certain ones left out first.
     - `error_auroc`: the probability that a wrong label is less certain than a right
       one; NaN if all are right or all are wrong.
 
-    For values, in their unit but for `nll` (nats) and the coverages (fractions):
+    For values, in their unit, except for `nll` (nats) and the coverages (fractions):
 
     - `rmse`: the root of the mean squared error of the mean.
     - `nll`: $-\log \frac1T \sum_t N(y; \mu_t, \sigma_t^2)$, the mixture of all samples
-      with the noise of the data about each.
-    - `crps`: the continuous ranked probability score of the normal distribution that
-      has the mean and the total variance.
+      with the data noise around each.
+    - `crps`: the continuous ranked probability score of the normal distribution with
+      the mean and the total variance.
     - `coverage_50`, `coverage_90`, `coverage_95`: the fraction of values inside the
       central interval of that distribution.
     - `sharpness`: the root of its mean variance.
 
     Attributes:
         errors: The standard errors of the scores over rows, by name.
-        baseline: The `Evaluation` of the same model without noise, of a list of models
-            the mean of that of each single one, or `None`.
-        difference: The scores less those of the baseline, by name.
-        difference_errors: The standard errors of `difference`. Both have the same rows,
-            so these are smaller than the two errors suggest.
+        baseline: The `Evaluation` of the same model without noise, or `None`. For a
+            list of models it is the mean over the single models.
+        difference: The scores minus those of the baseline, by name.
+        difference_errors: The standard errors of `difference`. Both are scored on the
+            same rows, so these are smaller than the two errors suggest.
         kind: What the outputs are, as in `Prediction`.
         rows: How many rows there are.
         by: The measure of uncertainty that `aurc` and `error_auroc` rank by.
-        notes: Strings, what could not be told, and why.
+        notes: Strings, which scores are missing, and why.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Evaluation(Mapping[str, float]):
 
     @property
     def difference(self) -> dict[str, float]:
-        """The scores less those of the baseline, by name; empty without one."""
+        """The scores minus those of the baseline, by name; empty without a baseline."""
         if self.baseline is None:
             return {}
         return {name: self[name] - self.baseline[name] for name in self._shared()}
@@ -134,11 +134,11 @@ class Evaluation(Mapping[str, float]):
         return table.html(self)
 
     def plot(self, axes: Any = None) -> Any:
-        """Two pictures, each with a line for the model with and without noise.
+        """Draws two pictures, each with one line with noise and one without.
 
         For classes the accuracy against the confidence (reliability), for values the
-        fraction of values below each predicted quantile; then the error of what is
-        answered against the fraction that is answered.
+        fraction of values below each predicted quantile; then the error of the answered
+        rows against the fraction of answered rows.
 
         Args:
             axes: A pair of Matplotlib axes, or `None` for new ones.
@@ -154,7 +154,7 @@ class Evaluation(Mapping[str, float]):
         return judged.evaluation(self, axes)
 
     def to_html(self, path: str | pathlib.Path) -> None:
-        """Writes one file that holds the table and the pictures, to share.
+        """Writes one HTML file with the table and the pictures, to share.
 
         Args:
             path: Where to write it.

@@ -18,7 +18,7 @@ class OfClasses:
 
     @property
     def expected_entropy(self) -> np.ndarray:
-        """Mean entropy of the samples, in nats: what is left when masks agree."""
+        """Mean entropy of the samples, in nats: the uncertainty if the masks agree."""
         self._measure("expected_entropy")
         return np.maximum(self.entropy - self.mutual_information, 0)
 
@@ -26,18 +26,18 @@ class OfClasses:
     def mutual_information(self) -> np.ndarray:
         """Information of the noise about the class, in nats, never negative.
 
-        It is `entropy` less `expected_entropy`; for T independent samples about 1/T
-        of it too low, for joined ones less.
+        It is `entropy` minus `expected_entropy`. For T independent samples it is too
+        low by about a factor of 1 - 1/T. With other `masks` the bias is smaller.
         """
         return self._of_classes("mutual_information", "information")
 
     @property
     def mutual_information_corrected(self) -> np.ndarray:
-        r"""`mutual_information` nearly free of bias, in nats.
+        r"""`mutual_information` with nearly no bias, in nats.
 
         It gains $\tfrac12 \sum_c e_c^2 / \bar p_c$ with the standard errors $e_c$ of
-        the mean probabilities, which know how the samples are joined. Nothing is added
-        where they are all of one stratified call.
+        the mean probabilities, which take `masks` into account. Nothing is added if all
+        samples are from one stratified call.
         """
         bias = self._of_classes("mutual_information_corrected", "information_bias")
         return self.mutual_information + bias
@@ -46,9 +46,9 @@ class OfClasses:
     def mutual_information_error(self) -> np.ndarray:
         """Monte Carlo standard error of `mutual_information`, in nats.
 
-        It comes from the spread of independent blocks of samples. Where all are of one
-        stratified call, it is what independent samples would have, which is too large;
-        so is `standard_error`.
+        It is computed from the spread of independent blocks of samples. If all samples
+        are from one stratified call, it is computed as for independent samples, which
+        is too large. The same holds for `standard_error`.
         """
         return self._of_classes("mutual_information_error", "information_error")
 
@@ -66,12 +66,12 @@ class OfClasses:
 
     @property
     def max_probability(self) -> np.ndarray:
-        """The largest mean probability; of the least certain label if binary."""
+        """The largest mean probability; if binary, that of the least certain label."""
         return classes.max_probability(self.mean, self._measure("max_probability"))
 
     @property
     def margin(self) -> np.ndarray:
-        """The largest mean probability less the second; a label's is its opposite."""
+        """The largest mean probability minus the second largest."""
         return classes.margin(self.mean, self._measure("margin"))
 
     @property

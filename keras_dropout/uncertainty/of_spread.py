@@ -16,23 +16,23 @@ class OfSpread:
     def std(self) -> np.ndarray:
         """Standard deviation, in the unit of `mean`.
 
-        Of values it is the root of `total`; of probabilities that of `variance`, how
-        far they move between samples.
+        For values it is the root of `total`. For probabilities it is the root of
+        `variance`, the variance between samples.
         """
         return np.sqrt(self.variance + self.statistics.get("noise_variance", 0))
 
     @property
     def epistemic(self) -> np.ndarray:
-        """Variance between samples: what more data would remove."""
+        """Variance between samples, which more data would reduce."""
         return self.variance
 
     @property
     def aleatoric(self) -> np.ndarray:
-        r"""Variance of the data's own noise, which more data would not remove.
+        r"""Variance of the data noise, which more data would not reduce.
 
-        For Gaussian outputs as the model predicts it. For classes the mean variance of
-        a label under each sample, $\frac1T \sum_t p_t (1 - p_t)$, taken as
-        $\bar p (1 - \bar p)$ less the variance between samples.
+        For Gaussian outputs it is the variance that the model predicts. For classes it
+        is the mean variance of a label under each sample, $\frac1T \sum_t p_t (1 -
+        p_t)$, computed as $\bar p (1 - \bar p)$ minus the variance between samples.
         """
         if self.kind in classes.KINDS:
             return np.maximum(self.total - self.variance, 0)
@@ -47,9 +47,9 @@ class OfSpread:
 
     @property
     def total(self) -> np.ndarray:
-        r"""Predictive variance: `epistemic + aleatoric` where the latter is known.
+        r"""Predictive variance: `epistemic + aleatoric` if the latter is known.
 
-        For classes it is that of the label, $\bar p (1 - \bar p)$.
+        For classes it is the variance of the label, $\bar p (1 - \bar p)$.
         """
         if self.kind in classes.KINDS:
             return self.mean * (1 - self.mean)
@@ -59,7 +59,8 @@ class OfSpread:
         """Quantiles of the samples.
 
         Args:
-            q: Float in `[0, 1]`, or several, which then have an axis in front.
+            q: Float in `[0, 1]`, or several. Several quantiles are on the first axis of
+                the result.
 
         Raises:
             ValueError: The samples were not kept, or `q` is out of its range.
@@ -67,10 +68,10 @@ class OfSpread:
         return by_rows.quantile(self, q)
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Central interval of the samples: where the *model* may be, not the data.
+        """Central interval of the samples: one for the *mean*, not for new data.
 
-        It is the spread of the mean prediction. No noise of the data is in it, so it
-        covers far less than `level` of new values. For those take
+        It is the spread of the mean prediction. It does not include the data noise, so
+        it covers far less than `level` of new values. For new values use
         `predictive_interval`, or `calibration.ConformalRegressor`, which keeps its
         promise for any model.
 
@@ -94,17 +95,17 @@ class OfSpread:
         \sqrt{\sigma_\text{epistemic}^2 + \sigma_\text{aleatoric}^2}$$
 
         Args:
-            confidence_level: Float in `(0, 1)`, the fraction $c$ of new data inside, if
-                the model is right.
-            noise_variance: For plain values, the variance of the data about what the
-                model predicts, a number or an array that broadcasts to `mean`; `None`
-                for Gaussian outputs, which tell it.
+            confidence_level: Float in `(0, 1)`, the fraction $c$ of new data inside the
+                interval, if the model is right.
+            noise_variance: For plain values, the variance of the data noise, a number
+                or an array that broadcasts to `mean`. `None` for Gaussian outputs,
+                which contain it.
 
         Returns:
             The pair (lower, upper), arrays as `mean`.
 
         Raises:
-            ValueError: The noise of the data is not known, or told twice; or an
-                argument is out of its range.
+            ValueError: The data noise is not known, or is given twice; or an argument
+                is out of its range.
         """
         return by_rows.predictive_interval(self, confidence_level, noise_variance)

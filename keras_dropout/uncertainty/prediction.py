@@ -29,29 +29,29 @@ class Prediction(OfSpread, OfClasses):
     Attributes:
         mean: Array `(rows, ...)`, the mean of the samples; for `outputs="logits"` of
             the probabilities.
-        variance: Array as `mean`, in its unit squared: the variance between samples,
-            free of bias; the *epistemic* part for `outputs="gaussian"`.
-        standard_error: Array as `mean`, in its unit: the Monte Carlo standard error
-            of `mean`.
+        variance: Array as `mean`, in its unit squared: the unbiased variance between
+            samples; the *epistemic* part for `outputs="gaussian"`.
+        standard_error: Array as `mean`, in its unit: the Monte Carlo standard error of
+            `mean`.
         count: Integer array `(rows,)`, how many samples each row has; 0 for moments.
         kind: What the outputs are: `"values"`, `"probabilities"`, `"logits"`,
             `"binary"` or `"gaussian"`.
-        class_axis: Integer below 0, the axis of the classes or labels of `mean`
-            counted from the last; `None` for values, and for one label a row without
-            an axis of its own.
-        active: Tuple of strings, the layers whose noise was on.
-        masks: How the samples were joined, as in `mc_predict`.
+        class_axis: Integer below 0, the axis of the classes or labels of `mean`,
+            counted from the last. `None` for values, and if there is one label per row
+            without an axis.
+        active: Tuple of strings, the layers that were noisy.
+        masks: How the masks of the samples depend on each other, as in `mc_predict`.
         seed: The seed that repeats this prediction, or `None`.
-        samples: Array `(samples, rows, ...)` where asked for, or `None`.
-        valid: Boolean array of the steps that are real, where the model masks its
-            outputs, or `None`. `most_uncertain` leaves the others out.
-        calibration: Tuple of strings, what `calibration` has changed in it, in order.
-        exact: Whether mean and variance are those of the model, up to rounding, where
-            they come from `propagate_moments`; `None` where they come from samples.
-        statistics: What only some kinds of output have, arrays by name. For classes
+        samples: Array `(samples, rows, ...)` with `return_samples=True`, or `None`.
+        valid: Boolean array of the steps that are not masked, if the model masks its
+            outputs, or `None`. `most_uncertain` ignores masked steps.
+        calibration: Tuple of strings, the calibrations that were applied, in order.
+        exact: Whether mean and variance from `propagate_moments` are exact, up to
+            rounding. `None` for samples.
+        statistics: Arrays that only some kinds of output have, by name. For classes
             `"information"`, `"information_bias"` (how much too low it is on average)
             and `"information_error"`, one number for each vector of classes, and
-            `"votes"`, as `mean`, which moments do not tell; for Gaussian outputs
+            `"votes"`, as `mean`, but not for moments; for Gaussian outputs
             `"noise_variance"`, as `mean`.
     """
 
@@ -84,24 +84,25 @@ class Prediction(OfSpread, OfClasses):
         active: Iterable[str] = (),
         seed: int | None = None,
     ) -> Self:
-        """The prediction that samples from elsewhere make.
+        """Makes a prediction from samples of another program.
 
         Args:
             samples: Array `(samples, rows, ...)`. They are kept.
             kind: `"values"`, `"probabilities"`, `"logits"`, `"binary"` or
                 `"gaussian"`, for which the samples are means.
-            axis: Integer, the axis of the classes or labels: from 2 on counted in
-                `samples`, or below 0 from the last.
-            valid: Boolean array `(rows, ...)`, the steps that are real, or `None`.
+            axis: Integer, the axis of the classes or labels in `samples`: 2 or more, or
+                below 0 to count from the last.
+            valid: Boolean array `(rows, ...)`, the steps that are not masked, or
+                `None`.
             noise_variance: Array as `samples`, the variance of the data's own noise,
                 for `kind="gaussian"`.
-            masks: What joins the samples, as in `mc_predict`: `"independent"`,
+            masks: How masks depend on each other, as in `mc_predict`: `"independent"`,
                 `"shared"`, `"antithetic"` (pairs, one after the other) or
                 `"stratified"`.
             block: Integer, how many samples depend on one another, one after the
                 other, or `None` for what `masks` says: 2 if antithetic, all if
                 stratified, else 1.
-            active: Strings, the layers whose noise was on.
+            active: Strings, the layers that were noisy.
             seed: The seed that repeats the samples, or `None`.
 
         Returns:
@@ -149,10 +150,11 @@ class Prediction(OfSpread, OfClasses):
             kind: `"values"`, `"probabilities"`, `"binary"` or `"gaussian"`.
             exact: Boolean, whether both are those of the model, up to rounding.
             axis: Integer below 0, the axis of the classes or labels from the last.
-            valid: Boolean array `(rows, ...)`, the steps that are real, or `None`.
+            valid: Boolean array `(rows, ...)`, the steps that are not masked, or
+                `None`.
             noise_variance: Array as `mean`, the variance of the data's own noise, for
                 `kind="gaussian"`.
-            active: Strings, the layers whose noise was on.
+            active: Strings, the layers that were noisy.
 
         Returns:
             A `Prediction`.
