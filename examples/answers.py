@@ -94,33 +94,35 @@ def told(results):
         f"\n1. What dropout with max-norm buys on test digits{spread}",
         overall,
         *lines(results, [(("test", *key), digits) for key, digits in OVERALL]),
-        "  wrong: digits that are misread. loss: minus the logarithm of what",
-        "  probability the right digit was given; confident mistakes cost most.",
-        "  miscalib.: how far stated probabilities lie from how often they are right.",
-        "\n   The same digits as a bad scanner sees them, tilted and noisy",
+        "  wrong: digits that are misread. loss: minus the logarithm of the",
+        "  probability of the right digit, so confident mistakes cost most.",
+        "  miscalib.: how much stated probabilities differ from the share of right",
+        "  answers.",
+        "\n   The same digits from a bad scanner, tilted and noisy",
         overall,
         *lines(results, [(("worn", *key), digits) for key, digits in OVERALL]),
-        "  Nobody trained on these. Here it counts not to be certain and wrong.",
+        "  No network was trained on such digits, so it should be less certain.",
         "\n2. Wrong answers, in %, when the least certain digits go to a person",
         head + "".join(f"{f'{share} % handed':>14}" for share in SHARES),
         *lines(results, [(("answered", int(share)), 2) for share in SHARES]),
-        "  With 10 % handed over, a person reads one digit in ten, and the network is",
-        "  wrong in that many of the others.",
-        "\n3. Telling strangers from digits by the uncertainty (AUROC, %)",
+        "  10 % handed: a person reads one digit in ten. The number is the share of",
+        "  wrong answers among the others.",
+        "\n3. How well the uncertainty separates strangers from digits (AUROC, %)",
         head + "".join(f"{name:>14}" for name in STRANGERS),
         *percent(results, [("auroc", name) for name in STRANGERS], 100),
-        "  The chance that a stranger is less certain than a digit: 50 is guessing,",
-        "  100 is perfect. letters: printed ones; patches: of a photograph.",
-        "\n   Stopped by a limit that 95 % of digits are promised to pass, in %",
+        "  The probability that the network is less certain about a stranger than",
+        "  about a digit: 50 is guessing, 100 is perfect. letters: printed ones;",
+        "  patches: of a photograph.",
+        "\n   Stopped by a limit that lets 95 % of digits pass, in %",
         head + "".join(f"{name:>14}" for name in ("digits", *STRANGERS)),
         *percent(results, [("stopped", name) for name in ("test", *STRANGERS)], 1),
-        "  Of digits 5 on average are stopped, give or take 1.4 by the chance of which",
-        "  digits it is calibrated on. Of strangers, more is better.",
-        "\n4. Sets of digits that are promised to hold the right one 99 times in 100",
+        "  5 % of digits are stopped on average. This varies by 1.4 with the digits",
+        "  that calibrate the limit. For strangers, more is better.",
+        "\n4. Sets of digits that contain the right digit 99 times in 100",
         head + f"{'held, %':>14}{'digits a set':>14}{'single, %':>14}",
         *lines(results, [(("covered",), 1), (("size",), 2), (("single",), 1)]),
-        "  held: sets with the right digit, 99 on average, give or take 0.6 by the",
-        "  same chance. Smaller sets say more. single: sets of one digit.",
+        "  held: sets that contain the right digit, 99 on average. This varies by 0.6.",
+        "  Smaller sets say more. single: sets with only one digit.",
         f"\n{verdict(results)}",
     ]
     return "\n".join(parts)
@@ -161,7 +163,7 @@ def compared(results):
 
 
 def verdict(results):
-    """What the masks buy beyond one pass of the same network, and where nothing."""
+    """What the masks gain over one pass of the same network, and where nothing."""
     found = compared(results)
     texts = {1: "better", 0: "level", -1: "worse"}
     parts = ["5. Fifty masks against one pass of the same network"]
@@ -175,9 +177,9 @@ def verdict(results):
 def before_deciding():
     """What the fresh process does."""
     return (
-        "\n6. The reader of the first seed, saved, loaded in a fresh process, decides:"
-        "\n   it answers alone where its set holds a single digit and the p-value says"
-        "\n   that the image may be a digit; all else goes to a person"
+        "\n6. The network of the first seed is saved, and loaded in a new process. It"
+        "\n   answers alone if its set has only one digit, and if the p-value says that"
+        "\n   the image may be a digit. All other images go to a person"
     )
 
 
@@ -187,7 +189,7 @@ def decided(name, alone, wrong):
     line = f"  {text:24} answers {100 * alone:5.1f} % alone"
     if wrong is not None:
         return f"{line}, {100 * wrong:.1f} % of these wrongly"
-    return f"{line}, where each answer is a mistake"
+    return f"{line}, and each of these is a mistake"
 
 
 def table(results):

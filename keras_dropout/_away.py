@@ -1,4 +1,4 @@
-"""Reads and assigns variables whose values a JAX trainer has taken away.
+"""Reads and assigns variables while a JAX trainer holds their values.
 
 On JAX, Keras's `fit`, `evaluate` and `predict` take the values out of a model's
 variables. Each step gives their memory away and makes new ones. The variables get
@@ -21,7 +21,7 @@ from keras_dropout import _keras
 
 # Seconds to wait for values that another thread has taken.
 PATIENCE = 60.0
-# What JAX raises for an array whose memory was given away, by where it finds out.
+# What JAX raises for a donated array, depending on where it notices.
 GONE = (RuntimeError, ValueError)
 _TRAINS = ("fit", "evaluate", "predict")
 
@@ -45,7 +45,7 @@ def read(variable: keras.Variable) -> np.ndarray:
         try:
             return np.array(value)
         except GONE:
-            # Another thread gave it away between the two lines above.
+            # Another thread donated it between the two lines above.
             if not value.is_deleted():
                 raise
     raise missing()
@@ -81,7 +81,7 @@ def values(variables: Iterable[keras.Variable]) -> list[Any]:
 
 
 def now(variables: Iterable[keras.Variable], models: Iterable[Any] = ()) -> list[Any]:
-    """The values that variables have, or that a trainer holds, at this moment.
+    """The current values of variables, or those that a trainer holds.
 
     It looks at the trainers of this thread, and at those of `models`, whatever thread
     they work in. (It does not look for others in the frames of other threads: Python

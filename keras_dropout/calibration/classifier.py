@@ -186,7 +186,7 @@ class ConformalClassifier(Calibration):
         else:
             p = xp.moveaxis(p, measure.axis, -1)
         scores = self.scores(p, xp, uniform(p.shape[:-1]))
-        # Infinity is no number of a graph of float32 that one should rely on.
+        # Infinity is not safe in a float32 graph.
         quantile = min(self.quantile, 1e30)
         chosen = scores <= quantile + _ROUNDING
         if not self.allow_empty:

@@ -1,4 +1,4 @@
-"""Rows that are unlike those that a model is known to deal with."""
+"""Rows that are unlike the rows of the known kind."""
 
 from __future__ import annotations
 

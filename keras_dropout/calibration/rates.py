@@ -1,4 +1,4 @@
-"""Rates chosen by what held-out data say of them."""
+"""Rates chosen by the likelihood of held-out data."""
 
 from __future__ import annotations
 

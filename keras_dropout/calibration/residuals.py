@@ -1,4 +1,4 @@
-"""How much the data scatter about what a model predicts, where it does not tell."""
+"""The variance of the data noise, for models that do not predict it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of rates that were tried, and what held-out data said of each."""
+"""The settings of rates that were tried, and the held-out likelihood of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which axes of a weight come into one unit: the one table, for every Keras layer."""
+"""The incoming axes of the weights of every Keras layer, in one table."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reads Keras graphs of layers: what the noise reaches."""
+"""Reads Keras graphs: which layers come after the noise."""

@@ -1,8 +1,8 @@
 """What a model's outputs are, read from how its graph ends.
 
-From each output back: over what keeps its kind (casts, reshapes, dropouts), into
-nested models and wrappers, to a softmax, a sigmoid or another activation. What else a
-model may end in is left open, as `None`.
+From each output back: over what keeps its kind (casts, reshapes, dropouts), into nested
+models and wrappers, to a softmax, a sigmoid or another activation. For any other ending
+the result is `None`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which operations treat each row by itself, as far as that is known.
+"""Which operations are known to treat each row separately.
 
-For a graph made of these alone nothing needs to be tried out: copies of its rows may
-be put one after the other. What is not known here is not wrong, only unknown.
+A graph made only of these needs no test: its rows can be copied, one after the other.
+Other operations may treat rows separately too; models with them are tested.
 """
 
 from __future__ import annotations

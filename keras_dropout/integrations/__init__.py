@@ -1,4 +1,4 @@
-"""Where people work: scikit-learn, Ray, and whatever hands a function batches of rows.
+"""Works with scikit-learn, Ray, and any library that maps batches of rows.
 
 `integrations.sklearn` and `integrations.ray` are imported when they are first used.
 """

@@ -1,4 +1,4 @@
-"""A function of batches of rows, for whatever spreads rows over processes."""
+"""A function of batches of rows, for libraries that distribute rows over processes."""
 
 import os
 from typing import Any
@@ -24,26 +24,25 @@ class BatchPredictor:
     (`map_partitions`), Hugging Face (`map(batched=True)`), or a loop. Each process
     loads the model once, when it first needs it.
 
-    The noise of a batch depends on `seed` and on the batch alone, whoever computes it
-    and however often. With `masks="shared"` sample $t$ is the same function for all
-    rows of all batches, which is what `mc_predict` gives for all of them at once. Else
-    each batch has noise of its own, which follows from what is in it: a batch of the
-    same rows has the same noise again.
+    The noise of a batch depends only on `seed` and on the batch, in any process. With
+    `masks="shared"` sample $t$ is the same function for all rows of all batches, as in
+    one `mc_predict` for all rows. Otherwise each batch has its own noise, which depends
+    on its content: a batch of the same rows has the same noise.
 
     Args:
-        model_or_path: A Keras model, which is pickled with the weights that it has
-            then; or what `keras.saving.load_model` takes, read in each process.
-        x: The column that the model takes; a list of columns, laid side by side; or
-            for several inputs a dictionary from their names to either. `None` where
-            batches are arrays.
-        outputs: Names of what to add, attributes of
+        model_or_path: A Keras model, which is pickled with its current weights; or a
+            path for `keras.saving.load_model`, which is read in each process.
+        x: The column that the model takes; a list of columns, which are joined to one
+            array; or for several inputs a dictionary from their names to either. `None`
+            if batches are arrays.
+        outputs: Names of the columns to add, attributes of
             [Prediction][keras_dropout.Prediction]: `"mean"`, `"std"`, `"entropy"`,
             `"mutual_information"` and so on, also `"samples"`, here `(rows, samples,
             ...)`.
-        prefix: What comes before these names in the columns.
+        prefix: A prefix for these names.
         kind: What the model's outputs are; in `mc_predict` this is `outputs`.
         samples: Integer of at least 2, how many samples to draw.
-        seed: Integer in `[0, 2**31)`, or `None` for one that is drawn now.
+        seed: Integer in `[0, 2**31)`, or `None` to draw one now.
         masks: How the masks of the samples depend on each other, as in `mc_predict`.
         layers: Which noise is on, as in `mc_predict`.
         batch_size: Integer, how many rows of a batch to compute at a time, or `None`.
@@ -138,8 +137,8 @@ class BatchPredictor:
             *others: Further arrays, where the model has several inputs.
 
         Returns:
-            The batch with the answers added as columns. For arrays a dictionary of the
-            answers alone.
+            The batch with the answers added as columns. For arrays, a dictionary of the
+            answers.
 
         Raises:
             RuntimeError: The model does not load here.

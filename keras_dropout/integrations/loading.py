@@ -83,7 +83,7 @@ class ModelSource:
                 return unpacked(self._packed)
             model = keras.saving.load_model(self._path, compile=False)
         except Exception as error:
-            # Whatever it is, the person who started the job has to read what to do.
+            # For any error, the person who started the job must learn what to do.
             raise RuntimeError(
                 f"Cannot load {what} ({where}). A path must be readable in each "
                 "process, and layers of your own must be registered in a module that "
@@ -97,7 +97,7 @@ class ModelSource:
     def __getstate__(self) -> dict[str, Any]:
         state = {"path": self._path, "packed": self._packed, "key": self._key}
         if self._path is None and self._model is not None:
-            # With the weights of now.
+            # With the current weights.
             content = packed(self._model)
             state |= {"packed": content, "key": hashlib.blake2b(content).digest()}
         return {**state, "backend": keras.backend.backend()}

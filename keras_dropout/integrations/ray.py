@@ -38,24 +38,24 @@ def predict(
 ) -> Dataset:
     """A Ray Dataset with the answers of a model added as columns.
 
-    Nothing is computed before the result is read, written or iterated. Then Ray's
-    actors load the model once each, and take blocks of rows as they come. Memory,
-    order, progress and retries are Ray's: an actor that dies is replaced, and its
-    blocks are computed again, with the same noise.
+    Nothing is computed before the result is read, written or iterated. Then each of
+    Ray's actors loads the model once, and computes blocks of rows. Ray takes care of
+    memory, order, progress and retries. An actor that dies is replaced, and its blocks
+    are computed again, with the same noise.
 
     Args:
         dataset: A `ray.data.Dataset`.
         model_or_path: A Keras model, or a path that all actors can read.
         x: The columns that the model takes, as in
             [BatchPredictor][keras_dropout.integrations.BatchPredictor].
-        concurrency: Integer, the number of actors; a pair, the least and the most; or
-            `None` for as many as Ray finds room for.
+        concurrency: Integer, the number of actors; a pair, the minimum and the maximum;
+            or `None` for as many as Ray can start.
         num_gpus: The GPUs of each actor, also a fraction.
         num_cpus: The processors of each actor, or `None` for Ray's default.
         block_rows: Integer of at least 1, how many rows an actor gets at a time.
-        preserve_order: Whether rows keep their order, which Ray does by waiting for the
-            slower blocks. With independent masks it also keeps the blocks, and so the
-            noise, from run to run.
+        preserve_order: Whether rows keep their order. For this Ray waits for slower
+            blocks. With independent masks it also makes the blocks, and so the noise,
+            the same in each run.
         remote_args: Dictionary of other arguments of `Dataset.map_batches`.
         **options: Arguments of `BatchPredictor`, such as `outputs`, `samples`, `masks`.
 

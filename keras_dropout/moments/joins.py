@@ -1,7 +1,7 @@
 """Layers and operations of several inputs.
 
-Sums and products of moments are exact where no noise has reached two of the inputs.
-Elsewhere the inputs are taken for independent.
+Sums and products of moments are exact if no two inputs depend on the same noise.
+Otherwise the inputs are assumed to be independent.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _cut_or_padded(layer, x):
     y = moved(x, layer.call, x.independent)
     if x.factor is None:
         return y
-    # Nothing that is padded has noise, so a factor in common does no harm there.
+    # Padding has no noise, so a common factor does not matter there.
     shared = all(
         x.factor.shape[axis] == 1
         for axis in range(1, x.rank)
@@ -138,7 +138,7 @@ def _batch_normalization(layer, x, mask=None):
 
 @rule(L.LayerNormalization)
 def _layer_normalization(layer, x):
-    """Linearised: what it divides by, and takes off, is taken for its expectation."""
+    """Linearised: mean and deviation are replaced by their expectations."""
     x = x.floats()
     axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     middle = ops.mean(x.mean, axis=axes, keepdims=True)

@@ -54,7 +54,7 @@ def walk(graph: Any, inputs: Any) -> list[Moments]:
 def through(operation: Any, *args: Any, **kwargs: Any) -> Any:
     """What a layer or another operation makes of its arguments, with `Moments`.
 
-    It is called as it is where no noise has reached its inputs and it has none itself.
+    It is called as usual if its inputs have no noise and it has none itself.
     A model is opened. For all else there must be a rule.
     """
     kwargs = {

@@ -12,9 +12,9 @@ devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred th
 draws of normals about one pair is equal. A seed has 2^32 keys, one a draw, and repeats
 after them.
 
-Where bits are expensive, two decisions come from one word of 32: from the word, and
-from the word with its halves exchanged. Only if the upper half ties with that of the
-threshold does the lower one count, so the two correlate by less than 2^-16.
+Where bits are expensive, one word of 32 bits gives two decisions: one from the word,
+and one from the word with its halves exchanged. The lower half counts only if the upper
+half is equal to that of the threshold, so the correlation of the two is below 2^-16.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     if isinstance(rate, torch.Tensor):
         rate = plain(rate.detach())
     if host.is_unknown(key):
-        # The sign of a difference: loops over Booleans are compiled into slow ones.
+        # The sign of a difference is faster: compiled loops over Booleans are slow.
         last = (_threshold(rate, key, 31) - 1).to(torch.int32)
         below = (last - _shift_right(_compiled_numbers(shape, key), 1)) >> 31
         return below.to(torch.int8) != 0

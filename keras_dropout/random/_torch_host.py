@@ -8,7 +8,8 @@ a tensor, through whatever view, and `.data = ...` gives it another storage. A n
 another state does not hold. What is written into `tensor.data` in place is not counted.
 
 A CUDA graph writes to tensors without being counted, and repeats what the host told it.
-So while one is captured nothing is known, and what it has advanced is read ever after.
+So nothing is known while a graph is captured, and tensors that it changed are always
+read from the device afterwards.
 """
 
 import torch

@@ -5,10 +5,10 @@ To save memory, rematerialisation (`keras.RematScope`, `torch.utils.checkpoint`,
 again where the backward pass needs it. The second run must see the noise of the first,
 or the gradient belongs to another output, and it must not advance the state again.
 
-So what a part draws is written down in a *log* that lives as long as the part's place
-in the backward pass, and read from it when the part is run again. Which parts a call is
-within, innermost first, is told by the backend: it looks at the functions that are
-being called, since no library has a public way to ask.
+So the draws of a part are recorded in a *log*, which lives as long as the part's place
+in the backward pass, and are read from it when the part is run again. Which parts a
+call is within, innermost first, is told by the backend: it looks at the functions that
+are being called, since no library has a public way to ask.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a rate becomes a threshold: random words below it mean "dropped".
 
 A word of 32 random bits is below the threshold T with probability T / 2^32, and 2^32
-times a small rate is no integer. There are two ways to be finer:
+times a small rate is no integer. There are two ways to be more exact:
 
 - *Ties.* A word equal to the upper bits of the threshold is decided by other bits. The
   case is rare, so many places may share them. With b bits in a word, and f the share of
@@ -12,8 +12,8 @@ times a small rate is no integer. There are two ways to be finer:
   which makes their decisions correlate by f (1 - f) / (2^64 p q), less than 10^-11 down
   to p = 10^-9.
 
-All is reckoned exactly in float32, since multiplying by a power of 2 rounds nothing.
-The functions take the numbers and tensors of any backend.
+All computations are exact in float32, because multiplying by a power of 2 does not
+round. The functions take the numbers and tensors of any backend.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sampler that a face is asked for: its arguments checked, once for all faces."""
+"""Makes the sampler of a public function, and checks its arguments, once for all."""
 
 from __future__ import annotations
 

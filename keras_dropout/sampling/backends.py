@@ -1,12 +1,12 @@
-"""Runs functions of a model's arrays on each backend: compiled, once, or in thought.
+"""Runs functions of a model's arrays on each backend: compiled, once, or abstractly.
 
 The functions that come out take everything that may change as arguments, or read it
 anew on each call: weights, rates and seeds. Nothing that the functions do to a
 variable is kept. They belong to us; the model's own `predict_function` is never made.
 
-What is compiled serves many numbers of rows where no row looks at another: TensorFlow
-leaves their number open. JAX compiles for fixed shapes, so batches are filled up to few
-sizes. PyTorch compiles nothing here.
+If the output of a row depends only on that row, compiled functions are used for many
+numbers of rows: TensorFlow leaves the number open, and JAX, which compiles for fixed
+shapes, pads batches to a few sizes. PyTorch compiles nothing here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether two answers of a layer are the same, as far as anyone can see."""
+"""Whether two answers of a layer are the same, as far as that can be seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several runs over the same arrays compute only once: all before the noise."""
+"""Computes the layers before the noise once for several runs over the same arrays."""
 
 from __future__ import annotations
 

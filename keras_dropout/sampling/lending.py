@@ -1,4 +1,4 @@
-"""Lends a model's weights to another around it, whose trainer must not take them."""
+"""Lets a wrapping model read the weights of a model, without donating them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs that a model could take, for models that nobody has given any."""
+"""Made-up inputs for a model, if there are no real ones."""
 
 from __future__ import annotations
 

@@ -1,18 +1,17 @@
-"""Tries out what the sampler assumes of a model, when the model is first met.
+"""Tests what the sampler assumes about a model, before its first use.
 
-Samples are drawn by copying the rows, one sample after the other. That is right if each
-noisy tensor and each output has a row for each row of the data, and if no row looks at
-another. Both are tried out on a few rows:
+Samples are drawn by copying the rows, one sample after the other. This is right if each
+noisy tensor and each output has a row for each row of the data, and if the output of a
+row depends only on that row. Both are tested on a few rows:
 
 - The shapes of all draws and outputs are compared for these rows and for twice as many.
   What counts rows has twice as many of them. Two samples of these rows must give the
   same shapes as twice the rows.
 - Without noise, a pass on these rows is compared with one on these and other rows.
 
-A graph of layers that are known to leave rows alone needs neither: all that it draws
-and gives has the rows that it was given, or is noise of weights.
-
-Where it does not hold, each call computes one sample, of the batch as it is.
+A graph of layers that are known to treat rows separately needs no test: all its draws
+and outputs have the rows of its inputs, or are noise on weights. If the test fails,
+each call computes one sample of the batch.
 """
 
 from __future__ import annotations

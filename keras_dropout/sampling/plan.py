@@ -1,4 +1,4 @@
-"""Splits a model in two: what no noise reaches, and the rest.
+"""Splits a model in two: the layers before the noise, and the rest.
 
 The first part, the prefix, runs once a batch; only the second, the suffix, runs for
 every sample. Graphs of layers are walked node by node, nested models opened up where
@@ -41,7 +41,7 @@ class Plan:
         has_prefix: Whether there is work that needs to be done only once.
         why_whole: Why the model runs whole for every sample, or `None` if it does
             not.
-        is_rowwise: Whether no row looks at another, as far as is known of the layers.
+        is_rowwise: Whether all layers are known to treat rows separately.
     """
 
     has_prefix: bool = False

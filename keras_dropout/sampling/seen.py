@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_dropout.graph.endings import VALUES, Ending
 
-# By chance so seldom would that many vectors be taken for probabilities.
+# The probability that so many other vectors look like probabilities by chance.
 _LUCK = 1e-6
 _MANY = 256
 
@@ -22,8 +22,8 @@ def probabilities(values: Any) -> Ending | None:
     """What values are: an `Ending`, or `None` where they are too few to say.
 
     All vectors along one axis must sum to one, within what the values are rounded to:
-    they are taken for half precision if they are all on its grid. There must be so
-    many different vectors that luck is ruled out; a vector of one number is none.
+    they are taken for half precision if they are all on its grid. There must be enough
+    different vectors to exclude chance. Vectors of one number do not count.
     """
     values = np.asarray(values, np.float32)
     finite = values[np.isfinite(values)]

@@ -21,8 +21,8 @@ _MEMORY = 64 << 20
 _MOST_ROWS = 4096
 # The batch that Keras predicts with, so it is known to fit; and the largest.
 _BATCH, _LARGEST_BATCH = 32, 256
-# Models that run whole are wider within than they show: than their inputs, by about
-# so many times where nobody watched their layers.
+# How many times as wide as its inputs a model that runs whole is assumed to be, if its
+# layers were not watched.
 _WIDER = 8
 # Samples of one call. They are few, so that little is compiled, and round, as numbers
 # of samples are, so that little is wasted.

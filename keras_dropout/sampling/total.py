@@ -90,7 +90,7 @@ class Total:
         summary = self.summary
         if summary is None or summary["count"] < 10:
             return False
-        # No sample ever makes a row of NaN better known.
+        # More samples do not make a row of NaN more exact.
         return not np.any(pooling.error_variance(summary) > tol**2)
 
 

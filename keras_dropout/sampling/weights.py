@@ -2,12 +2,11 @@
 
 On JAX, Keras's `fit` and `predict` take the values out of a model's variables and give
 their memory away (they *donate* it). A thread that samples the model meanwhile finds
-nothing there, or sees it vanish. It may also wait for ever: a call of a compiled
-function claims its arguments one after the other, and a donation waits until nobody
-else claims the same. Of two threads that claim the same weights in different orders,
-each waits for the other. So where there are other threads, samples are drawn with
-copies, which are made one weight at a time and which nobody donates. Other backends
-leave the values where they are.
+nothing there, or sees it vanish. It can also deadlock: a call of a compiled function
+locks its arguments one after the other, and a donation waits until nobody else locks
+them. If two threads lock the same weights in different orders, each waits for the
+other. So if there are other threads, samples are drawn with copies, which are made one
+weight at a time and are never donated. Other backends do not move the values.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _places(layer, names, holders):
         # In our wrappers the cell has the wrapper's noise, and asks for no other.
         ours = any(isinstance(holder, NoiseLayer) for holder in holders)
         yield place("dropout", NUMBER, on_demand=ours and not layer.dropout)
-        # It leaves the fused path of accelerators.
+        # It disables the fused implementation.
         off = not layer.recurrent_dropout
         yield place("recurrent_dropout", NUMBER, on_demand=off)
     elif draws_by_itself(layer):

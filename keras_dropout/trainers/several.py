@@ -1,4 +1,4 @@
-"""Several noisy passes of a model in training, what no noise reaches only once."""
+"""Several noisy passes of a model in training; layers before the noise run once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def passes(model: keras.Model, x: Any, times: int, before: Any) -> list[Any]:
         model: A Keras model. One that is no graph of layers runs whole in each pass.
         x: Its inputs.
         times: Integer, the number of passes.
-        before: Function that is called once what no noise reaches is computed.
+        before: Function that is called after the layers before the noise.
     """
     graph = graph_of(model)
     if graph is None:

@@ -1,4 +1,4 @@
-"""What samples tell: a vocabulary of arrays that knows no model."""
+"""Statistics and measures of samples, as functions of arrays."""
 
 from keras_dropout.uncertainty.evaluating import evaluate
 from keras_dropout.uncertainty.evaluation import Evaluation

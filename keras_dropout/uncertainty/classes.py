@@ -1,7 +1,7 @@
 """Measures of how samples disagree about classes, as pure functions of arrays.
 
-A `Measure` says where the classes are. Of independent labels (`"binary"`) fractions are
-averaged, and the least certain one gives the margin.
+A `Measure` says where the classes are. For independent labels (`"binary"`) fractions
+are averaged, and the margin is that of the least certain label.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scoring a prediction at hand, beside what the model says without its noise."""
+"""Scores an existing prediction, next to the prediction without noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a call of a layer needs none of the care that Keras takes around it.
+"""When a layer can be called without the work that Keras does around a call.
 
 On PyTorch a layer is called anew in each step, and for a small tensor what Keras does
 before and after (converting arguments, binding them to the signature, scopes for names
@@ -22,9 +22,9 @@ def is_enough(
 ) -> bool:
     """Whether Keras would pass exactly these arguments on, and the output back.
 
-    So it is for one tensor of the layer's own dtype, without a mask, and a `training`
-    that is given, as the models of Keras give it, if the layer has nothing inside that
-    looks at the scopes: no weights and no layers.
+    This holds for one tensor of the layer's own dtype, without a mask, with an explicit
+    `training`, as Keras models pass it, and for layers without weights and inner
+    layers, which would need the scopes.
     """
     if not (_CALLED_ANEW and len(args) == 1 and kwargs.keys() == {"training"}):
         return False

@@ -47,7 +47,7 @@ def alpha_drop(keep: Tensor, x: Tensor, keep_probability: Tensor) -> Tensor:
     """
     slope = alpha_slope(keep_probability)
     dropped = slope * (SELU_SATURATION * keep_probability)
-    # The kept are slope * x + intercept, written as what they have over the dropped.
+    # Kept units are slope * x + intercept, written as the difference to dropped ones.
     if not isinstance(dropped, float):
         dropped = ops.cast(dropped, x.dtype)
     return where_kept(keep, x - SELU_SATURATION, slope) + dropped

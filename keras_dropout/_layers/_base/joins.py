@@ -1,4 +1,4 @@
-"""What layers share that join two inputs into one output."""
+"""The base of layers that join two inputs into one output."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Live:
     step on, also in compiled functions, since it is a variable of the layer's
     state. Given a `Schedule` when the layer is built, it follows the layer's own
     step counter instead; given `learned.Learned` by its class, it is a function of a
-    trainable weight. What is behind it answers as `layer.source(name)`.
+    trainable weight. `layer.source(name)` is its source.
 
     Args:
         check: Function of the name, the value and the layer's compute dtype, which

@@ -60,8 +60,8 @@ class NoiseLayer(_bases.Layer):
     def __setattr__(self, name: str, value: Any) -> None:
         live = getattr(type(self), name, None)
         if isinstance(live, Live):
-            # Past Keras's tracking, which would take in a variable that is no number
-            # before it is refused.
+            # Past Keras's tracking, which would keep a variable even if its value is
+            # refused.
             live.__set__(self, value)
         else:
             super().__setattr__(name, value)
@@ -124,7 +124,7 @@ class NoiseLayer(_bases.Layer):
         return None if identity else self
 
     def current(self, name: str) -> Tensor:
-        """A live value as a float32 tensor, as it stands in this step."""
+        """A live value as a float32 tensor, for this step."""
         return self.noise_state.sources[name].tensor()
 
     def source(self, name: str) -> Source:
@@ -149,7 +149,7 @@ class NoiseLayer(_bases.Layer):
         step.assign(ops.convert_to_tensor(step) + 1)
 
     def load_own_variables(self, store: Any) -> None:
-        """Takes over weights from a file. Those of learned values are checked."""
+        """Loads weights from a file. Those of learned values are checked."""
         sources = self.noise_state.sources.values()
         learned = [each for each in sources if each.weight is not None]
         before = [ops.convert_to_numpy(each.weight) for each in learned]
@@ -167,7 +167,7 @@ class NoiseLayer(_bases.Layer):
         return random.next_key(self.seed_generator)
 
     def check_inputs(self, inputs: Tensors) -> None:
-        """Refuses inputs that noise has no meaning for."""
+        """Refuses inputs that cannot have noise."""
         if inputs is None or isinstance(inputs, (list, tuple, dict)):
             raise ValueError(
                 f"{type(self).__name__} needs one tensor. Received: a "

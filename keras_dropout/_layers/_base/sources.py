@@ -113,7 +113,8 @@ class Number(Source):
     def tensor(self) -> Tensor:
         value = self.variable.value
         number = random.plain(value)
-        # Where the number is at hand, one that came in past the checks is refused.
+        # If the number is known without waiting, a number set past the checks is
+        # refused.
         if isinstance(number, float) and number != float(np.float32(self.given)):
             self.read()
         return value
@@ -140,9 +141,9 @@ class Number(Source):
         # A layer on a schedule has saved no number that it was built with.
         origin = _INITIAL + self.name
         initial = number(origin, entries[origin]) if origin in entries else value
-        # A layer that was built with another number than the saved one is to have
-        # that number. Else it goes on from where the saved one stood. A model that is
-        # loaded as a whole was built with the number of that time.
+        # A layer that was built with another number than the saved layer keeps its
+        # number. Otherwise it continues with the saved current number. A whole model
+        # that is loaded was built with the current number.
         same = np.float32(self.initial) in (np.float32(initial), np.float32(value))
         if not same:
             return super().loaded(entries)
@@ -188,7 +189,7 @@ class Scheduled(Source):
         return keras.saving.serialize_keras_object(self.schedule)
 
     def saved(self) -> dict[str, Any]:
-        # For who reads the file. A layer on a schedule asks for the step alone.
+        # For people who read the file. A layer on a schedule only loads the step.
         return {self.name: self.read()}
 
 

@@ -1,1 +1,1 @@
-"""Layers whose rates, noise or masks come from the data, or are fixed for good."""
+"""Layers with rates, noise or masks that come from the data, or are always the same."""

@@ -8,8 +8,8 @@ chance that the masks from number $i$ on cover the rest is
 $$f(i, u) = \sum_j h(u, j)\, f(i + 1, u - j), \qquad f(n, 0) = 1.$$
 
 So $j$ is drawn with the probability $h(u, j)\, f(i + 1, u - j) / f(i, u)$, and then the
-channels. Nothing is rejected, so it ends for every size. In logarithms: the chance to
-cover may be smaller than any float.
+channels. Nothing is rejected, so it ends for every size. The computation uses
+logarithms, because the probability may be smaller than any float.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Which numbers of each column are the smallest, without sorting them.
 
-Sorting all weights of a layer takes many times as long as a training step. What is
-needed is one number a column, the largest of the smallest, and how many of its equals
-belong to them. The bits of a float that is not negative, read as an integer, are in the
-same order. So that number is found bit by bit from the highest, each time by counting,
-and the last of its equals by their places in the same way.
+Sorting all weights of a layer takes many times as long as a training step. Only one
+number per column is needed: the largest of the smallest ones, and how many equal
+numbers belong to them. Non-negative floats have the same order as their bits, read as
+integers. So the number is found bit by bit, from the highest bit, by counting. The last
+of the equal numbers is found by position in the same way.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _BITS = 31
 
 
 def smallest(sizes: Tensor, share: Tensor) -> Tensor:
-    """True for the share of each column that has the smallest numbers.
+    """True for the share of each column with the smallest numbers.
 
-    Of equal ones the upper come first.
+    Of equal numbers the upper ones come first.
 
     Args:
         sizes: Float32 tensor `(rows, columns)` of numbers that are not negative.

@@ -1,8 +1,7 @@
-"""Attention in the one operation that a backend has for it.
+"""Attention in the fused operation of the backend.
 
-It never holds the weights of attention, so there is nothing in it that a dropout could
-drop. Keras takes it only where the rate is 0 for good. Where a call adds no noise the
-weights are not needed either.
+It never stores the attention weights, so dropout cannot act on them. Keras uses it only
+if the rate is always 0. A call without noise does not need the weights either.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def call_with(
 class _Scope(keras.StatelessScope):
     """A stateless scope that knows which variables changed within it.
 
-    Keras does not list all of them: the states of a stateful recurrent layer are
-    none of its `variables`.
+    Keras does not list all of them: the states of a stateful recurrent layer are not in
+    its `variables`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,8 +74,8 @@ class WeightNoise(NoiseWrapper):
     The wrapped layer is used as it is, never rebuilt: strides, groups, activation,
     regularisers and constraints stay its own and act on its raw weights, and at
     inference the output is the layer's own, bit for bit. A subclass writes
-    `perturb_weight(variable, value)`. Of a layer that was quantized only inference is
-    left; its noise is refused.
+    `perturb_weight(variable, value)`. A quantized layer supports only inference; a call
+    with noise raises an error.
 
     One call draws one noise for all rows of a batch.
 

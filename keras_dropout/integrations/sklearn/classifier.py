@@ -12,26 +12,26 @@ from keras_dropout.uncertainty import classes
 
 
 class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
-    r"""A Keras classifier whose probabilities are means of samples with noise.
+    r"""A Keras classifier with probabilities that are means of noisy samples.
 
     $$\hat p(y \mid x) = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
 
-    It is `keras.wrappers.SKLearnClassifier` sampled by `mc_predict`. One fitted
-    estimator is one function: its noise is the same in each call, and with
-    `masks="shared"` also for each row, whatever else is in `X`.
+    It is like `keras.wrappers.SKLearnClassifier`, but predicts with `mc_predict`. A
+    fitted estimator is one function: its noise is the same in each call, and with
+    `masks="shared"` the answer for a row does not depend on the other rows of `X`.
 
     Args:
-        model: A compiled Keras model, of which each fit trains a new copy with new
-            weights; or a function `model(X, y, **model_kwargs)` that returns one, where
-            `y` is one-hot, as Keras's wrapper has it. Its output is a softmax with a
-            number for each class, or for two classes one sigmoid. Its loss may be
-            sparse or not.
+        model: A compiled Keras model. Each fit trains a new copy with new weights. Or a
+            function `model(X, y, **model_kwargs)` that returns a compiled model, where
+            `y` is one-hot, as in Keras's wrapper. The output is a softmax with a number
+            for each class, or for two classes one sigmoid. Its loss may be sparse or
+            not.
         samples: Integer of at least 2, how many samples to draw.
         fit_kwargs: Dictionary of arguments of `model.fit`, such as `epochs`. A
             `class_weight` is as in scikit-learn: `"balanced"`, or a dictionary by
             labels.
         model_kwargs: Dictionary of arguments for `model`, if that is a function.
-        rate: `None` for the rates that the model has, or what
+        rate: `None` for the rates of the model, or the `rate` that
             [set_rates][keras_dropout.set_rates] takes: a rate, a schedule, or a
             dictionary from patterns to these.
         masks: How the masks of the samples depend on each other, as in `mc_predict`.
@@ -40,12 +40,11 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
             without a softmax.
         predict_kwargs: Dictionary of other arguments of `mc_predict`: `batch_size`,
             `max_rows`, `tol`.
-        warm_start: Boolean. Whether each fit goes on with the weights of the one
-            before, the first one with those of `model`.
-        random_state: Integer, `RandomState` or `None`. An integer makes fits and
-            noise repeat. Then Keras's global seed is set, as
-            `keras.utils.set_random_seed` does it; the generators of Python and NumPy
-            are put back.
+        warm_start: Boolean. Whether each fit continues with the weights of the previous
+            one, and the first fit with those of `model`.
+        random_state: Integer, `RandomState` or `None`. With an integer, fits and noise
+            repeat. Keras's global seed is set, as by `keras.utils.set_random_seed`. The
+            generators of Python and NumPy keep their states.
 
     Attributes:
         classes_: Array of the labels, sorted.
@@ -84,7 +83,7 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
     classes_: np.ndarray
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """The likeliest class of each row, an array of labels `(rows,)`."""
+        """The most probable class of each row, an array of labels `(rows,)`."""
         places = self.predict_proba(X).argmax(axis=1)
         return self.classes_[places]
 
@@ -112,7 +111,7 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
             return np.log(self.predict_proba(X))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Log probabilities, and of two classes the log odds of the second, `(rows,)`.
+        """Log probabilities, or for two classes the log odds of the second, `(rows,)`.
 
         They are finite.
         """

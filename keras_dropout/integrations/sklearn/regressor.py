@@ -11,30 +11,31 @@ from keras_dropout.integrations.sklearn.estimator import MonteCarloEstimator, ou
 
 
 class MonteCarloRegressor(MonteCarloEstimator, _bases.Regressor):
-    r"""A Keras regressor whose predictions are means of samples with noise.
+    r"""A Keras regressor with predictions that are means of noisy samples.
 
     $$\hat y = \frac1T \sum_{t=1}^{T} f(x; m_t)$$
 
-    It is `keras.wrappers.SKLearnRegressor` sampled by `mc_predict`. One fitted
-    estimator is one function: its noise is the same in each call, and with
-    `masks="shared"` also for each row, whatever else is in `X`.
+    It is like `keras.wrappers.SKLearnRegressor`, but predicts with `mc_predict`. A
+    fitted estimator is one function: its noise is the same in each call, and with
+    `masks="shared"` the answer for a row does not depend on the other rows of `X`.
 
     Args:
-        model: A compiled Keras model with one output, of which each fit trains a new
-            copy with new weights; or a function `model(X, y, **model_kwargs)` that
-            returns one, where `y` is `(rows, outputs)`, as Keras's wrapper has it.
+        model: A compiled Keras model with one output. Each fit trains a new copy with
+            new weights. Or a function `model(X, y, **model_kwargs)` that returns a
+            compiled model, where `y` is `(rows, outputs)`, as in Keras's wrapper.
         samples: Integer of at least 2, how many samples to draw.
         fit_kwargs: Dictionary of arguments of `model.fit`, such as `epochs`.
         model_kwargs: Dictionary of arguments for `model`, if that is a function.
-        rate: As in [MonteCarloClassifier][keras_dropout.integrations.sklearn.MonteCarloClassifier].
+        rate: As in
+            [MonteCarloClassifier][keras_dropout.integrations.sklearn.MonteCarloClassifier].
         masks: How the masks of the samples depend on each other, as in `mc_predict`.
         layers: Which noise is on, as in `mc_predict`.
-        outputs: `"values"`, or `"gaussian"` where the model predicts a mean and a log
-            variance, which `"auto"` takes for values.
+        outputs: `"values"`, or `"gaussian"` if the model predicts a mean and a log
+            variance, which `"auto"` cannot recognise.
         predict_kwargs: Dictionary of other arguments of `mc_predict`: `batch_size`,
             `max_rows`, `tol`.
-        warm_start: Boolean. Whether each fit goes on with the weights of the one
-            before, the first one with those of `model`.
+        warm_start: Boolean. Whether each fit continues with the weights of the previous
+            one, and the first fit with those of `model`.
         random_state: Integer, `RandomState` or `None`, as in `MonteCarloClassifier`.
 
     Attributes:
@@ -67,7 +68,7 @@ class MonteCarloRegressor(MonteCarloEstimator, _bases.Regressor):
     References:
         - Gal and Ghahramani, 2016, [Dropout as a Bayesian
           Approximation](https://arxiv.org/abs/1506.02142)
-    """  # noqa: E501
+    """
 
     def predict(
         self, X: ArrayLike, return_std: bool = False
@@ -76,9 +77,9 @@ class MonteCarloRegressor(MonteCarloEstimator, _bases.Regressor):
 
         Args:
             X: Array or data frame `(rows, ...)`.
-            return_std: Whether to return the standard deviation too. Of plain values it
-                is that between the samples, which holds no noise of the data; of
-                `outputs="gaussian"` it holds both.
+            return_std: Whether to return the standard deviation too. For plain values
+                it is the deviation between samples, without the data noise. For
+                `outputs="gaussian"` it includes both.
 
         Returns:
             The mean in the shape of `y`, or the pair (mean, standard deviation).
