@@ -1,7 +1,7 @@
 """One compiled model that is trained again and again, each time from new weights.
 
-To compile a small network takes longer than to train it. Rates and strengths are live,
-so one compiled model does for all of them.
+Compiling a small network takes longer than training it. Rates and strengths are live,
+so one compiled model can be used for all of them.
 """
 
 import keras
@@ -11,7 +11,7 @@ import keras_dropout as kd
 
 
 class Again:
-    """A compiled model that begins anew for each seed.
+    """A compiled model that starts again for each seed.
 
     Args:
         build: Function of nothing to a new model.

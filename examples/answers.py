@@ -1,4 +1,4 @@
-"""What `when_not_to_answer` shows: its words, its table and its pictures."""
+"""The text, the table and the pictures of `when_not_to_answer`."""
 
 import experiment
 import numpy as np
@@ -21,9 +21,9 @@ STYLES = {PLAIN: ("#a87b16", ":"), ONCE: ("#7a6fc0", "--"), MASKS: ("#1f9488", "
 
 
 def error_by_fraction(errors, doubts):
-    """The error of what is answered, in %, after handing over each of `FRACTIONS`.
+    """The error of the answers, in %, after handing over each of `FRACTIONS`.
 
-    Rows that are doubted alike count with their mean error.
+    Rows of equal uncertainty count with their mean error.
     """
     _, group, size = np.unique(doubts, return_inverse=True, return_counts=True)
     answered = np.cumsum(np.repeat(np.bincount(group, errors) / size, size))
@@ -229,7 +229,7 @@ def draw_curves(results):
 
 
 def draw_handed_over(results):
-    """Error of what is answered, of digits alone and with letters among them."""
+    """Error of the answers, for digits alone and with letters among them."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")

@@ -1,8 +1,8 @@
 """CIFAR-10 with and without dropout and max-norm.
 
 Three blocks of convolutions and a dense head, trained on photographs of 32 by 32
-pixels: plain; with dropout after each block and in the head; and with max-norm 1 on the
-incoming weights of every unit besides.
+pixels. Three networks are compared: plain; with dropout after each block and in the
+head; and with dropout and max-norm 1 on the incoming weights of every unit.
 """
 
 import experiment

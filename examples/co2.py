@@ -1,9 +1,9 @@
 """The uncertainty of a regression: carbon dioxide at Mauna Loa, extrapolated.
 
-Deep networks with dropout after each hidden layer are fitted to the record and asked
-about years before, in and after it. The standard deviation over Monte Carlo samples
-grows away from the data with ReLU; with tanh it cannot. The record of the years after
-tells how far the bands hold.
+Deep networks with dropout after each hidden layer are fitted to the record, and predict
+years before, in and after it. With ReLU the standard deviation over Monte Carlo samples
+grows away from the data; with tanh it cannot. The record of the following years shows
+how far the bands can be trusted.
 """
 
 import experiment
@@ -18,9 +18,9 @@ STEEPNESS = 3.0
 
 
 def build(activation):
-    """A deep network whose first units bend at points all over the record.
+    """A deep network with first units that bend at points all over the record.
 
-    Keras's initial biases of zero would let all of them bend in its middle alone.
+    With Keras's initial biases of zero all of them would bend in its middle.
     """
     spread = {
         "kernel_initializer": keras.initializers.RandomNormal(stddev=STEEPNESS),
@@ -79,7 +79,7 @@ def run(args):
 
 
 def coverage(record, grid, mean, std):
-    """How many months of a record lie within two standard deviations, in percent."""
+    """The share of the months within two standard deviations, in per cent."""
     at, values = np.transpose(record)
     mean, std = (np.interp(at, grid[:, 0], each) for each in (mean, std))
     return 100 * float(np.mean(np.abs(values - mean) <= 2 * std))
@@ -103,7 +103,7 @@ def report(results):
 
 
 def judged(results):
-    """How much of the record the bands hold, and the error with and without masks."""
+    """How much of the record is in the bands, and the error with and without masks."""
     header = ["activation", "within 2 std, %: the data", "the years after"]
     header += ["error after, without masks", "mean of the masks"]
     rows = []

@@ -9,7 +9,7 @@ COLOURS = {"training": "#2a9d8f", "test": "#e76f51"}
 class Curves(keras.callbacks.Callback):
     """Loss and error after each epoch, without dropout on training and test images.
 
-    The loss that `fit` reports is taken with the dropout on and while the weights
+    The loss that `fit` reports is computed with dropout on, and while the weights
     change, so it must not be compared with that of the test images.
     """
 

@@ -1,8 +1,8 @@
 """The data of the experiments: from a folder, from their usual source, or bundled.
 
 Every loader takes the parsed arguments. With `--data FOLDER` it reads a file of that
-folder; else it downloads the data; `--quick` without a folder takes what
-scikit-learn bundles, of the same kind but smaller, and needs no network.
+folder. Otherwise it downloads the data. `--quick` without a folder uses smaller data of
+the same kind that are bundled with scikit-learn, and needs no network.
 """
 
 import keras
@@ -88,10 +88,11 @@ def co2(args):
     """Carbon dioxide at Mauna Loa: standardised `(x, y)`, `x` beyond, and the record.
 
     The folder's `gal_co2.npz` holds the data of Gal and Ghahramani (2016): the months
-    as `x_train` and `y_train`, and the times beyond as `x_test`. What was measured in
-    these times it does not hold: it comes from `co2-concentration.csv`, the monthly
-    means from 1958 to 2020 that vega-datasets publishes. Without a folder all comes
-    from OpenML. The last of the four is pairs of a time beyond and its value.
+    as `x_train` and `y_train`, and the times beyond as `x_test`. It does not contain
+    the measurements of these times. They come from `co2-concentration.csv`, the monthly
+    means from 1958 to 2020 that vega-datasets publishes. Without a folder everything
+    comes from OpenML. The last of the four results is pairs of a time beyond and its
+    value.
     """
     if args.data is not None:
         with np.load(args.data / "gal_co2.npz") as file:
@@ -117,7 +118,7 @@ MONTHS = 272
 
 
 def standardised(ppm):
-    """Months without the line through them, as the authors have them."""
+    """Monthly values minus the line through them, as the authors have them."""
     months = np.arange(len(ppm))
     ppm = ppm - np.polyval(np.polyfit(months, ppm, 1), months)
     x = ((months - months.mean()) / months.std())[:, None]
@@ -146,7 +147,7 @@ def record_after(ppm, x, y, beyond):
 def mauna_loa():
     """Monthly means of carbon dioxide in ppm from OpenML, from March 1958 on.
 
-    A month without a measurement is put between its neighbours.
+    A month without a measurement is interpolated.
     """
     from sklearn.datasets import fetch_openml
 

@@ -1,8 +1,8 @@
 """Known implementations that are wrong, shown on numbers that are computed here.
 
 Each row of the table is a formula as a package or a notebook computes it, and as the
-paper or the definition has it. `examples/slips.py` holds both. Nothing is installed or
-downloaded: the formulas are written anew, and only Keras itself is run.
+paper or the definition says. `examples/slips.py` has both. Nothing is installed or
+downloaded: the formulas are written again here, and only Keras itself is run.
 """
 
 import argparse

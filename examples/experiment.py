@@ -48,7 +48,7 @@ def main(description, run, report, figures, *, epochs, repeats=1):
 
 
 def settings(args):
-    """What a run has to be repeated with."""
+    """The settings that are needed to repeat a run."""
     return {
         "epochs": args.epochs,
         "repeats": args.repeats,
@@ -58,7 +58,7 @@ def settings(args):
 
 
 def origin():
-    """When, on what and with which versions results come about."""
+    """The date, the machine and the versions of the results."""
     backend = keras.backend.backend()
     packages = {"numpy", {"tensorflow": "tensorflow-cpu"}.get(backend, backend)}
     return {
@@ -101,7 +101,7 @@ def commit():
 
 
 class Cells(dict):
-    """Results by name, written after each, so that a run that was stopped goes on.
+    """Results by name, written after each one, so that a stopped run can continue.
 
     Args:
         path: File of JSON, or `None` to keep nothing.

@@ -1,8 +1,9 @@
-"""Is a learned rate worth it? Against a grid of fixed ones, on four sets of data.
+"""Is a learned rate worth it? A comparison with fixed rates on four sets of data.
 
 Each network is trained without noise, with each rate of a grid, and with learned rates,
-for the same number of steps, on several splits. The best of the grid is chosen on rows
-that neither trained nor score, and so is the best length scale of the learned rates.
+for the same number of steps, on several splits. The best rate of the grid is chosen on
+rows that are used neither for training nor for scores, and so is the best length scale
+of the learned rates.
 """
 
 import experiment

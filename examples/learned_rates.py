@@ -1,8 +1,9 @@
-"""What the data choose: rates that fall as data grow, and weights that survive.
+"""What is learned from data: rates that fall as data grow, and which weights stay.
 
-First a line with noise, 10 to 10,000 rows of it, and a network whose three layers learn
-their rates in the same number of steps. Then thirty inputs of which four matter, and a
-layer that learns which to prune, at several strengths of its penalty.
+First, 10 to 10,000 rows of a line with noise, and a network with three layers that
+learn their rates, in the same number of steps. Then thirty inputs, where only four
+matter, and a layer that learns which weights to prune, at several strengths of its
+penalty.
 """
 
 import experiment

@@ -1,9 +1,9 @@
-"""LoRA with few examples: dropout on its branch, by likelihood and calibration.
+"""LoRA with few examples: what dropout on its branch does to the likelihood.
 
 A small transformer reads a digit as a sequence of eight rows of pixels. It learns the
-digits 0 to 4, and LoRA tunes it to tell 5 to 9 from a few images of each. The frozen
-part has no noise. Rates are set on one compiled model, and all settings start from the
-same weights and see the same images.
+digits 0 to 4, and LoRA tunes it to the digits 5 to 9 with a few images of each. The
+frozen part has no noise. Rates are set on one compiled model, and all settings start
+from the same weights and use the same images.
 """
 
 import warnings

@@ -1,8 +1,8 @@
 """Masksembles on digits: between one network and an ensemble of as many.
 
 One network, an ensemble of four of them, and four members within one network are
-trained with the same number of steps each. Beside digits they are shown patches of a
-photograph, which are no digits.
+trained with the same number of steps each. They also get patches of a photograph, which
+are not digits.
 """
 
 import functools

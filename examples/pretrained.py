@@ -1,9 +1,9 @@
 """A pretrained model made uncertain: insert, tune, predict, save, load and export.
 
-A convolutional network with batch normalisation and no dropout stands for one from
-elsewhere. Dropout is put into it without changing a weight; a few epochs accustom it to
-the noise; then it says how sure it is, of digits and of what is none, and is packed
-into a model that does so wherever it is loaded.
+A convolutional network with batch normalisation and without dropout plays the role of a
+pretrained model. Dropout is inserted without changing a weight, and a few epochs adapt
+the network to the noise. Then it predicts digits and other images with uncertainty, and
+is packed into a model that does this wherever it is loaded.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""How the pictures of the recipes are drawn, of what their pages computed."""
+"""Draws the pictures of the recipes from the results of their pages."""
 
 import re
 from typing import Any

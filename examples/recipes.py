@@ -1,4 +1,4 @@
-"""The pictures of the recipes: each page is run, and keeps what its picture shows.
+"""The pictures of the recipes: runs each page, and keeps what its picture shows.
 
     KERAS_BACKEND=jax python examples/recipes.py --output docs/results
 

@@ -1,9 +1,9 @@
-"""Rotated digits: what a classifier says of a digit that is turned step by step.
+"""Rotated digits: how a classifier predicts a digit that is turned step by step.
 
 A small convolutional network with dropout in its head is trained on upright digits. The
-mutual information, what the masks disagree about, rises as digits turn into shapes that
-no training image had. A threshold is set to reject 5 % of held-out upright digits, for
-this score and for the entropies with and without masks, and tried on the turned ones.
+mutual information, the disagreement of the masks, rises as digits turn into shapes that
+no training image has. A threshold rejects 5 % of held-out upright digits, for this
+score and for the entropies with and without masks. Then it is used on turned digits.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""The slips that the page of errata shows: each formula as it is, and as it should be.
+"""The mistakes on the page of errata: each formula as it is, and as it should be.
 
-Every function returns two numbers, ours of the formula that was found, and that of the
-right one. The formulas are written anew from what they compute.
+Every function returns two numbers: that of the formula that was found, written again
+here, and that of the right formula.
 """
 
 import itertools
@@ -208,7 +208,7 @@ def gap(own):
 
 
 def brier_that_does_not_add_up():
-    """What the parts of a Brier score leave over, which should be nothing.
+    """A Brier score minus the sum of its parts, which should be 0.
 
     The rows are in bins by their most probable class, and the overall share of each
     class is laid along the axis of the bins, rather than that of the classes.

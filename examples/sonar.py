@@ -1,8 +1,9 @@
 """Sonar, mines and rocks: dropout and max-norm on 208 rows, cross-validated.
 
-A small network with dropout nowhere, on its inputs, or on its hidden units, the latter
-two with max-norm 3 on all their weights; stochastic gradient descent with momentum;
-stratified 10-fold cross-validation, repeated with other splits and other weights.
+A small network has no dropout, dropout on its inputs, or dropout on its hidden units,
+the latter two with max-norm 3 on all weights. It is trained by stochastic gradient
+descent with momentum, in a stratified 10-fold cross-validation, which is repeated with
+other splits and other initial weights.
 """
 
 import experiment

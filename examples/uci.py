@@ -1,11 +1,11 @@
-"""The regressions of the paper on Monte Carlo dropout, and what else the package has.
+"""The regressions of the Monte Carlo dropout paper, also with other methods.
 
 The protocol of Gal and Ghahramani (2016): a hidden layer of 50 units, dropout before
 both layers, 400 epochs of batches of 32, 20 random splits into nine tenths and one, the
 rate and the precision of the noise that they chose for each set. Root mean squared
-error and log-likelihood of the test rows stand beside the published ones. Then the same
-with rates that are tuned or learned, with masks that stay, with moments in place of
-samples.
+error and log-likelihood of the test rows are compared with the published ones. Then the
+same is done with tuned and learned rates, with fixed masks (Masksembles), and with
+moments in place of samples.
 """
 
 import functools
@@ -81,8 +81,8 @@ def sampled(model, x, samples=SAMPLES):
 def by_the_paper(splits, epochs):
     """The protocol; the same networks without samples; and with tuned rates.
 
-    A fifth of the training rows finds the rates, with networks that learn from the
-    others. Large sets go without.
+    A fifth of the training rows is used to tune the rates, with networks that are
+    trained on the others. This is not done for large sets.
     """
     (x, y), rate = splits.train, splits.choice.rate
     weights = trained(splits, x, y, dropout(rate), epochs)
@@ -117,7 +117,7 @@ def by_the_paper(splits, epochs):
 
 
 def tuned(network, x, y):
-    """Sets the rates that rows find likeliest.
+    """Sets the rates with the best likelihood of some rows.
 
     Returns:
         The factor of the rates, and one over the variance that the samples leave.
@@ -206,7 +206,7 @@ def run(args):
     return {"cells": dict(cells)}
 
 
-# By cell, what computes it, and the sets that it is for: of fewer rows than these.
+# The function for each cell. It is used for sets with fewer rows than this.
 STEPS = {
     "paper": (by_the_paper, math.inf),
     "batch": (functools.partial(with_another, batch=LATER), LARGE),

@@ -14,7 +14,7 @@ UNITS, BATCH = 50, 32
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What the authors chose for a set of data, and found.
+    """What the authors chose for a set of data, and their results.
 
     Attributes:
         rate: The rate of both dropout layers.
@@ -47,8 +47,8 @@ CHOICES = {
 class Splits:
     """Some splits of a set, of equal sizes, standardised by their training rows.
 
-    The first axis of all arrays is that of the splits. They are drawn as the authors
-    drew theirs, so with the rows in their order they are the same.
+    The first axis of all arrays is that of the splits. They are drawn by the authors'
+    rule, so they are the same if the rows are in the authors' order.
     """
 
     def __init__(self, x, y, count, choice):

@@ -1,13 +1,12 @@
 """Knowing when not to answer: a reader of digits that hands doubtful ones to a person.
 
-Of scikit-learn's digits 200 are labelled to train on, as few as one gets labelled by
-hand, and 500 to tune and to calibrate with. The rest is the test. Compared are a plain
-convolutional network; the same with dropout after every layer and max-norm, asked once
-as usual, without noise; and that one asked under 50 dropout masks (Monte Carlo). The
-last is packed with what it needs to know when not to answer, saved, and loaded in a
-fresh process, which reads a pile of digits with letters and patches of a photograph
-among them. All scores go to the terminal, with what they mean; pictures and numbers go
-to the output folder.
+200 of scikit-learn's digits are used for training, as few as one can label by hand, and
+500 for tuning and calibration. The others are the test. Three methods are compared: a
+plain convolutional network; the same with dropout after every layer and max-norm, used
+once without noise; and the latter with 50 dropout masks (Monte Carlo). The last is
+packed with its sets and limits, saved, and loaded in a new process, which reads digits
+mixed with letters and patches of a photograph. All scores are printed with
+explanations. Pictures and numbers are written to the output folder.
 
     python examples/when_not_to_answer.py --output outputs/when_not_to_answer
 """
