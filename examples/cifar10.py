@@ -55,7 +55,7 @@ def train(arguments, data, epochs, seed):
 def run(args):
     data = cifar10(args)
     if args.quick:
-        data = [(x[:600], y[:600]) for x, y in data]
+        data = [(x[:200], y[:200]) for x, y in data]
     losses, errors, norms = {}, {}, {}
     for name, arguments in MODELS.items():
         seeds = range(args.repeats)

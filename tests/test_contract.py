@@ -11,6 +11,7 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout._layers._base import direct_call
+from keras_dropout._layers._families import family_of
 from tests.catalogue import ROWS, every_layer
 
 BACKEND = keras.backend.backend()
@@ -307,21 +308,28 @@ def value_and_gradient(layer, x):
 def in_groups(size=12):
     """The rows that train, in groups with one batch size: compiled, a model each.
 
-    XLA takes seconds for each layer on TensorFlow, so it gets one row of a class.
+    XLA takes seconds for each layer on TensorFlow, so it gets one row of a family, and
+    for a release one of each class.
     """
     train = [row for row in ROWS if row.trains]
-    first = {row.name: row for row in reversed(train)}.values()
-    both = [(train, "auto")]
+    several = [(train, "auto", ())]
     if BACKEND == "tensorflow":
-        both = [(train, False), (first, True)]
-    for every, jit in both:
+        classes = {row.name: row for row in reversed(train)}
+        few = {family_of(getattr(kd.layers, n)): row for n, row in classes.items()}
+        rest = [row for row in classes.values() if row not in few.values()]
+        release = pytest.mark.slow, pytest.mark.release
+        several = [
+            (train, False, ()),
+            (few.values(), True, pytest.mark.slow),
+            (rest, True, release),
+        ]
+    for number, (every, jit, marks) in enumerate(several):
         groups = {}
         for row in every:
             groups.setdefault(row.shape[0], []).append(row)
         for batch, rows in groups.items():
             for i in range(0, len(rows), size):
-                marks = pytest.mark.slow if jit is True else ()
-                name = f"{jit}-{batch}-{i}"
+                name = f"{number}-{jit}-{batch}-{i}"
                 yield pytest.param(rows[i : i + size], jit, id=name, marks=marks)
 
 

@@ -98,6 +98,23 @@ REACHED = {"PatchDropout": 0.4}
 # One of each kind of noise learns on every backend. That each layer is drawn, compiled
 # and derived alike on all of them is tested with less work elsewhere.
 EVERYWHERE = {"DropBlock2D", "ShakeShake", "MaxPoolingDropout3D", "DropHead"}
+# The same code as another of them, along other axes.
+ALIKE = {
+    "DropBlock1D",
+    "DropBlock3D",
+    "MaxPoolingDropout1D",
+    "MaxPoolingDropout2D",
+    "StochasticDepth",
+    "StochasticPooling1D",
+    "StochasticPooling3D",
+}
+
+
+def marks(name):
+    """On which backends, and when, a model learns."""
+    if name in EVERYWHERE:
+        return ()
+    return (pytest.mark.once, *[pytest.mark.release] * (name in ALIKE))
 
 
 def digits(model):
@@ -110,11 +127,7 @@ def digits(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in EVERYWHERE else pytest.mark.once)
-        for name in MODELS
-    ],
+    "name", [pytest.param(name, marks=marks(name)) for name in MODELS]
 )
 def test_learns_digits_and_can_doubt(name):
     model = MODELS[name]()
