@@ -108,12 +108,12 @@ def verdict(results, name, method):
     study, found = STUDIES[name], of(results, name)
     gained = gains(found, method)
     error = experiment.standard_error(gained)
-    unit = "bits per character" if study.bits else "points of error"
+    what, unit = ("loss", "bits per character") if study.bits else ("error", "points")
     digits = 3 if study.bits else 1
     size = f"{abs(gained.mean()):.{digits}f} ± {error:.{digits}f} {unit}"
     if abs(gained.mean()) <= 2 * error:
         return f"made no difference beyond chance ({size})"
-    return f"gained {size}" if gained.mean() > 0 else f"lost {size}"
+    return f"{'lowered' if gained.mean() > 0 else 'raised'} the {what} by {size}"
 
 
 def sections(results):
@@ -151,11 +151,11 @@ def costs(results, name, method):
 
 def not_gained(said):
     """A sentence on the methods that did not gain."""
-    none = [f"`{method}`" for method, words in said.items() if "gained" not in words]
+    none = [f"`{method}`" for method, words in said.items() if "lowered" not in words]
     if not none:
-        return "every method gained here, but other data and rates were not tried."
+        return "nothing here, but other data and rates were not tried."
     names = " and ".join(each for each in (", ".join(none[:-1]), none[-1]) if each)
-    return f"{names} did not lower the error, on this task at this rate."
+    return f"{names} did not lower the error on this task, at this rate."
 
 
 def draw(results, name):

@@ -175,7 +175,7 @@ class TestFamilies:
         _, worse, same = studies.STUDIES["units"].methods
 
         said = report.verdict({"cells": cells}, "units", worse)
-        assert said.startswith("lost 1.0 ")
+        assert said.startswith("raised the error by 1.0 ")
         assert report.verdict({"cells": cells}, "units", same).startswith("made no")
 
     def test_every_study_is_on_pages_of_the_gallery_that_exist(self):
