@@ -102,8 +102,10 @@ def measures(browser, width):
         "mobile": width < 600,
     }
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    found = browser.execute_script(MEASURES)
-    return types.SimpleNamespace(**found)
+    # A busy browser may still show the layout of the former width.
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: browser.execute_script(MEASURES)["page"] <= width, seconds=3)
+    return types.SimpleNamespace(**browser.execute_script(MEASURES))
 
 
 def look(browser, scheme):
