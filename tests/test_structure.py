@@ -73,6 +73,18 @@ def test_imports_point_down_only(path):
         assert LEVELS[name] <= LEVELS[own], f"{own} imports {name}"
 
 
+@pytest.mark.parametrize("folder", ["keras_dropout", "examples", "benchmarks", "docs"])
+def test_files_are_one_idea(folder):
+    """A file of three hundred lines or more is to be split."""
+    lines = {
+        path.name: path.read_text("utf-8").count("\n")
+        for path in (PACKAGE.parent / folder).rglob("*.py")
+    }
+
+    assert lines
+    assert {name for name, count in lines.items() if count >= 300} == set()
+
+
 @pytest.mark.once
 def test_nothing_is_left_to_assertions():
     """Python drops them under `-O`, with all that they do."""
