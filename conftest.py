@@ -63,9 +63,20 @@ def is_taken(item, config):
 
 def pytest_collection_finish():
     """Collects garbage less often, of which tracing makes much that does not matter."""
+    _forget_garbage()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Collects garbage after each file, and never looks again at what stays."""
+    if nextitem is None or nextitem.path != item.path:
+        _forget_garbage()
+
+
+def _forget_garbage():
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_report_header():
