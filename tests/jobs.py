@@ -28,7 +28,7 @@ UNKNOWN = {"tests": 3, "keras_dropout": 0.3}
 # a core is idle at the end.
 SHORTEST, LONGEST = 60, 300
 # How many such processes each core would have, if all were as long.
-SHARES = 2.2
+SHARES = 3
 NOTHING_COLLECTED = 5
 
 

@@ -136,7 +136,6 @@ SERVED = {
 }
 
 
-@pytest.mark.everywhere
 @pytest.mark.slow
 @pytest.mark.newest
 def test_what_is_exported_varies_and_needs_no_keras_dropout(tmp_path):
