@@ -232,7 +232,6 @@ def test_attention_has_what_is_covered(name):
     layer.build((None, 5, 6), (None, 5, 6))
     assert isinstance(_keras.dropout_within(layer), keras.layers.Dropout)
     assert "_flash_attention" in vars(layer)
-    assert _keras.training_around() is False
     _keras.cover(layer, lambda layer, *args, **kwargs: ("covered", None))
     assert _keras.is_covered(layer)
     assert layer._compute_attention()[0] == "covered"
@@ -247,10 +246,14 @@ def test_the_training_of_the_call_around_is_known():
     class Inner(keras.layers.Layer):
         def call(self, x):
             found.append(_keras.training_around())
+            with _keras.training_as("other"):
+                found.append(_keras.training_around())
+            found.append(_keras.training_around())
             return x
 
     model = keras.Sequential([Inner(), keras.layers.Dropout(0.1)])
     for training in (None, False, True):
         model(np.ones((1, 2)), training=training)
-    assert found[-3:] == [False, False, True]
-    assert _keras.training_around() is False
+    expected = [each for t in (None, False, True) for each in (t, "other", t)]
+    assert found[-9:] == expected
+    assert _keras.training_around() is None

@@ -52,7 +52,6 @@ from keras_dropout._keras.attention import (
     flash_of,
     is_attention,
     is_covered,
-    training_around,
     wants_scores,
 )
 from keras_dropout._keras.borrowing import borrowed, convolved
@@ -91,6 +90,8 @@ from keras_dropout._keras.scopes import (
     mask_of,
     scoped,
     set_mask,
+    training_around,
+    training_as,
     value_now,
 )
 from keras_dropout._keras.seeds import (
@@ -168,6 +169,7 @@ __all__ = [
     "takes_training",
     "tell_alike",
     "training_around",
+    "training_as",
     "turn_into",
     "value_now",
     "view_of",

@@ -8,15 +8,6 @@ from typing import Any
 
 import keras
 
-try:
-    from keras.src.backend.common.global_state import get_global_attribute
-except ImportError:
-
-    def get_global_attribute(name):
-        """Nothing is known of the call around."""
-        return
-
-
 # What both of Keras's attentions compute by, and its documentation names to override.
 COMPUTE = "_compute_attention"
 _ATTENTIONS = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
@@ -58,8 +49,3 @@ def wants_scores(layer: Any) -> bool:
 def flash_of(layer: Any) -> bool | None:
     """What the layer was told of flash attention; None leaves it to the backend."""
     return getattr(layer, "_flash_attention", None)
-
-
-def training_around() -> bool:
-    """What `training` is in the call around, for a layer that was not told."""
-    return bool(getattr(get_global_attribute("current_call_ctx"), "training", None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 try:
@@ -53,3 +54,35 @@ except ImportError:
     def set_mask(tensor, mask):
         """Keeps a mask with a tensor, as Keras does."""
         tensor._keras_mask = mask
+
+
+try:
+    from keras.src.backend.common.global_state import get_global_attribute
+except ImportError:
+
+    def get_global_attribute(name):
+        """Nothing is known of the call around."""
+        return
+
+
+def training_around() -> Any:
+    """What `training` is in the call around, for a layer that is not told; or None."""
+    return getattr(get_global_attribute("current_call_ctx"), "training", None)
+
+
+@contextlib.contextmanager
+def training_as(value: Any) -> Iterator[None]:
+    """Within this context the call around has this `training`, and then its own again.
+
+    Keras notes there what a layer was told, for those within, and leaves it so: all
+    layers that come later in this call and are not told get it as well.
+    """
+    call = get_global_attribute("current_call_ctx")
+    before = training_around()
+    try:
+        if call is not None:
+            call.training = value
+        yield
+    finally:
+        if call is not None:
+            call.training = before

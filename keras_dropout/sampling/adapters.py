@@ -35,8 +35,9 @@ def strength(layer: keras.layers.Layer) -> list[str]:
 def with_training(
     layer: keras.layers.Layer, own: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
-    """The layer's own `call`, told that it is training."""
-    return own(*args, **{**kwargs, "training": True})
+    """The layer's own `call`, told that it is training; layers after it are not."""
+    with _keras.training_as(_keras.training_around()):
+        return own(*args, **{**kwargs, "training": True})
 
 
 def as_it_is(

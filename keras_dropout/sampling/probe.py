@@ -129,15 +129,21 @@ class _Probe:
         if known or self.is_training:
             return self.one_run(layer, own, args, kwargs, fails=True).outputs
         finding = self.found[id(layer)] = Finding()
+        around = _keras.training_around()
         first = self.one_run(layer, own, args, kwargs, fails=True)
-        again = self.one_run(layer, own, args, kwargs)
+
+        def repeat(run, args=args, kwargs=kwargs):
+            # Later layers must not hear of it, and each run begins as the first did.
+            with _keras.training_as(around):
+                return run(layer, own, args, kwargs)
+
+        again = repeat(self.one_run)
         finding.at_inference = len(first.seeds)
         finding.tells_cells = first.hears
         finding.is_unseeded = compare.differ(first.outputs, again.outputs)
         noisy = first
         if _keras.takes_training(layer):
-            trained = self.trained(layer, own, args, kwargs)
-            again = self.trained(layer, own, args, kwargs)
+            trained, again = repeat(self.trained), repeat(self.trained)
             finding.tells_cells_in_training = trained.hears
             if trained.outputs is None:
                 pass
@@ -153,7 +159,7 @@ class _Probe:
         finding.generators = list({id(each): each for each, _ in noisy.seeds}.values())
         if noisy.seeds:
             run = self.trained if noisy is not first else self.one_run
-            doubled = run(layer, own, *keras.tree.map_structure(_twice, (args, kwargs)))
+            doubled = repeat(run, *keras.tree.map_structure(_twice, (args, kwargs)))
             finding.has_rows = grow(noisy, doubled)
         return first.outputs
 

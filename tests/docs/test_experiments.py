@@ -170,6 +170,15 @@ def test_says_what_dropout_on_lora_was_worth():
     assert (dropped["samples"] < plain).all()
     assert f"{dropped['samples'].mean():.3f} instead of {plain.mean():.3f}" in words
     assert f"Without samples the loss is {dropped['plain'].mean():.3f}" in words
+    learned = np.array([run["samples"]["nll"] for run in runs["input learned"]])
+    assert (learned < plain).all()
+    assert f"on each seed, {learned.mean():.3f} on average" in words
+    difference = learned - dropped["samples"]
+    assert abs(difference.mean()) < difference.std(ddof=1)
+    rates = [rate for run in runs["input learned"] for rate in run["rates"].values()]
+    # The others are those of the attention, of Keras, which are 0.
+    assert {round(rate, 2) for rate in rates} == {0.0, 0.17}
+    assert "rose from 0.1 to 0.17" in words
 
 
 def claims_of_when_not_to_answer(found):
