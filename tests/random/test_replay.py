@@ -192,6 +192,7 @@ SCOPED = {
     "model": lambda: layers.WeightDrop(
         keras.Sequential([dense(), dense()]), 0.4, weights="kernel", seed=1
     ),
+    "weights lent": lambda: around(dense()),
     "kernel": lambda: layers.TargetedDropout(dense(), seed=1),
     "recurrent": lambda: layers.Zoneout(keras.layers.SimpleRNNCell(8), 0.4, seed=1),
     "units": lambda: layers.GaussianDropout(0.4, seed=1),
@@ -204,6 +205,12 @@ SCOPED = {
 
 def dense(**options):
     return keras.layers.Dense(8, activation="tanh", **options)
+
+
+def around(layer):
+    """Noise that is made outside of the scope, on the weights of a layer within."""
+    with keras.RematScope(mode=None):
+        return layers.DropConnect(layer, 0.4, seed=1)
 
 
 def weights_after_fit(build, mode):
