@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     _Embedding = keras.layers.Embedding
     _Model = keras.Model
     _Operation = keras.Operation
+    _Variable = keras.Variable
     _Loss = keras.losses.Loss
     _Metric = keras.metrics.Metric
     _Callback = keras.callbacks.Callback
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         and issubclass(_Embedding, _Class)
         and issubclass(_Model, _Class)
         and issubclass(_Operation, _Class)
+        and issubclass(_Variable, _Class)
         and issubclass(_Loss, _Class)
         and issubclass(_Metric, _Class)
         and issubclass(_Callback, _Class)
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
 
     class Operation(_Operation): ...
 
+    class Variable(_Variable): ...
+
     class Loss(_Loss): ...
 
     class Metric(_Metric): ...
@@ -81,6 +85,7 @@ else:
     Embedding = keras.layers.Embedding
     Model = keras.Model
     Operation = keras.Operation
+    Variable = keras.Variable
     Loss = keras.losses.Loss
     Metric = keras.metrics.Metric
     Callback = keras.callbacks.Callback

@@ -33,6 +33,9 @@ def models():
         "schedule": layers.Dropout(ramp, name="noise"),
         "masks": layers.Masksembles(4, 2.0, name="noise"),
         "learned": layers.VariationalDropout(0.5, name="noise"),
+        "variances": layers.SparseVariationalDropout(
+            keras.layers.Dense(3), name="noise"
+        ),
         "wrapper": layers.DropConnect(dense, 0.5, name="noise"),
     }
     made = {
@@ -320,6 +323,17 @@ CASES = {
         "learned",
         _stored("variational_dropout/vars", "0", np.zeros(5, "float32")),
     ),
+    **{
+        f"variances of {value}": (
+            "variances",
+            _stored(
+                "sparse_variational_dropout/vars",
+                "0",
+                np.full((8, 3), value, "float32"),
+            ),
+        )
+        for value in ("nan", "inf")
+    },
     # The file itself.
     "no config": ("number", _member(CONFIG, None)),
     "no weights": ("number", _member(WEIGHTS, None)),

@@ -22,6 +22,7 @@ LAYER = (
     "_inbound_nodes",
     "_outbound_nodes",
     "_path",
+    "_remat_mode",
     "_tracker",
     "_post_track_variable",
     "_layers",

@@ -243,33 +243,77 @@ def test_a_killed_training_resumes_to_the_bit(tmp_path):
         assert np.array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b))
 
 
+PAST = r"past its checks(.|\n)*`layer\.rate`"
+
+
 @pytest.mark.parametrize("value", [7.0, -1.0, float("nan")])
-@pytest.mark.parametrize("door", ["variable", "tree"])
-def test_a_rate_that_came_in_past_the_checks_is_not_sampled_with(door, value, tmp_path):
+@pytest.mark.parametrize("door", ["number", "array", "tensor", "variable", "tree"])
+def test_a_rate_that_comes_in_past_the_layer_is_refused(door, value):
+    model = keras.Sequential([keras.Input((4,)), kd.layers.Dropout(0.5, name="drop")])
+    model.compile("sgd", "mse")
+    tree = model.get_state_tree()
+    variable = model.layers[0].noise_state.variables[0]
+    makes = {
+        "number": float,
+        "array": np.float32,
+        "tensor": lambda value: ops.convert_to_tensor(value, "float32"),
+        "variable": lambda value: keras.Variable(value, dtype="float32"),
+    }
+
+    def assign():
+        if door == "tree":
+            kept = tree["non_trainable_variables"]
+            (name,) = (each for each in kept if each.startswith("drop_state"))
+            kept[name]["rate"] = np.float32(value)
+            model.set_state_tree(tree)
+        else:
+            variable.assign(makes[door](value))
+
+    with pytest.raises(ValueError, match=PAST):
+        assign()
+
+    assert model.layers[0].rate == 0.5
+    for make in makes.values():
+        variable.assign(make(0.25))
+        assert model.layers[0].rate == 0.25
+
+
+@pytest.mark.parametrize("value", [7.0, -1.0, float("nan")])
+def test_a_rate_that_a_compiled_step_assigned_is_not_sampled_with(value, tmp_path):
     model = _weights_of(0.5, tmp_path / "a.weights.h5")
     layer = model.layers[0]
-    if door == "tree":
-        model.compile("sgd", "mse")
-        tree = model.get_state_tree()
-        kept = tree["non_trainable_variables"]
-        (name,) = (each for each in kept if each.startswith("drop_state"))
-        kept[name]["rate"] = np.float32(value)
-        model.set_state_tree(tree)
-    else:
-        layer.noise_state.variables[0].assign(value)
+    # As it comes in where only a device knows the value.
+    keras.Variable.assign(layer.noise_state.variables[0], value)
 
-    words = r"past its checks(.|\n)*`layer\.rate`"
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=PAST):
         _ = layer.rate
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=PAST):
         kd.mc_predict(model, np.ones((2, 4), "float32"), 4)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=PAST):
         kd.MonteCarlo(model, 4).predict(np.ones((2, 4), "float32"), verbose=0)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=PAST):
         model.save(tmp_path / "a.keras")
     if keras.backend.backend() == "torch":
         model.compile("sgd", "mse")
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=PAST):
             model.fit(np.ones((2, 4)), np.ones((2, 4)), verbose=0)
     layer.rate = 0.25
     assert layer.rate == 0.25
+
+
+@pytest.mark.parametrize("name", ["zoneout_h", "alpha", "second"])
+def test_each_live_value_is_checked_before_samples_are_drawn(name):
+    """A layer may have several, and a strength may be known without all of them."""
+    zoneout = kd.layers.Zoneout(keras.layers.GRUCell(3), 0.2, name="noise")
+    standout = kd.layers.Standout(keras.layers.Dense(3), name="noise")
+    noise = standout if name == "alpha" else zoneout
+    bad, good = (
+        keras.Sequential([keras.Input((2, 4)), kd.layers.Dropout(0.5), each])
+        for each in (noise, kd.layers.Dropout(0.5))
+    )
+    wanted = "zoneout_h" if name == "second" else name
+    keras.Variable.assign(noise.source(wanted).variable, float("nan"))
+    models = [good, bad] if name == "second" else bad
+
+    with pytest.raises(ValueError, match=f"past its checks(.|\n)*`layer.{wanted}`"):
+        kd.mc_predict(models, np.ones((2, 2, 4), "float32"), 4)

@@ -10,6 +10,7 @@ import: each function says what happens without it, and
 | `SeedGenerator._initial_seed` | PyTorch dropouts without it draw globally | no seed |
 | `Layer._build_at_init` | marks a layer without weights as built | built when called |
 | `Layer._call_has_training_arg` | whether `call` takes `training` | its signature |
+| `Layer._remat_mode` | lent weights are gone in a second run | wrong gradients |
 | `Layer._called`, `_layers`, ... | read at every eager call on PyTorch | slower calls |
 | `AutocastScope` | reads a weight without the policy's cast | a cast weight |
 | `in_stateless_scope` | whether assigning leaves the variable alone | `assign` |
@@ -71,6 +72,8 @@ from keras_dropout._keras.graphs import (
 from keras_dropout._keras.layers import (
     ConvLSTMCell,
     attributes,
+    compute_once,
+    compute_parts_once,
     flatten_layers,
     give,
     has_parts,
@@ -129,6 +132,8 @@ __all__ = [
     "beside",
     "borrowed",
     "bring_back",
+    "compute_once",
+    "compute_parts_once",
     "computed",
     "convolved",
     "cover",

@@ -67,6 +67,29 @@ def mark_as_built(layer: Any) -> None:
         mark()
 
 
+def compute_once(layer: Any) -> None:
+    """Has no layer within `layer`, nor itself, be run again for a gradient alone.
+
+    A layer that was made within `keras.RematScope` would else read its weights anew
+    when the values that it was lent are gone. What is around it may be run again.
+    """
+    for each in flatten_layers(layer):
+        # Functions of inputs alone are what the mode "activations" runs again.
+        if _remat_mode(each) not in (None, "activations"):
+            each._remat_mode = None
+
+
+def compute_parts_once(layer: Any) -> None:
+    """Has the layers within one that is run again as a whole not be so once more."""
+    if _remat_mode(layer) == "full":
+        for each in sublayers(layer):
+            compute_once(each)
+
+
+def _remat_mode(layer):
+    return getattr(getattr(layer, "_remat_mode", None), "mode", None)
+
+
 def takes_training(operation: Any) -> bool:
     """Whether `call` takes the argument `training`."""
     known = getattr(operation, "_call_has_training_arg", None)

@@ -49,6 +49,11 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     return _backend.once(generator, lambda: _backend.next_key(generator))
 
 
+def is_exported_without_state() -> bool:
+    """Whether this call is part of an export to a format without random state."""
+    return _backend.may_export() and exports.format_now() is not None
+
+
 def keys(seeds: np.ndarray) -> Tensor:
     """Rows of an integer array as the states that seed generators start from.
 
@@ -71,6 +76,11 @@ def once(owner: object, draw: Callable[[], Any]) -> Any:
 def plain(number: Tensor) -> Tensor:
     """A scalar as a Python float where that is faster and known, else as it is."""
     return _backend.plain(number)
+
+
+def at_hand(number: Tensor) -> float | None:
+    """A scalar as a Python float if the host need not wait for it, else `None`."""
+    return _backend.at_hand(number)
 
 
 def note(variable: keras.Variable, number: float) -> None:

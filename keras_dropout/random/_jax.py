@@ -43,6 +43,14 @@ def plain(rate: Tensor) -> Tensor:
     return rate
 
 
+def at_hand(number: Tensor) -> float | None:
+    """A scalar that was computed, and lies on devices of this process."""
+    if isinstance(number, jax.core.Tracer) or number.size != 1:
+        return None
+    ready = number.is_fully_addressable and number.is_ready()
+    return number.item() if ready else None
+
+
 def note(variable: keras.Variable, number: float) -> None:
     """Nothing: the programs read their variables on the device."""
 

@@ -54,6 +54,14 @@ def plain(rate: Tensor) -> Tensor:
     return rate
 
 
+def at_hand(number: Tensor) -> float | None:
+    """A scalar on a CPU that is not traced."""
+    eager = isinstance(number, (tf.Variable, tf.Tensor)) and tf.executing_eagerly()
+    if not eager or number.shape.rank != 0 or devices.is_on_accelerator(number):
+        return None
+    return float(number.numpy())
+
+
 def note(variable: keras.Variable, number: float) -> None:
     """Nothing: the programs read their variables on the device."""
 

@@ -83,6 +83,12 @@ def plain(rate: Tensor) -> Tensor:
     return rate if number is None else number
 
 
+def at_hand(number: Tensor) -> float | None:
+    """A scalar that `plain` knows."""
+    known = plain(number.detach()) if number.ndim == 0 else number
+    return None if isinstance(known, torch.Tensor) else float(known)
+
+
 def note(variable, number):
     """Notes the number that a scalar variable was given, for `plain`."""
     if not variable.value.is_cpu:

@@ -6,9 +6,14 @@ from keras_dropout import _keras
 FORMATS: tuple[str, ...] = tuple(_keras.EXPORTERS.values())
 
 
+def format_now() -> str | None:
+    """The one of these formats that a model is being exported to, or `None`."""
+    return _keras.export_format()
+
+
 def require_state() -> None:
     """Refuses a draw in the course of an export to one of these formats."""
-    format = _keras.export_format()
+    format = format_now()
     if format is not None:
         raise refusal(format)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_dropout import _model
+from keras_dropout._layers._base.noise_layer import NoiseLayer
 from keras_dropout._typing import Data, Picks
 from keras_dropout.sampling.sources import Noise, sources
 
@@ -90,10 +91,9 @@ def apart(generators: Sequence[Any], noises: Sequence[Noise]) -> np.ndarray:
 
 
 def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
-    """Refuses a model whose samples would all be equal."""
-    # All are read, since reading a strength also checks it.
-    silent = [noise.is_silent for noise in noises]
-    if not all(silent):
+    """Refuses a model whose samples would all be equal, or whose noise cannot be."""
+    require_valid(noises)
+    if not all(noise.is_silent for noise in noises):
         return
     trouble = f"all noise of `model` has rate 0: {_names(noises)}"
     remedy = "Raise a rate"
@@ -105,6 +105,13 @@ def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
         f"or call `model.predict` for its deterministic output. "
         f"Received: model={model.name!r}"
     )
+
+
+def require_valid(noises: Sequence[Noise]) -> None:
+    """Refuses live values of our layers that came in past their checks."""
+    for each in noises:
+        if isinstance(each.layer, NoiseLayer):
+            each.layer.require_valid()
 
 
 def require_drawn(model: keras.Model, noises: Sequence[Noise], drawn: Any) -> None:

@@ -48,6 +48,8 @@ class Sampler:
             Member(model, self.settings, number, x)
             for number, model in enumerate(self.models)
         ]
+        for member in members:
+            noise.require_valid(member.noises)
         if len(members) == 1:
             noise.require_some(members[0].model, members[0].noises)
         return members

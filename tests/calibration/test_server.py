@@ -75,20 +75,26 @@ def test_a_server_answers_as_the_calibrations_do(classes, tmp_path):
     assert answer["set"].dtype == bool
     server.save(tmp_path / "server.keras")
     np.savez(tmp_path / "x.npz", x=x)
-    script = (
-        "import sys, keras, numpy as np\n"
-        "server = keras.models.load_model(sys.argv[1])\n"
-        "x = np.load(sys.argv[2])['x']\n"
-        "np.savez(sys.argv[3], **server.predict(x, batch_size=60, verbose=0))\n"
-    )
-    names = ("server.keras", "x.npz", "answer.npz")
-    fresh.run(script, *(tmp_path / name for name in names))
-    again = np.load(tmp_path / "answer.npz")
+    (again,) = _in_a_fresh_process(tmp_path, "answer")
     assert set(again.files) == set(answer)
     # Its stream of seeds goes on where the saved one stood.
     _in_python(
         dict(again), {n: again[n] for n in ("std",)} | _plain(again, fitted), fitted
     )
+
+
+def _in_a_fresh_process(folder, *parts):
+    """What the server saved in a folder answers there: these parts of its `answer`."""
+    script = (
+        "import keras, numpy as np\n"
+        "server = keras.models.load_model('server.keras')\n"
+        "x = np.load('x.npz')['x']\n"
+        "answer = server.predict(x, batch_size=60, verbose=0)\n"
+    )
+    for number, part in enumerate(parts):
+        script += f"np.savez('{number}.npz', **{part})\n"
+    fresh.run(script, cwd=folder)
+    return [np.load(folder / f"{number}.npz") for number in range(len(parts))]
 
 
 def _plain(answer, fitted):
@@ -197,17 +203,8 @@ def test_each_of_several_outputs_has_its_own_calibrations(several, tmp_path):
     assert abs(uniform.mean() - 0.5) < 5 * (1 / 12 / 120) ** 0.5
     server.save(tmp_path / "server.keras")
     np.savez(tmp_path / "x.npz", x=x)
-    script = (
-        "import sys, keras, numpy as np\n"
-        "server = keras.models.load_model(sys.argv[1])\n"
-        "x = np.load(sys.argv[2])['x']\n"
-        "answer = server.predict(x, batch_size=60, verbose=0)\n"
-        "np.savez(sys.argv[3], **answer['p'])\n"
-        "np.savez(sys.argv[4], **answer['q'][0])\n"
-    )
-    names = ("server.keras", "x.npz", "p.npz", "q.npz")
-    fresh.run(script, *(tmp_path / name for name in names))
-    _each_as_in_python(*(np.load(tmp_path / name) for name in names[2:]), fitted)
+    answers = _in_a_fresh_process(tmp_path, "answer['p']", "answer['q'][0]")
+    _each_as_in_python(*answers, fitted)
 
 
 @pytest.mark.newest

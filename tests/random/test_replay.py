@@ -187,6 +187,54 @@ def test_a_fit_that_runs_its_parts_twice_learns_the_same():
         np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-6)
 
 
+SCOPED = {
+    "weights": lambda: layers.DropConnect(dense(), 0.4, seed=1),
+    "model": lambda: layers.WeightDrop(
+        keras.Sequential([dense(), dense()]), 0.4, weights="kernel", seed=1
+    ),
+    "weights lent": lambda: around(dense()),
+    "kernel": lambda: layers.TargetedDropout(dense(), seed=1),
+    "recurrent": lambda: layers.Zoneout(keras.layers.SimpleRNNCell(8), 0.4, seed=1),
+    "units": lambda: layers.GaussianDropout(0.4, seed=1),
+    "loss": lambda: layers.InformationDropout(dense(), seed=1),
+    "loss within": lambda: layers.DropConnect(
+        dense(activity_regularizer="l2"), 0.4, seed=1
+    ),
+}
+
+
+def dense(**options):
+    return keras.layers.Dense(8, activation="tanh", **options)
+
+
+def around(layer):
+    """Noise that is made outside of the scope, on the weights of a layer within."""
+    with keras.RematScope(mode=None):
+        return layers.DropConnect(layer, 0.4, seed=1)
+
+
+def weights_after_fit(build, mode):
+    keras.utils.set_random_seed(3)
+    with keras.RematScope(mode=mode):
+        layer = build()
+    model = keras.Sequential([keras.Input((3, 8)), keras.layers.Dense(8), layer])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 3, 8)).astype("float32")
+    y = np.zeros((8, *model.output_shape[1:]))
+    model.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("name", SCOPED)
+def test_a_layer_made_in_a_scope_of_rematerialisation_learns_the_same(name):
+    build = SCOPED[name]
+
+    once, twice = (weights_after_fit(build, mode) for mode in (None, "full"))
+
+    for first, second in zip(once, twice, strict=True):
+        np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.skipif(BACKEND != "torch", reason="checkpoints of PyTorch")
 class TestOnTorch:
     @staticmethod

@@ -177,14 +177,23 @@ def test_a_format_without_random_state_is_refused_where_noise_is_drawn(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
+def _targeted():
+    """Its inference looks for the smallest weights, of which some are equal."""
+    kernel = np.round(np.random.default_rng(0).normal(size=(8, 3)), 1)
+    dense = L.Dense(3, kernel_initializer=lambda shape, dtype: kernel)
+    layer = kd.layers.TargetedDropout(dense)
+    return keras.Sequential([keras.Input((8,)), layer])
+
+
+@pytest.mark.parametrize("build", [_noisy, _targeted])
 @pytest.mark.backend("torch", "tensorflow")
 @pytest.mark.newest
-def test_a_stripped_model_runs_in_onnxruntime(tmp_path):
+def test_a_stripped_model_runs_in_onnxruntime(build, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     if BACKEND == "tensorflow":
         pytest.importorskip("tf2onnx")
-    model = kd.strip_dropout(_noisy())
-    x = np.ones((1, 4), "float32")
+    model = kd.strip_dropout(build())
+    x = np.arange(model.input_shape[1], dtype="float32")[None]
     expected = keras.ops.convert_to_numpy(model(x))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -196,13 +205,14 @@ def test_a_stripped_model_runs_in_onnxruntime(tmp_path):
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("build", [_noisy, _targeted])
 @pytest.mark.backend("tensorflow")
 @pytest.mark.newest
-def test_a_stripped_model_runs_in_the_interpreter_of_litert(tmp_path):
+def test_a_stripped_model_runs_in_the_interpreter_of_litert(build, tmp_path):
     import tensorflow as tf
 
-    model = kd.strip_dropout(_noisy())
-    x = np.ones((1, 4), "float32")
+    model = kd.strip_dropout(build())
+    x = np.arange(model.input_shape[1], dtype="float32")[None]
     model.export(tmp_path / "model.tflite", format="litert", verbose=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_dropout import _bases, _keras, _validation, random
-from keras_dropout._layers._base import direct_call, seeds
+from keras_dropout._layers._base import direct_call, remat, seeds
 from keras_dropout._layers._base.live import Live, live_names
 from keras_dropout._layers._base.options import KerasOptions
 from keras_dropout._layers._base.sources import Source
@@ -98,6 +98,24 @@ class NoiseLayer(_bases.Layer):
             return super(keras.layers.Layer, self).__call__(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
+    def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
+        """What Keras calls within `keras.RematScope`: `layer_call`, run twice.
+
+        But once if it adds losses: TensorFlow would lose their gradients.
+        """
+        _keras.compute_parts_once(self)
+        if self.adds_losses:
+            return layer_call
+        call = remat.fixed(layer_call, kwargs)
+        return remat.open_only(super().rematerialized_call(call, *args, **kwargs))
+
+    @property
+    def adds_losses(self) -> bool:
+        """Whether its call adds losses, other than its own `activity_regularizer`."""
+        return any(
+            each.activity_regularizer for each in _keras.flatten_layers(self)[1:]
+        )
+
     def call(self, inputs: Tensors, training: bool | None = False) -> Tensor:
         self.check_inputs(inputs)
         if not self.is_noisy(training):
@@ -130,6 +148,11 @@ class NoiseLayer(_bases.Layer):
     def source(self, name: str) -> Source:
         """What is behind a live value: a number, a schedule or a trainable weight."""
         return self.noise_state.sources[name]
+
+    def require_valid(self) -> None:
+        """Refuses live values that came in past their checks. Reading checks them."""
+        for source in self.noise_state.sources.values():
+            source.read()
 
     @property
     def is_silent(self) -> bool:

@@ -93,16 +93,20 @@ class Number(Source):
         # What the layer was built with, and what it was given last.
         self.initial = self.given = self.check(self.given)
         self.variable = self.state.create(self.name, self.given)
+        self.variable.check = self.admit
         random.note(self.variable, self.given)
         return self
 
     def read(self) -> Any:
         value = _away.read(self.variable)
         given = self.given
-        if value.dtype.type(given) == value:
-            return given
+        same = value.dtype.type(given) == value
+        return given if same else self.admit(value.item())
+
+    def admit(self, value: float) -> float:
+        """A value that came in as one of the variable, if it can be, else an error."""
         try:
-            return self.check(value.item())
+            return self.check(value)
         except ValueError as error:
             raise ValueError(
                 f"A value of layer {self.layer.name!r} was assigned past its checks, "

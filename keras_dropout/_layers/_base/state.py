@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_dropout import _away, _keras
+from keras_dropout._layers._base.checked import CheckedVariable
 from keras_dropout._validation import invalid
 
 # How many numbers an entry of the state has at most: the two words of a seed.
@@ -38,17 +39,24 @@ class NoiseState(keras.layers.Layer):
         # tracks the generator, and what is saved is keyed by name below.
         own = {"owner": owner, "sources": {}, "step": None, "generator": generator}
         self.__dict__.update(own)
+        self.numbers: list[CheckedVariable] = []
 
-    def create(self, name: str, value: float, dtype: str = "float32") -> keras.Variable:
+    def create(
+        self, name: str, value: float, dtype: str = "float32"
+    ) -> CheckedVariable:
         """Adds one variable to the state."""
-        return self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(value),
-            dtype=dtype,
-            trainable=False,
-            autocast=False,
-            name=name,
-        )
+        with keras.name_scope(self.name, caller=self):
+            variable = CheckedVariable(
+                keras.initializers.Constant(value),
+                shape=(),
+                dtype=dtype,
+                trainable=False,
+                autocast=False,
+                name=name,
+            )
+        # In a list that Keras tracks.
+        self.numbers.append(variable)
+        return variable
 
     def count_steps(self) -> keras.Variable:
         """The variable that counts the steps, which the first to ask for it adds."""

@@ -33,6 +33,8 @@ def smallest(sizes: Tensor, share: Tensor) -> Tensor:
     """
     # A share times a count that is a whole number may be rounded below it.
     count = random.plain(share) * (1.0 + 2.0**-22) * sizes.shape[0]
+    if random.is_exported_without_state():
+        return _ranked(sizes, ops.floor(count))
     if BACKEND == "torch":
         return _on_torch(sizes, count)
     if random.loops_wait():
@@ -45,6 +47,14 @@ def _sorted(sizes, count):
     order = ops.argsort(sizes, axis=0)
     # As floats: TensorFlow computes with integers of 32 bits on the host.
     return ops.cast(ops.argsort(ops.cast(order, "float32"), axis=0), "float32") < count
+
+
+def _ranked(sizes, count):
+    """By what ONNX and LiteRT have: the largest of each row, of equals the first."""
+    rows, columns = sizes.shape[0], ops.transpose(sizes)
+    _, order = ops.top_k(-columns, rows)
+    _, place = ops.top_k(-ops.cast(order, "float32"), rows)
+    return ops.transpose(ops.cast(place, "float32") < count)
 
 
 def _counted(sizes, count):

@@ -101,6 +101,10 @@ class InformationDropout(NoiseWrapper):
         if not self.noise_layer.built:
             self.noise_layer.build(input_shape)
 
+    @property
+    def adds_losses(self) -> bool:
+        return True
+
     def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
         logits = ops.cast(self.noise_layer(x), "float32")
         alpha = self.max_alpha * ops.sigmoid(logits)

@@ -183,5 +183,18 @@ class SparseVariationalDropout(NoiseWrapper):
     def _pruned(self):
         return self.log_alpha >= self.threshold
 
+    def load_own_variables(self, store: Any) -> None:
+        """Takes over variances from a file, which must be finite.
+
+        Else weights would be pruned, or left, by what is no number.
+        """
+        before = ops.convert_to_numpy(self.log_sigma2.value)
+        super().load_own_variables(store)
+        loaded = ops.convert_to_numpy(self.log_sigma2.value)
+        if not np.isfinite(loaded).all():
+            self.log_sigma2.assign(before)
+            reason = _validation.invalid("log_sigma2", "finite numbers", loaded)
+            raise self.noise_state.refusal(store, reason)
+
     def get_config(self) -> Config:
         return {**super().get_config(), "threshold": self.threshold}

@@ -21,7 +21,8 @@ def call_with(
 
     The weights themselves stay as they are and gradients reach whatever the values
     were made of. All other state that the call changes (statistics of batch
-    normalisation, states of recurrent layers, seeds) is kept.
+    normalisation, states of recurrent layers, seeds) is kept. `keras.RematScope` has
+    the layer run again only with whatever calls this.
 
     Args:
         layer: A built layer.
@@ -32,6 +33,7 @@ def call_with(
     Returns:
         What the layer returns, and the list of the losses that it added.
     """
+    _keras.compute_once(layer)
     # The inner scope does not see the values of an outer one (JAX's trainer opens
     # one), so it is told those of every variable.
     given = {id(variable) for variable, _ in values}
