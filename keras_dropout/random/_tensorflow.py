@@ -11,6 +11,7 @@ numbers with Threefry.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import keras
@@ -80,21 +81,51 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
         return reach(shape, rate, key) & (rate < 1)
     if devices.in_xla():
         at_once = isinstance(shape, (tuple, list)) and is_cheap_to_fuse(shape)
-        reach = few_reach = _threefry_reach
-    else:
-        is_few = _count(shape) < _FEW
-        at_once = is_few is True
-        reach, few_reach = _philox_reach, _long_words_reach
-        if tf.is_tensor(is_few):
-            # One size, one mask, whether the size is known or left open.
-            reach = _either(is_few, few_reach, reach)
+        return _branched(shape, rate, key, _threefry_reach, at_once=at_once)
+    count = _count(shape)
+    is_few = isinstance(count, int) and count < _FEW
+    if is_few or rate.shape.rank != 0:
+        return _branched(shape, rate, key, _long_words_reach, at_once=True)
+    reach = _in_graph() if tf.inside_function() else _count_reach
+    return tf.reshape(reach(count, rate, tf.cast(key, tf.int64)), shape)
+
+
+def _branched(shape, rate, key, reach, at_once=False):
+    """A mask, drawn in a branch unless it is drawn at once."""
     if at_once or rate.shape.rank != 0:
         # At a rate of 1 the threshold leaves its bits, and nothing is kept.
-        return few_reach(shape, rate, key) & (rate < 1)
+        return reach(shape, rate, key) & (rate < 1)
     return tf.cond(
         (rate > 0) & (rate < 1),
         lambda: reach(shape, rate, key),
         lambda: tf.fill(shape, rate <= 0),
+    )
+
+
+def _count_reach(count, rate, key):
+    """A mask of so many places in a row: one size, one mask, wherever it is drawn."""
+    reach = _either(count < _FEW, _long_words_reach, _philox_reach)
+    return _branched(tf.reshape(count, [1]), rate, key, reach)
+
+
+@functools.cache
+def _in_graph():
+    """`_count_reach` as a function that all graphs share.
+
+    It has many branches. To trace them anew for each draw takes longer than the draws.
+    """
+    signature = [
+        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([], tf.float32),
+        tf.TensorSpec([2], tf.int64),
+    ]
+    # Put into the graph of each draw, it would be optimised there each time.
+    attributes = {"_noinline": True}
+    return tf.function(
+        _count_reach,
+        input_signature=signature,
+        autograph=False,
+        experimental_attributes=attributes,
     )
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from keras import ops
 
 from keras_dropout._typing import Shape, Tensor
-from keras_dropout.random import counter
+from keras_dropout.random import counter, subsets
 
 SCHEMES = ("independent", "shared", "antithetic", "stratified")
 
@@ -102,11 +102,23 @@ def keep_mask(
             shape,
             axis,
         )
-    numbers = _uniform(arrangement, backend, shape, key, axis)
     levels = ops.cast(rate, "float32") * 2.0**24
     whole = ops.floor(levels)
-    above = ops.cast(backend.dither(key) < levels - whole, "float32")
-    return numbers >= (whole + above) * 2.0**-24
+    levels = whole + ops.cast(backend.dither(key) < levels - whole, "float32")
+    least, scheme = levels * 2.0**-24, arrangement.scheme
+    if not len(levels.shape):
+        if scheme == "stratified" and arrangement.samples > 1:
+            return _stratified_mask(arrangement, backend, shape, key, levels)
+        if scheme == "antithetic":
+            # Compared before they are put together, in bytes.
+            return _antithetic(
+                arrangement,
+                lambda size, parts: backend.uniform(size, key, parts),
+                lambda u: u <= _TOP - least,
+                shape,
+                lambda u: u >= least,
+            )
+    return _uniform(arrangement, backend, shape, key, axis) >= least
 
 
 def uniform(
@@ -179,17 +191,18 @@ def _shared(arrangement, shape, key, axis):
     return ops.repeat(numbers, _rows(arrangement, shape), axis=0)
 
 
-def _antithetic(arrangement, draw, reflect, shape):
+def _antithetic(arrangement, draw, reflect, shape, take=lambda numbers: numbers):
+    """`take` of the numbers and `reflect` of them, in turn."""
     if arrangement.samples == 1:
         # Both of a pair draw with one key, one after the other.
         numbers = draw(shape, 1)
         odd = ops.cast(arrangement.first, "int32") % 2 == 1
-        return ops.where(odd, reflect(numbers), numbers)
+        return ops.where(odd, reflect(numbers), take(numbers))
     pairs, rest = arrangement.samples // 2, tuple(shape[1:])
     rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
     numbers = draw((pairs * rows, *rest), pairs)
     numbers = ops.reshape(numbers, (pairs, 1, rows, *rest))
-    both = ops.concatenate([numbers, reflect(numbers)], axis=1)
+    both = ops.concatenate([take(numbers), reflect(numbers)], axis=1)
     numbers = ops.reshape(both, (arrangement.samples * rows, *rest))
     return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
 
@@ -202,10 +215,33 @@ def _stratified(arrangement, draw, shape):
     drawn = draw((2 * samples * rows, *rest), 2 * samples)
     drawn = ops.reshape(drawn, (2, samples, rows, *rest))
     # The order of independent uniforms is a random permutation of the strata.
-    stratum = ops.cast(ops.argsort(drawn[0], axis=0), "float32")
+    stratum = ops.cast(_order(drawn[0], samples), "float32")
     numbers = ops.minimum((stratum + drawn[1]) / samples, _TOP)
     numbers = ops.reshape(numbers, (samples * rows, *rest))
     return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
+
+
+def _order(numbers, samples):
+    """The places of the samples in the order of their numbers of 24 bits."""
+    size = 1 << (samples - 1).bit_length()
+    if size > 1 << 7:
+        return ops.argsort(numbers, axis=0)
+    # Integers of 31 bits that end in their places are sorted much faster.
+    shape = (samples,) + (1,) * (len(numbers.shape) - 1)
+    places = ops.reshape(ops.arange(samples, dtype="int32"), shape)
+    joined = ops.cast(numbers * 2.0**24, "int32") * size + places
+    return ops.sort(joined, axis=0) % size
+
+
+def _stratified_mask(arrangement, backend, shape, key, levels):
+    """What stratified uniforms would keep at one rate, without their order."""
+    samples, rest = arrangement.samples, tuple(shape[1:])
+    rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+    drawn = backend.uniform(((1 + samples) * rows, *rest), key, 1 + samples)
+    drawn = ops.reshape(drawn, (1 + samples, rows, *rest))
+    keep = subsets.keep_mask(drawn, levels, samples)
+    keep = ops.reshape(keep, (samples * rows, *rest))
+    return _over_rows(arrangement, keep) if _is_one(shape[0]) else keep
 
 
 def _over_rows(arrangement, numbers):

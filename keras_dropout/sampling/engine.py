@@ -211,13 +211,15 @@ class Engine:
         numbers = np.array([getattr(*each) for each in self._numbers], np.float32)
         features = prepared[0] if self.plan.is_whole else prepared[0][-1]
         rows = self._open_rows(features)
-        arguments = *prepared, kept, np.int32(first), numbers
+        # Counted here, it is no part of what is compiled.
+        count = np.float32(np.sum(kept))
+        arguments = *prepared, kept, count, np.int32(first), numbers
         return self._chunk(seeds, *arguments, rows=rows)
 
-    def _summarised(self, features, masks, kept, first, numbers):
+    def _summarised(self, features, masks, kept, count, first, numbers):
         arrangement = self.arrangement(features, kept.shape[0], first)
         drawn = self.draw(features, masks, arrangement, numbers)
-        return self.summaries(drawn, arrangement, kept)
+        return self.summaries(drawn, arrangement, kept, count)
 
     def arrangement(
         self, features: Any, samples: int, first: Any, places: Any = None
@@ -254,12 +256,12 @@ class Engine:
         )
 
     def summaries(
-        self, drawn: Any, arrangement: Any, kept: Any
+        self, drawn: Any, arrangement: Any, kept: Any, count: Any = None
     ) -> list[dict[str, Any]]:
         """The summary of each head, a dictionary of arrays."""
-        return [self._summary(head, arrangement, kept) for head in drawn.heads]
+        return [self._summary(head, arrangement, kept, count) for head in drawn.heads]
 
-    def _summary(self, head, arrangement, kept):
+    def _summary(self, head, arrangement, kept, count):
         samples = arrangement.samples
 
         def unfold(x):
@@ -277,6 +279,7 @@ class Engine:
             ops,
             block=block.get(self._masks, 1),
             noise_variance=None if spread is None else unfold(spread),
+            count=count,
         )
         if self._keep is True or (self._keep and not head.measure.has_classes):
             summary["samples"] = values

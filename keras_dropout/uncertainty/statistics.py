@@ -56,6 +56,7 @@ def summarise(
     *,
     block: int = 1,
     noise_variance: Any = None,
+    count: Any = None,
 ) -> dict[str, Any]:
     """The summary of some samples.
 
@@ -69,6 +70,7 @@ def summarise(
             are independent.
         noise_variance: Array as `samples`, the variance of the data's own noise that
             the model predicts, or `None`.
+        count: Float, how many samples are kept, or `None` to count them.
 
     Returns:
         A dictionary: `count`; `mean` and `m2`, the sum of squared deviations from it;
@@ -79,7 +81,8 @@ def summarise(
         their number, and `block_m2`, `block_information_m2` and `block_cross` are the
         sums over samples with the means of their blocks in their places.
     """
-    count = xp.sum(xp.where(kept, 1.0, 0.0))
+    if count is None:
+        count = xp.sum(xp.where(kept, 1.0, 0.0))
     mean, deviations = _centred(samples, kept, count, xp)
     summary = {"count": count, "mean": mean, "m2": xp.sum(deviations**2, axis=0)}
     units = {"": (deviations, None)}

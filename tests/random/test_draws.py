@@ -7,6 +7,7 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout import random
+from keras_dropout.random import context
 from keras_dropout.random.fusion import is_cheap_to_fuse
 from tests.bounds import near
 
@@ -143,6 +144,28 @@ def test_draws_under_xla_take_symbolic_shapes_and_live_rates():
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="graphs of TensorFlow")
+def test_graphs_share_one_trace_of_a_mask_and_draw_what_eager_calls_draw():
+    import tensorflow as tf
+
+    from keras_dropout.random import _tensorflow
+
+    rates = (0.0, 0.001, 0.3, 0.999, 1.0)
+    for size in (64, 128):
+
+        @tf.function
+        def draw(rows, rate, key, size=size):
+            known = random.keep_mask((size, 100), rate, key)
+            return known, random.keep_mask((rows, 100), rate, key)
+
+        for rate in rates:
+            eager = random.keep_mask((size, 100), rate, key())
+            for found in draw(tf.constant(size), tf.constant(rate), key()):
+                np.testing.assert_array_equal(found, eager)
+
+    assert _tensorflow._in_graph().experimental_get_tracing_count() == 1
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="graphs of TensorFlow")
 def test_graphs_keep_the_mask_and_not_a_factor_of_floats():
     """Two equal casts would be merged, and their result kept for the backward pass."""
     import tensorflow as tf
@@ -217,6 +240,23 @@ class TestOnJax:
         assert text.count(" conditional(") == 1
         value, gradient = run(x, np.float32(0.5), k)
         assert value == gradient.sum()
+
+    @pytest.mark.parametrize(
+        ("shape", "branches"), [((64, 128), 0), ((64, 8, 1, 128), 1), ((1, 128), 1)]
+    )
+    def test_a_mask_that_is_read_once_while_sampling_has_no_branch(
+        self, shape, branches
+    ):
+        """A mask that is shared, along an axis or by rows, is drawn in one."""
+        import jax
+
+        def draw(key):
+            with context.sampling([], context.Arrangement(4, 16)):
+                return random.keep_mask(shape, 0.5, key)
+
+        text = jax.jit(draw).lower(np.array([1, 2], "uint32")).as_text()
+
+        assert text.count("stablehlo.case") == branches
 
     def test_selection_has_exact_gradients_forward_backward_and_twice(self):
         import jax

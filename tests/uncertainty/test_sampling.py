@@ -177,6 +177,61 @@ def test_stratified_masks_drop_each_unit_as_often_as_the_rate_says():
     np.testing.assert_array_equal((~mask).sum(axis=0), 2)
 
 
+def test_stratified_masks_drop_once_more_where_the_rate_falls_within_a_stratum():
+    mask = _drawn(
+        random.keep_mask, (4, SIZE), 0.3, _key(), scheme="stratified", samples=4, rows=1
+    )
+
+    often = (~mask).sum(axis=0)
+    assert set(often) == {1, 2}
+    # 4 x 0.3 = 1.2
+    assert near(often - 1, 0.2, 0.2 * 0.8)
+
+
+def test_stratified_masks_choose_all_samples_alike():
+    mask = _drawn(
+        random.keep_mask, (4, SIZE), 0.5, _key(), scheme="stratified", samples=4, rows=1
+    )
+
+    chosen = np.array([8, 4, 2, 1]) @ ~mask
+    # The six ways to choose two of four.
+    for two in (3, 5, 6, 9, 10, 12):
+        assert near(chosen == two, 1 / 6, 5 / 36)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_stratified_masks_drop_nothing_or_all_at_the_ends(rate):
+    mask = _drawn(
+        random.keep_mask,
+        (7, SIZE),
+        rate,
+        _key(),
+        scheme="stratified",
+        samples=7,
+        rows=1,
+    )
+
+    assert (mask == (rate == 0)).all()
+
+
+def test_antithetic_masks_are_what_mirrored_uniforms_keep():
+    how = {"scheme": "antithetic", "samples": 4, "rows": 3}
+
+    mask = _drawn(random.keep_mask, (12, SIZE), 0.25, _key(), **how)
+    u = _drawn(random.uniform, (12, SIZE), _key(), **how)
+
+    np.testing.assert_array_equal(mask, u >= 0.25)
+
+
+def test_stratified_samples_are_in_the_order_of_their_numbers():
+    numbers = np.random.default_rng(0).integers(0, 2**24, (50, 9)) / 2**24
+    numbers = ops.convert_to_tensor(numbers.astype("float32"))
+
+    found = _numpy(schemes._order(numbers, 50))
+
+    np.testing.assert_array_equal(found, np.argsort(_numpy(numbers), axis=0))
+
+
 def test_a_first_axis_that_does_not_count_rows_is_refused():
     with pytest.raises(
         ValueError, match="first axis of a noisy tensor must count rows"
