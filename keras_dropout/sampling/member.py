@@ -51,6 +51,13 @@ class Member:
         learned = self.engine.learn(inputs)
         if self.noises:
             noise.require_drawn(self.model, self.noises, learned.active)
+        if learned.is_folded and self.settings.masks == "shared":
+            raise ValueError(
+                "masks='shared' must know which places of a noisy tensor belong to one "
+                f"row, but {self.model.name!r} puts other axes before the rows and "
+                "joins them. Choose other masks, or join the axes with the rows first. "
+                "Received: masks='shared'"
+            )
         if learned.why_single is not None and self.settings.masks == "stratified":
             raise ValueError(
                 "masks='stratified' joins the samples of one call, but each call to "
