@@ -135,6 +135,17 @@ def test_it_agrees_with_a_plain_loop(name):
     assert abs(spread / expected - 1) < 0.6
 
 
+@pytest.mark.parametrize(
+    "layer", [unknown.Latent("list"), unknown.Functions(), unknown.Path()]
+)
+def test_rows_of_a_users_own_noise_are_drawn_many_samples_a_call(layer):
+    model = keras.Sequential([keras.Input((4,)), L.Dropout(0.5), layer, L.Dense(2)])
+
+    found = learned(model, x_of(ROWS, 4))
+
+    assert (found.why_single, found.fills) == (None, True)
+
+
 @pytest.mark.parametrize("function", [_steps_folded, _time_folded])
 def test_independent_noise_may_lie_in_any_order(function):
     assert learned(Model(function), x_of(ROWS, 3, 5)).why_single is None
