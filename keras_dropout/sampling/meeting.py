@@ -91,7 +91,7 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     fixed = fixed_rows(model)
     try:
         if fixed is not None:
-            few = inputs
+            few = nested.mapped(lambda x: _exactly(x, fixed), inputs)
         one, drawn, sizes = _probe(engine, few, 1)
     except Exception:
         # A model may take a batch only as a whole, as one of all nodes of a graph does.
@@ -263,6 +263,11 @@ def _alike(a, b, rounding):
     finite = np.abs(a[np.isfinite(a)])
     scale = finite.max() if finite.size else 0.0
     return np.allclose(a, b, rtol=0, atol=rounding * scale, equal_nan=True)
+
+
+def _exactly(x, rows):
+    """So many rows, the last of `x` again where there are too few."""
+    return x[np.minimum(np.arange(rows), len(x) - 1)]
 
 
 def _joined(few, others):
