@@ -20,7 +20,7 @@ IS_TORCH = keras.backend.backend() == "torch"
 def generators() -> tuple[Any, ...]:
     """The states of the global generators of Python, of NumPy and of PyTorch."""
     name, words, *rest = np.random.get_state()  # noqa: NPY002
-    states = random.getstate(), name, words.tobytes(), *rest
+    states = random.getstate(), name, np.asarray(words).tobytes(), *rest
     if not IS_TORCH:
         return states
     import torch

@@ -85,8 +85,10 @@ def two_samples(
         def heads(samples, number, seeds):
             arrangement = Arrangement(samples, rows, scheme, number, Places())
             states = [each.state for each in engine.seeded]
-            seeds = ops.convert_to_tensor(seeds, states[0].dtype) if states else ()
-            mapping = [*values, *((s, seeds[n]) for n, s in enumerate(states))]
+            seeded = zip(states, seeds[: len(states)], strict=True)
+            # After the values, which have the states of some generators, too.
+            mapping = [*values]
+            mapping += [(s, ops.convert_to_tensor(seed, s.dtype)) for s, seed in seeded]
             tape.start()
             with keras.StatelessScope(mapping), draws.supplied(tape):
                 drawn = engine.draw(features, masks, arrangement)
