@@ -39,7 +39,9 @@ def is_rowwise(operation: Any, inputs: Sequence[Tensor]) -> bool:
     if any(len(x.shape) < 2 or x.shape[0] is not None for x in inputs):
         return False
     if isinstance(operation, keras.layers.Layer):
-        return _is_rowwise_layer(operation)
+        # Attention takes the axis before the last for that of steps, whatever it is.
+        is_flat = any(len(x.shape) == 2 for x in inputs)
+        return _is_rowwise_layer(operation) and not (is_flat and _attends(operation))
     ranks = {len(tensor.shape) for tensor in inputs}
     return type(operation).__name__ in _ELEMENTWISE and len(ranks) == 1
 
@@ -50,8 +52,16 @@ def _is_rowwise_layer(layer):
         steps = [node for node in _keras.nodes_of(graph) if not node.is_input]
         return all(is_rowwise(step.operation, step.inputs) for step in steps)
     own, *inner = _model.flatten_layers(layer)
+    # A function that somebody has put over the method of this one layer.
+    if "call" in vars(own):
+        return False
     known = (_is_of_keras(own) or _is_ours(own)) and _leaves_rows_alone(own)
     return known and all(map(_is_rowwise_layer, inner))
+
+
+def _attends(layer):
+    inner = _model.flatten_layers(layer)
+    return any(isinstance(each, keras.layers.Attention) for each in inner)
 
 
 def _is_of_keras(layer):

@@ -127,7 +127,7 @@ def keep_mask(
 
 def loops_wait() -> bool:
     """Whether a device that is no CPU waits for the host in each pass of a loop."""
-    return getattr(_backend, "loops_wait", lambda: False)()
+    return _backend.loops_wait()
 
 
 def relaxed_keep_mask(

@@ -55,6 +55,11 @@ def note(variable: keras.Variable, number: float) -> None:
     """Nothing: the programs read their variables on the device."""
 
 
+def loops_wait() -> bool:
+    """Never: loops are part of the program."""
+    return False
+
+
 def keys(seeds: np.ndarray) -> Tensor:
     """Rows of an integer array as the states of generators."""
     return jnp.asarray(seeds.astype("uint32"))

@@ -29,6 +29,7 @@ from keras_dropout._keras import in_stateless_scope
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import _torch_host as host
 from keras_dropout.random import context, thresholds
+from keras_dropout.random._torch_host import loops_wait as loops_wait
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select

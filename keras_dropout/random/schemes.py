@@ -179,16 +179,21 @@ def _independent(arrangement, draw, shape, axis):
 def _shared(arrangement, shape, key, axis):
     """One noise for all rows of a sample, whichever axis they are on."""
     rest = [size for place, size in enumerate(shape) if place != axis]
-    size = (arrangement.samples, *rest)
-    numbers = counter.uniform(size, key, arrangement.first)
+    samples, first = arrangement.samples, arrangement.first
+    if axis == 0 and not _is_one(shape[0]):
+        # Each row of the data has so many places, if layers have folded axes into it.
+        rows, places = arrangement.rows, _rows(arrangement, shape)
+        folded = places // rows if _is_even(places, rows) else 1
+        numbers = counter.uniform((samples, 1, folded, *rest), key, first)
+        numbers = ops.repeat(numbers, places // folded, axis=1)
+        return ops.reshape(numbers, (samples * places, *rest))
+    numbers = counter.uniform((samples, *rest), key, first)
     if axis is None:
         return numbers[0]
     if axis > 0:
         numbers = ops.repeat(numbers, shape[axis], axis=0)
         return ops.moveaxis(numbers, 0, axis)
-    if _is_one(shape[0]):
-        return _over_rows(arrangement, numbers)
-    return ops.repeat(numbers, _rows(arrangement, shape), axis=0)
+    return _over_rows(arrangement, numbers)
 
 
 def _antithetic(arrangement, draw, reflect, shape, take=lambda numbers: numbers):
@@ -245,6 +250,9 @@ def _stratified_mask(arrangement, backend, shape, key, levels):
 
 
 def _over_rows(arrangement, numbers):
+    if arrangement.samples == 1:
+        # One for all rows as it is, wherever the rows are.
+        return numbers
     return ops.repeat(numbers, arrangement.rows, axis=0)
 
 

@@ -92,8 +92,8 @@ def own_attribute(instance: object, name: str) -> Any:
 def replayed(noises: Sequence[Noise]) -> Iterator[None]:
     """Within this context, noise that cannot be switched off repeats what it gave.
 
-    Each layer of the user's own that is always noisy runs once. Called again on these
-    rows and further ones, it gives what it gave, and its first rows again.
+    Each layer of the user's own that is always noisy runs once. Called again on more
+    rows, it gives what it gave again and again.
     """
     gave = {}
 
@@ -104,7 +104,8 @@ def replayed(noises: Sequence[Noise]) -> Iterator[None]:
             return gave[id(layer)]
 
         def again(x):
-            return keras.ops.concatenate([x, x, x], axis=0)[:rows]
+            copies = -(-rows // x.shape[0])
+            return keras.ops.concatenate([x] * copies, axis=0)[:rows]
 
         return keras.tree.map_structure(again, gave[id(layer)])
 

@@ -158,14 +158,14 @@ def _tensorflow(function, variables, generators, data):
 
     # By shape and type. A `tf.function` keeps all of its traces, and warns of many.
     traced = _Latest()
-    # Models that cannot be traced without knowing the number of rows.
-    closed = set()
+    # Whether the model can be traced without knowing the number of rows.
+    may_be_open = True
 
     def run(seeds, *arguments, rows=None):
         seeds = tf.convert_to_tensor(seeds, tf.int64)
         arguments = _converted(tf.convert_to_tensor, arguments)
         # One row may stand for all rows, where that is what a shape says.
-        rows = None if rows == 1 or closed else rows
+        rows = rows if rows != 1 and may_be_open else None
         signature = _signature(arguments, rows, data)
         if signature not in traced:
             traced[signature] = trace(seeds, arguments, rows)
@@ -178,8 +178,11 @@ def _tensorflow(function, variables, generators, data):
         specs = _converted(lambda x: _spec(x, rows), arguments[:data])
         try:
             return made.get_concrete_function(seeds, *specs, *arguments[data:])
-        except Exception:
-            closed.add(True)
+        except (TypeError, ValueError):
+            # What Python and TensorFlow say of a size that is `None`. Any other trouble
+            # comes again.
+            nonlocal may_be_open
+            may_be_open = False
             return trace(seeds, arguments, None)
 
     return run

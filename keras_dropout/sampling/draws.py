@@ -13,7 +13,7 @@ import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -40,12 +40,10 @@ def supplied(watcher: Any = None) -> Iterator[None]:
     """Within this context, draws without a generator take that of `stand_in()`.
 
     Args:
-        watcher: An object whose `seed(generator, asked)` is told of each seed that is
-            taken, and of the generator that was asked for one; and whose `draw(shape)`
-            of each tensor that is drawn by it; or `None`.
+        watcher: A `Watcher`, or `None` for that of the context around this one.
     """
     previous = getattr(_thread, "watcher", None)
-    _thread.watcher = watcher or _nobody
+    _thread.watcher = watcher or previous or _nobody
     _cover()
     try:
         yield
@@ -54,15 +52,21 @@ def supplied(watcher: Any = None) -> Iterator[None]:
         _thread.watcher = previous
 
 
-class _Nobody:
+class Watcher:
+    """Is told what Keras draws for a thread, and may draw something else."""
+
     def seed(self, generator: Any, asked: Any) -> None:
-        pass
+        """A seed was taken from a generator, and from which one that was asked for."""
 
     def draw(self, shape: Shape) -> None:
-        pass
+        """A tensor of this shape was drawn."""
+
+    def result(self, name: str, own: Callable[..., Any], given: Any) -> Any:
+        """What a function of `keras.random` is to give for these bound arguments."""
+        return own(*given.args, **given.kwargs)
 
 
-_nobody = _Nobody()
+_nobody = Watcher()
 
 
 def _cover():
@@ -75,7 +79,7 @@ def _cover():
                 own = getattr(module, name, None)
                 if own is not None:
                     _before[name] = own
-                    setattr(module, name, _watched(own))
+                    setattr(module, name, _watched(name, own))
             keras.random.SeedGenerator.next = _next
 
 
@@ -103,7 +107,7 @@ def _next(generator, *args, **kwargs):
     return _own_next(generator, *args, **kwargs)
 
 
-def _watched(own):
+def _watched(name, own):
     signature = inspect.signature(own)
 
     @functools.wraps(own)
@@ -115,8 +119,11 @@ def _watched(own):
         _thread.asked = given.arguments.get("seed")
         if not _is_seeded(_thread.asked):
             given.arguments["seed"] = stand_in()
-        result = own(*given.args, **given.kwargs)
         shape = given.arguments.get("noise_shape")
+        result = watcher.result(name, own, given)
+        if name == "shuffle" and not given.arguments.get("axis"):
+            # One order of all rows, whichever samples they belong to.
+            shape = ()
         watcher.draw(tuple(result.shape) if shape is None else tuple(shape))
         return result
 

@@ -90,10 +90,10 @@ class Engine:
     ) -> None:
         self._model = weakref.ref(model)
         # Keeps the layers alive, and so their ids unique.
-        self._layers = _model.flatten_layers(model)[1:]
+        self.layers: list[keras.layers.Layer] = _model.flatten_layers(model)[1:]
         self.noises: list[Noise] = list(noises)
         self._numbers = noise.numbers(noises)
-        self._masks, self._told, self._keep = masks, told, keep
+        self.masks, self._told, self._keep = masks, told, keep
         self._fingerprint = Fingerprint(model, self._numbers)
         self.plan: Plan = Plan(model, noises)
         self.seeded: list[keras.random.SeedGenerator] = noise.generators(model, noises)
@@ -228,7 +228,7 @@ class Engine:
         if places is None:
             places = Places(self._learned.axes if self._learned else None)
         rows = self.plan.rows(features)
-        return Arrangement(samples, rows, self._masks, first, places)
+        return Arrangement(samples, rows, self.masks, first, places)
 
     def draw(
         self, features: Any, masks: Any, arrangement: Any, numbers: Any = None
@@ -277,7 +277,7 @@ class Engine:
             kept,
             head.measure,
             ops,
-            block=block.get(self._masks, 1),
+            block=block.get(self.masks, 1),
             noise_variance=None if spread is None else unfold(spread),
             count=count,
         )

@@ -24,7 +24,8 @@ class Run:
         seeds: For each seed the generator it was taken from, and the one asked for.
         shapes: The shapes of what was drawn by them.
         outputs: What it answered, or `None` if it failed.
-        moves: Whether it moved statistics: variables of floats.
+        moves: Whether it moved statistics: variables of floats, buffers of PyTorch.
+        moves_outside: Whether a global generator of another library moved.
         hears: Whether it told a recurrent cell with dropouts that it is training.
     """
 
@@ -32,6 +33,7 @@ class Run:
     shapes: list[Any] = dataclasses.field(default_factory=list)
     outputs: object = None
     moves: bool = False
+    moves_outside: bool = False
     hears: bool = False
 
     def seed(self, generator: Any, asked: Any) -> None:

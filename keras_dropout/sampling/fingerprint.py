@@ -16,7 +16,7 @@ import keras
 from keras_dropout import _model
 
 # What trainers, and PyTorch for them, set while a model trains or predicts.
-_OF_TRAINERS = ("training", "stop_training", "stop_evaluating", "stop_predicting")
+OF_TRAINERS = ("training", "stop_training", "stop_evaluating", "stop_predicting")
 _PLAIN = (str, bytes, bool, numbers.Number, type(None))
 _USUAL = frozenset([str, bytes, bool, int, float, type(None)])
 _IGNORED = object()
@@ -51,7 +51,7 @@ class Fingerprint:
         taken = {}
         for layer in _model.flatten_layers(model):
             for name, value in vars(layer).items():
-                if name[0] == "_" or name in _OF_TRAINERS:
+                if name[0] == "_" or name in OF_TRAINERS:
                     continue
                 mark = _mark(value)
                 if mark is not _IGNORED:

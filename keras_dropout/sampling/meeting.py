@@ -5,9 +5,10 @@ noisy tensor and each output has a row for each row of the data, and if the outp
 row depends only on that row. Both are tested on a few rows:
 
 - The shapes of all draws and outputs are compared for these rows and for twice as many.
-  What counts rows has twice as many of them. Two samples of these rows must give the
-  same shapes as twice the rows.
-- Without noise, a pass on these rows is compared with one on these and other rows.
+  What counts rows has twice as many of them.
+- Without noise, a pass on these rows is compared with one on other rows, these rows
+  twice, and other rows again.
+- With noise, two samples of one call are compared with the same two of two calls.
 
 A graph of layers that are known to treat rows separately needs no test: all its draws
 and outputs have the rows of its inputs, or are noise on weights. If the test fails,
@@ -27,7 +28,14 @@ from keras_dropout import _model
 from keras_dropout._typing import Tensors
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
-from keras_dropout.sampling import backends, nested, noise, widths
+from keras_dropout.sampling import (
+    backends,
+    nested,
+    noise,
+    other_rows,
+    together,
+    widths,
+)
 from keras_dropout.sampling.activation import replayed
 from keras_dropout.uncertainty.statistics import Measure
 
@@ -39,6 +47,7 @@ _FEW = 2
 # By how much of the largest output rounding may differ with the number of rows.
 _ROUNDING = {"float16": 2.0**-5, "bfloat16": 2.0**-3}
 _ROUNDING_OF_OTHERS = 2.0**-11
+_NO_ROWS = "a noisy tensor does not have a row for each row of the data"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Learned:
         row_axes: The axis that counts rows in each output; `None` for no axis.
         wider: How many times as wide as the widest input the widest tensor is, in a
             model that runs whole and was watched; or `None`.
+        is_folded: Whether a draw has more places than rows on the axis of the rows, in
+            an order that nobody knows.
     """
 
     kinds: tuple[str, ...]
@@ -70,6 +81,7 @@ class Learned:
     axes: tuple[int | None, ...] | None
     row_axes: tuple[int | None, ...]
     wider: float | None = None
+    is_folded: bool = False
 
 
 def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
@@ -78,7 +90,7 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     fixed = fixed_rows(model)
     try:
         if fixed is not None:
-            few = inputs
+            few = nested.mapped(lambda x: _exactly(x, fixed), inputs)
         one, drawn, sizes = _probe(engine, few, 1)
     except Exception:
         # A model may take a batch only as a whole, as one of all nodes of a graph does.
@@ -114,10 +126,16 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     axes = tuple(_growing(*pair) for pair in zip(one, more, strict=False))
     row_axes = tuple(_growing(*pair) for pair in zip(sizes, more_sizes, strict=True))
     rows_are_first = all(size[:1] == (rows,) for size in sizes) and not any(row_axes)
-    why = mixes or _why_not_tiled(engine, few, axes, more, rows_are_first)
+    why = mixes or _why_not_tiled(engine, few, axes, rows_are_first)
+    is_folded = _is_folded(one, axes, rows)
+    why = why or one_a_call or _why_not_together(engine, few, is_folded)
     return learn(
-        why_single=why or one_a_call,
-        fills=mixes is None and rows_are_first,
+        why_single=why,
+        is_folded=is_folded and why is not None,
+        # What layers of the user's own draw for all rows may put rows together.
+        fills=rows_are_first
+        and why in (None, one_a_call)
+        and not any(each.is_foreign and each.is_single for each in engine.noises),
         axes=axes if any(axis != 0 for axis in axes) else None,
         row_axes=row_axes,
     )
@@ -129,19 +147,38 @@ def _why_one_a_call(engine):
     return f"all rows share the noise of {single[0].name!r}" if single else None
 
 
-def _why_not_tiled(engine, few, axes, more, rows_are_first):
+def _why_not_tiled(engine, few, axes, rows_are_first):
     """Why samples cannot be put one after the other along the rows, or None."""
     if any(axis != 0 for axis in axes):
-        return "a noisy tensor does not have a row for each row of the data"
+        return _NO_ROWS
     if not rows_are_first:
         return "an output does not have a row for each row of the data"
+    return None
+
+
+def _is_folded(shapes, axes, rows):
+    """Whether layers have folded other axes into the rows, where noise is drawn."""
+    return any(
+        axis is not None and shape[axis] not in (1, rows)
+        for shape, axis in zip(shapes, axes, strict=False)
+    )
+
+
+def _why_not_together(engine, few, is_folded):
+    """Why one call cannot compute two samples, or None if it can."""
+    scheme = engine.masks if engine.masks == "shared" else "antithetic"
     try:
-        two, _, _ = _probe(engine, few, 2)
+        apart, both, has_rows = together.two_samples(engine, few, scheme)
     except Exception as error:
         return f"two samples cannot be put one after the other ({error!r})"
-    if two != more:
-        return "a noisy tensor does not have a row for each row of the data"
-    return None
+    if not has_rows:
+        return _NO_ROWS
+    if all(map(_alike, apart, both, [_rounding(engine.layers)] * len(both))):
+        return None
+    # In which order axes are folded is all the same to noise that is independent.
+    if engine.masks == "independent" and is_folded:
+        return None
+    return "samples of one call are not those of several calls"
 
 
 def _probe(engine, inputs, samples):
@@ -166,12 +203,10 @@ def _probe(engine, inputs, samples):
 def _growing(one, more):
     """The first axis that is twice as long for twice the rows, or None."""
     for axis, (size, doubled) in enumerate(zip(one, more, strict=False)):
-        if axis == 0 and size == doubled == 1:
-            # One noise for all rows of a sample.
-            return 0
         if doubled == 2 * size:
             return axis
-    return None
+    # A first axis of 1 is that of one noise for all rows of a sample.
+    return 0 if one[:1] == more[:1] == (1,) else None
 
 
 def _why_rows_mix(engine, model, few, inputs):
@@ -180,7 +215,8 @@ def _why_rows_mix(engine, model, few, inputs):
     And, as these passes show it, how wide the model is, as `Learned.wider` says.
     """
     rows = _count(few)
-    more = _joined(few, _others(few, inputs))
+    before, after = other_rows.others(few, inputs)
+    more = functools.reduce(_joined, (before, few, few, after))
     # A graph tells the shapes of its tensors by itself. Noise is left out, which to be
     # watched would be switched on.
     noisy = {id(each.layer) for each in engine.noises}
@@ -199,20 +235,27 @@ def _why_rows_mix(engine, model, few, inputs):
     except Exception as error:
         return f"its rows depend on each other ({error!r})", None
     wider = watch.wider(few)
-    rounding = max(
-        _ROUNDING.get(layer.compute_dtype, _ROUNDING_OF_OTHERS)
-        for layer in _model.flatten_layers(model)
-    )
+    rounding = _rounding(_model.flatten_layers(model))
+    places = [_count(before) + copy * rows for copy in (0, 1)]
     for a, b in zip(*map(keras.tree.flatten, (alone, among)), strict=True):
         if len(a) != rows or b.shape != (_count(more), *a.shape[1:]):
             return "an output does not have a row for each row of the data", wider
-        if not _alike(a, b[:rows], rounding):
+        if not all(_alike(a, b[n : n + rows], rounding) for n in places):
             return "its rows depend on each other", wider
     return None, wider
 
 
+def _rounding(layers):
+    """By how much of its largest number an output may differ with the rows around."""
+    return max(
+        _ROUNDING.get(layer.compute_dtype, _ROUNDING_OF_OTHERS) for layer in layers
+    )
+
+
 def _alike(a, b, rounding):
     """Whether two arrays differ by no more than rounding."""
+    if a.shape != b.shape:
+        return False
     if a.dtype.kind not in "fV":
         return np.array_equal(a, b)
     a, b = a.astype("float64"), b.astype("float64")
@@ -221,28 +264,9 @@ def _alike(a, b, rounding):
     return np.allclose(a, b, rtol=0, atol=rounding * scale, equal_nan=True)
 
 
-def _others(few, inputs):
-    """Further rows that differ from `few`, so that looking at them shows."""
-    rows = _count(few)
-    following = _take(inputs, slice(rows, 2 * rows))
-    if _count(following) < rows:
-        following = few
-    return nested.mapped(_varied, few, following)
-
-
-def _varied(x, following):
-    """Two rows or more of other values, that a model takes where it takes `x`."""
-    if x.dtype.kind in "fV":
-        # One above all of `x` and one below, whose mean is another one, too.
-        scale = np.abs(x.astype("float32")).max(initial=1.0)
-        ends = [x[:1] + 3.0 * scale, x[-1:] - 1.5 * scale]
-        return np.concatenate(ends).astype(x.dtype)
-    if x.dtype.kind in "iu" and np.array_equal(x, following):
-        # The first two ids are those that every table has.
-        following = np.where(x.any(), np.zeros_like(x), np.ones_like(x))
-    if x.dtype.kind == "b":
-        following = ~x
-    return np.concatenate([following, following])[:2]
+def _exactly(x, rows):
+    """So many rows, the last of `x` again where there are too few."""
+    return x[np.minimum(np.arange(rows), len(x) - 1)]
 
 
 def _joined(few, others):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dropout import _model
 from keras_dropout._typing import Tensors
 from keras_dropout.sampling import kept, keys, nested, noise, sizes
 from keras_dropout.sampling.engine import Engine, engine
@@ -35,6 +37,13 @@ class Member:
         self.model: keras.Model = model
         self.settings: Settings = settings
         self.number: int = number
+        if type(model).predict is not keras.Model.predict:
+            warnings.warn(
+                f"{type(model).__name__}.predict is a method of its own, which is not "
+                "called here, so answers may be others than it gives. Put what it does "
+                "into `call` or `predict_step`",
+                stacklevel=2,
+            )
         found = noise.find(model, rows)
         self.noises: list[Noise] = noise.select(model, found, settings.layers)
         noise.require_scheme(self.noises, settings.masks)
@@ -51,12 +60,31 @@ class Member:
         learned = self.engine.learn(inputs)
         if self.noises:
             noise.require_drawn(self.model, self.noises, learned.active)
+        if learned.is_folded and self.settings.masks == "shared":
+            raise ValueError(
+                "masks='shared' must know which places of a noisy tensor belong to one "
+                f"row, but {self.model.name!r} puts other axes before the rows and "
+                "joins them. Choose other masks, or join the axes with the rows first. "
+                "Received: masks='shared'"
+            )
         if learned.why_single is not None and self.settings.masks == "stratified":
             raise ValueError(
                 "masks='stratified' joins the samples of one call, but each call to "
                 f"{self.model.name!r} computes one sample, because "
                 f"{learned.why_single}. Choose masks='antithetic'. "
                 "Received: masks='stratified'"
+            )
+
+    def warn_of_state(self) -> None:
+        """Says that a second batch does not go on from the states of the first."""
+        layers = _model.flatten_layers(self.model)
+        names = [each.name for each in layers if getattr(each, "stateful", False)]
+        if names:
+            warnings.warn(
+                f"{self.model.name!r} keeps the states of {names} from batch to batch "
+                "in `predict`. Here each batch starts from the states that they have "
+                "now. Pass whole sequences, or one batch a call",
+                stacklevel=2,
             )
 
     @functools.cached_property

@@ -24,7 +24,7 @@ from keras import ops
 from keras_dropout import _keras, _model
 from keras_dropout._typing import Data, Shape
 from keras_dropout.random import context
-from keras_dropout.sampling import compare, draws
+from keras_dropout.sampling import compare, draws, elsewhere
 from keras_dropout.sampling.activation import covered
 from keras_dropout.sampling.finding import UNSEEDED, Finding, Run, grow, trouble
 
@@ -58,7 +58,7 @@ def findings(
     return _Probe(model, unknown).run(x)
 
 
-class _Probe:
+class _Probe(draws.Watcher):
     def __init__(self, model: keras.Model, unknown) -> None:
         self.model = model
         self.unknown = {id(layer) for layer in unknown}
@@ -140,7 +140,7 @@ class _Probe:
         again = repeat(self.one_run)
         finding.at_inference = len(first.seeds)
         finding.tells_cells = first.hears
-        finding.is_unseeded = compare.differ(first.outputs, again.outputs)
+        finding.is_unseeded = _draw_elsewhere(first, again)
         noisy = first
         if _keras.takes_training(layer):
             trained, again = repeat(self.trained), repeat(self.trained)
@@ -151,9 +151,7 @@ class _Probe:
                 noisy = trained
                 finding.in_training = len(trained.seeds)
                 finding.trouble = trouble(layer, first, trained)
-            if not finding.is_unseeded and compare.differ(
-                trained.outputs, again.outputs
-            ):
+            if not finding.is_unseeded and _draw_elsewhere(trained, again):
                 finding.in_training = max(finding.in_training, 1)
                 finding.trouble = UNSEEDED
         finding.generators = list({id(each): each for each, _ in noisy.seeds}.values())
@@ -189,19 +187,28 @@ class _Probe:
         self.stack.append(run)
         try:
             with (
+                elsewhere.buffers_kept(layer) as have_changed,
                 keras.StatelessScope(given) as scope,
                 contextlib.nullcontext() if fails else contextlib.suppress(Exception),
             ):
                 floats = [v for v in variables.values() if _is_float(v)]
                 before = [scope.get_current_value(variable) for variable in floats]
+                outside = elsewhere.generators()
                 run.outputs = own(*args, **kwargs)
+                run.moves_outside = outside != elsewhere.generators()
                 after = [scope.get_current_value(variable) for variable in floats]
-                run.moves = any(map(operator.is_not, before, after))
+                run.moves = any(map(operator.is_not, before, after)) or have_changed()
         finally:
             self.stack.pop()
         # Recurrent layers draw the masks of their cells whether they need them or not.
         run.seeds = [each for each in run.seeds if id(each[1]) not in cells]
         return run
+
+
+def _draw_elsewhere(one, two):
+    """Whether a layer that ran twice drew from where no seed reaches."""
+    moved = one.moves_outside and two.moves_outside
+    return moved or compare.differ(one.outputs, two.outputs)
 
 
 def _is_float(variable):

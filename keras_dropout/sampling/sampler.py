@@ -127,6 +127,9 @@ class Sampler:
         ):
             if self.members is None:
                 self.prepare(batch)
+            if number == 1:
+                for member in self.members:
+                    member.warn_of_state()
             tell = functools.partial(progress.update, number)
             yield self.batch(batch, number, rows, tell), (batch, rows), wanted
             progress.update(number + 1)

@@ -16,6 +16,7 @@ from keras_dropout._typing import Data
 from keras_dropout.sampling import adapters, compare, draws, made_up, probe
 from keras_dropout.sampling.activation import own_attribute
 from keras_dropout.sampling.finding import UNSEEDED
+from keras_dropout.sampling.fingerprint import OF_TRAINERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,8 +217,11 @@ def _strength(layer):
 
 def _numbers(layer):
     """All numbers that a layer of the user's own keeps: any may be a strength."""
-    kept = vars(layer).items()
-    return tuple((layer, name) for name, x in kept if isinstance(x, (int, float)))
+    return tuple(
+        (layer, name)
+        for name, x in vars(layer).items()
+        if isinstance(x, (int, float)) and name not in OF_TRAINERS
+    )
 
 
 def _values(layers):

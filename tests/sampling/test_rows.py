@@ -114,3 +114,32 @@ def test_sizes_are_few_and_not_much_larger_than_the_rows():
     assert all(rows <= size < 2 * rows for rows, size in enumerate(found, 1))
     assert sizes.filled(70, 80) == 80
     assert sizes.filled(90, 80) == 96
+
+
+def test_a_model_with_states_takes_whole_batches_and_says_where_each_starts():
+    lstm = L.LSTM(3, stateful=True)
+    model = keras.Sequential([keras.Input((4, 2), batch_size=4), L.Dropout(1e-4), lstm])
+    x = x_of(6, 4, 2)
+
+    with pytest.warns(
+        UserWarning, match=r"keeps the states of \['lstm.*one batch a call"
+    ):
+        found = kd.mc_predict(model, x, 2).mean
+
+    lstm.reset_state()
+    expected = [model.predict(x[:4], verbose=0)]
+    lstm.reset_state()
+    expected.append(model.predict(x[[4, 5, 5, 5]], verbose=0)[:2])
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-2)
+
+
+def test_a_predict_of_the_models_own_is_told_of():
+    class Scaled(keras.Model):
+        def predict(self, *args, **kwargs):
+            return 100 * super().predict(*args, **kwargs)
+
+    i = keras.Input((3,))
+    model = Scaled(i, L.Dropout(0.5)(i))
+
+    with pytest.warns(UserWarning, match=r"Scaled.predict is a method of its own"):
+        kd.mc_predict(model, x_of(2, 3), 2)

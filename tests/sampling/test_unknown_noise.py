@@ -1,5 +1,7 @@
 """Noise of a user's own is found, and sampled as a plain loop of calls has it."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -135,6 +137,63 @@ class Elsewhere(L.Layer):
 class ElsewhereInTraining(Elsewhere):
     def call(self, x, training=False):
         return super().call(x) if training else x
+
+
+class Seldom(L.Layer):
+    """Draws one number for a whole call, which seldom makes a difference."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def call(self, x, training=False):
+        return 0.0 * x if training and self.draw() < 1e-6 else x
+
+
+@pytest.mark.parametrize(
+    "draw", [random.random, np.random.rand, lambda: ops.convert_to_numpy(_torch())]
+)
+def test_a_global_generator_is_seen_to_move(draw):
+    with pytest.raises(ValueError, match=r"seldom.*from where no seed reaches"):
+        kd.mc_predict(_model(L.Dropout(0.5), Seldom(draw)), models.x_of(3, 4), 3)
+
+
+def _torch():
+    torch = pytest.importorskip("torch")
+    if keras.backend.backend() != "torch":
+        pytest.skip("only a model of PyTorch draws from it")
+    return torch.rand(())
+
+
+@pytest.mark.backend("torch")
+def test_statistics_of_a_module_of_pytorch_stay():
+    import torch
+
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4))
+    model, x = _model(L.Dropout(0.5), L.TorchModuleWrapper(module)), models.x_of(3, 4)
+    before = [each.clone() for each in module.buffers()]
+
+    kd.mc_predict(model, x, samples=3)
+
+    assert all(map(torch.equal, before, module.buffers()))
+
+
+def test_a_server_computes_many_samples_of_noise_of_a_users_own_in_a_call():
+    calls = []
+
+    class Counted(unknown.Functions):
+        def call(self, x, training=None):
+            calls.append(x.shape)
+            return super().call(x, training=training)
+
+    model, x = _model(Counted()), models.x_of(3, 4)
+    server = kd.MonteCarlo(model, 50, seed=1)
+    server.learn(x)
+    calls.clear()
+
+    server.predict(x, verbose=0)
+
+    assert len(calls) < 20
 
 
 @pytest.mark.parametrize("beside", [[], [L.Dropout(0.5)]])

@@ -100,8 +100,10 @@ def test_a_shared_sample_depends_on_its_number_alone():
 def test_shared_masks_hold_for_rows_that_a_layer_folded():
     u = _drawn(random.uniform, (3 * 8, 5), _key(), scheme="shared", samples=3, rows=2)
 
-    u = u.reshape(3, 8, 5)
+    # Two rows of four places each, which have noise of their own, as in any call.
+    u = u.reshape(3, 2, 4, 5)
     assert (u == u[:, :1]).all()
+    assert len(np.unique(u[:, 0])) == 3 * 4 * 5
 
 
 def test_antithetic_samples_are_mirrored_in_pairs():
