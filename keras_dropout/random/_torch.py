@@ -29,7 +29,9 @@ from keras_dropout._keras import in_stateless_scope
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import _torch_host as host
 from keras_dropout.random import context, thresholds
+from keras_dropout.random._torch_host import at_hand as at_hand
 from keras_dropout.random._torch_host import loops_wait as loops_wait
+from keras_dropout.random._torch_host import plain as plain
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select
@@ -70,24 +72,6 @@ def may_export() -> bool:
     if torch.compiler.is_dynamo_compiling():
         return False
     return torch.jit.is_tracing() or torch.compiler.is_exporting()
-
-
-def plain(rate: Tensor) -> Tensor:
-    """A rate as a Python float where that costs nothing, to reckon with it faster."""
-    if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
-        return rate
-    if rate.ndim or rate.requires_grad:
-        return rate
-    if rate.is_cpu:
-        return rate.item()
-    number = None if host.is_unknown(rate) else host.known(rate)
-    return rate if number is None else number
-
-
-def at_hand(number: Tensor) -> float | None:
-    """A scalar that `plain` knows."""
-    known = plain(number.detach()) if number.ndim == 0 else number
-    return None if isinstance(known, torch.Tensor) else float(known)
 
 
 def note(variable, number):

@@ -15,6 +15,8 @@ read from the device afterwards.
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from keras_dropout._typing import Tensor
+
 _notes = WeakTensorKeyDictionary()
 _CAPTURED = object()
 
@@ -67,6 +69,24 @@ def words(key):
 def read(tensor):
     """The numbers of a tensor. The host waits for them."""
     return tensor.tolist()
+
+
+def plain(rate: Tensor) -> Tensor:
+    """A rate as a Python float where that costs nothing, to reckon with it faster."""
+    if torch.compiler.is_compiling() or not isinstance(rate, torch.Tensor):
+        return rate
+    if rate.ndim or rate.requires_grad:
+        return rate
+    if rate.is_cpu:
+        return rate.item()
+    number = None if is_unknown(rate) else known(rate)
+    return rate if number is None else number
+
+
+def at_hand(number: Tensor) -> float | None:
+    """A scalar that `plain` knows."""
+    found = plain(number.detach()) if number.ndim == 0 else number
+    return None if isinstance(found, torch.Tensor) else float(found)
 
 
 def loops_wait() -> bool:
