@@ -126,7 +126,7 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     axes = tuple(_growing(*pair) for pair in zip(one, more, strict=False))
     row_axes = tuple(_growing(*pair) for pair in zip(sizes, more_sizes, strict=True))
     rows_are_first = all(size[:1] == (rows,) for size in sizes) and not any(row_axes)
-    why = mixes or _why_not_tiled(engine, few, axes, rows_are_first)
+    why = mixes or _why_not_tiled(axes, rows_are_first)
     is_folded = _is_folded(one, axes, rows)
     why = why or one_a_call or _why_not_together(engine, few, is_folded)
     return learn(
@@ -147,7 +147,7 @@ def _why_one_a_call(engine):
     return f"all rows share the noise of {single[0].name!r}" if single else None
 
 
-def _why_not_tiled(engine, few, axes, rows_are_first):
+def _why_not_tiled(axes, rows_are_first):
     """Why samples cannot be put one after the other along the rows, or None."""
     if any(axis != 0 for axis in axes):
         return _NO_ROWS

@@ -37,14 +37,15 @@ class Member:
         self.model: keras.Model = model
         self.settings: Settings = settings
         self.number: int = number
+        found = noise.find(model, rows)
         if type(model).predict is not keras.Model.predict:
+            name = type(model).__name__
             warnings.warn(
-                f"{type(model).__name__}.predict is a method of its own, which is not "
-                "called here, so answers may be others than it gives. Put what it does "
-                "into `call` or `predict_step`",
+                f"{name} overrides `predict`, which is not called here. So the answers "
+                f"may differ from those of `predict`. Put its code into `call` or "
+                f"`predict_step`",
                 stacklevel=2,
             )
-        found = noise.find(model, rows)
         self.noises: list[Noise] = noise.select(model, found, settings.layers)
         noise.require_scheme(self.noises, settings.masks)
         self.engine: Engine = engine(

@@ -226,14 +226,19 @@ MUTATIONS = (
     ),
     _in("random/_tensorflow", "test_contract", backend="tensorflow")(
         "the key is ignored",
-        "return few_reach(shape, rate, key) & ",
-        "return few_reach(shape, rate, 0 * key) & ",
+        "reach(count, rate, tf.cast(key, tf.int64))",
+        "reach(count, rate, 0 * tf.cast(key, tf.int64))",
     ),
     scheme("antithetic pairs are equal", "lambda u: _TOP - u", "lambda u: u"),
     scheme(
         "a stratum is drawn twice",
-        "ops.argsort(drawn[0], axis=0)",
-        "0 * ops.argsort(drawn[0], axis=0)",
+        'ops.cast(_order(drawn[0], samples), "float32")',
+        '0 * ops.cast(_order(drawn[0], samples), "float32")',
+    ),
+    _in("random/subsets", "uncertainty/test_sampling")(
+        "a sample that drops a unit is not counted",
+        'return wanted - ops.cast(above < 0, "float32"), above',
+        "return wanted, above",
     ),
     # What is saved, and what is live.
     _in("_layers/_base/state", "test_contract")(

@@ -141,5 +141,5 @@ def test_a_predict_of_the_models_own_is_told_of():
     i = keras.Input((3,))
     model = Scaled(i, L.Dropout(0.5)(i))
 
-    with pytest.warns(UserWarning, match=r"Scaled.predict is a method of its own"):
+    with pytest.warns(UserWarning, match=r"Scaled overrides `predict`"):
         kd.mc_predict(model, x_of(2, 3), 2)
