@@ -71,10 +71,10 @@ def test_the_smallest_rates_are_met_to_one_part_in_ten_thousand(way, rate, monke
         import jax
 
         monkeypatch.setattr(module, "_words", lambda *_: jax.numpy.asarray(every))
-        compiled = jax.jit(module._keep_mask.__wrapped__, static_argnums=(0, 1))
+        compiled = jax.jit(module._keep_mask.__wrapped__, static_argnums=(0, 1, 2))
 
         def draw(shape, rate, key):
-            return compiled(shape, 1, rate, key)
+            return compiled(shape, 1, False, rate, key)
     elif BACKEND == "tensorflow" and way is not plain:
         import tensorflow as tf
 
