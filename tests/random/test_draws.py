@@ -149,6 +149,9 @@ def test_graphs_share_one_trace_of_a_mask_and_draw_what_eager_calls_draw():
 
     from keras_dropout.random import _tensorflow
 
+    shared = _tensorflow._in_graph()
+    # Other tests, such as those of replicas, may have traced it, too.
+    before = shared.experimental_get_tracing_count()
     rates = (0.0, 0.001, 0.3, 0.999, 1.0)
     for size in (64, 128):
 
@@ -162,7 +165,7 @@ def test_graphs_share_one_trace_of_a_mask_and_draw_what_eager_calls_draw():
             for found in draw(tf.constant(size), tf.constant(rate), key()):
                 np.testing.assert_array_equal(found, eager)
 
-    assert _tensorflow._in_graph().experimental_get_tracing_count() == 1
+    assert shared.experimental_get_tracing_count() <= before + 1
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="graphs of TensorFlow")
