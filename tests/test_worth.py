@@ -164,24 +164,34 @@ def test_masks_beat_one_pass_and_an_ensemble_where_the_page_says_so(losses):
 
 def test_masks_buy_no_loss_where_the_page_says_so(losses):
     assert lowest(losses, "sonar", 0) == "temperature"
-    for task in ("MNIST", "energy"):
+    for task in ("CIFAR-10", "energy"):
         assert lowest(losses, task, 0) == "ensemble"
-    for task in ("energy", "yacht"):
-        assert losses[task]["one pass"][0] <= losses[task]["tuned"][0]
+    for task in ("MNIST", "CIFAR-10", "energy", "yacht"):
+        assert losses[task]["one pass"][0] <= losses[task]["tuned"][0] + 0.002
+    for task in ("MNIST", "CIFAR-10"):
+        assert losses[task]["monte carlo"][0] > losses[task]["one pass"][0]
     for task in ("digits, convolutions", "digits, dense"):
-        assert losses[task]["monte carlo"][0] >= losses[task]["one pass"][0]
+        difference = losses[task]["monte carlo"][0] - losses[task]["one pass"][0]
+        assert abs(difference) < 0.01
 
 
 def test_other_ways_are_ahead_where_the_page_says_so(losses):
     gains = {
         task: found["tuned"][0] - found["recipe tuned"][0]
         for task, found in losses.items()
-        if "recipe tuned" in found and task != "digits, dense"
     }
-    assert abs(gains.pop("sonar")) < 0.01
+    for task in ("sonar", "digits, dense", "digits, convolutions"):
+        assert abs(gains.pop(task)) < 0.01
     ahead = {task for task, gain in gains.items() if gain > 0}
-    assert ahead == {"yacht", "energy", "power plant"}
+    assert ahead == {"MNIST", "CIFAR-10", "yacht", "energy", "power plant"}
     assert {"concrete", "diabetes", "kin8nm"} <= gains.keys()
+    assert lowest(losses, "MNIST", 0) == "recipe tuned"
+    found = {name: pair[0] for name, pair in losses["CIFAR-10"].items()}
+    assert min(found.keys() - {"ensemble"}, key=found.get) == "recipe tuned"
+    assert found["learned"] < found["tuned"] < found["masksembles"]
+    for task in ("digits, convolutions", "digits, dense", "MNIST"):
+        for name in ("learned", "masksembles"):
+            assert losses[task][name][0] > losses[task]["tuned"][0]
     assert lowest(losses, "diabetes", 0) == "learned"
     for task in ("yacht", "kin8nm", "power plant", "diabetes"):
         assert lowest(losses, task, 1) == "learned"
@@ -193,10 +203,12 @@ def test_to_tune_each_rate_alone_gains_what_the_page_says(losses):
         for task, found in losses.items()
         if "refined" in found
     }
-    assert gains["diabetes"][0] == pytest.approx(0.41, abs=0.005)
+    assert gains["diabetes"][0] == pytest.approx(0.38, abs=0.005)
     for task in ("concrete", "energy", "yacht", "kin8nm", "power plant"):
         assert 0 < gains[task][0] <= 0.03
-    for task in ("energy", "yacht", "power plant"):
+    for task in ("digits, convolutions", "digits, dense", "MNIST", "CIFAR-10"):
+        assert abs(gains[task][0]) < 0.005
+    for task in ("energy", "yacht"):
         assert gains[task][1] < 0
 
 
