@@ -204,26 +204,24 @@ def _antithetic(arrangement, draw, reflect, shape, take=lambda numbers: numbers)
         odd = ops.cast(arrangement.first, "int32") % 2 == 1
         return ops.where(odd, reflect(numbers), take(numbers))
     pairs, rest = arrangement.samples // 2, tuple(shape[1:])
-    rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+    rows = _drawn_rows(arrangement, shape)
     numbers = draw((pairs * rows, *rest), pairs)
     numbers = ops.reshape(numbers, (pairs, 1, rows, *rest))
     both = ops.concatenate([take(numbers), reflect(numbers)], axis=1)
-    numbers = ops.reshape(both, (arrangement.samples * rows, *rest))
-    return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
+    return _by_rows(arrangement, both, shape)
 
 
 def _stratified(arrangement, draw, shape):
     samples, rest = arrangement.samples, tuple(shape[1:])
     if samples == 1:
         return draw(shape, 1)
-    rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+    rows = _drawn_rows(arrangement, shape)
     drawn = draw((2 * samples * rows, *rest), 2 * samples)
     drawn = ops.reshape(drawn, (2, samples, rows, *rest))
     # The order of independent uniforms is a random permutation of the strata.
     stratum = ops.cast(_order(drawn[0], samples), "float32")
     numbers = ops.minimum((stratum + drawn[1]) / samples, _TOP)
-    numbers = ops.reshape(numbers, (samples * rows, *rest))
-    return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
+    return _by_rows(arrangement, numbers, shape)
 
 
 def _order(numbers, samples):
@@ -241,12 +239,23 @@ def _order(numbers, samples):
 def _stratified_mask(arrangement, backend, shape, key, levels):
     """What stratified uniforms would keep at one rate, without their order."""
     samples, rest = arrangement.samples, tuple(shape[1:])
-    rows = 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+    rows = _drawn_rows(arrangement, shape)
     drawn = backend.uniform(((1 + samples) * rows, *rest), key, 1 + samples)
     drawn = ops.reshape(drawn, (1 + samples, rows, *rest))
     keep = subsets.keep_mask(drawn, levels, samples)
-    keep = ops.reshape(keep, (samples * rows, *rest))
-    return _over_rows(arrangement, keep) if _is_one(shape[0]) else keep
+    return _by_rows(arrangement, keep, shape)
+
+
+def _drawn_rows(arrangement, shape):
+    """Rows of each sample that are drawn: one, if all rows share it."""
+    return 1 if _is_one(shape[0]) else _rows(arrangement, shape)
+
+
+def _by_rows(arrangement, joined, shape):
+    """What was joined sample by sample, with the rows of all samples first."""
+    rows = arrangement.samples * _drawn_rows(arrangement, shape)
+    numbers = ops.reshape(joined, (rows, *shape[1:]))
+    return _over_rows(arrangement, numbers) if _is_one(shape[0]) else numbers
 
 
 def _over_rows(arrangement, numbers):
