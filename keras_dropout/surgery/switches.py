@@ -1,7 +1,8 @@
 """The attributes of layers around the noise that say how strong it is.
 
-A Transformer block has a `dropout` of its own, from which it made its dropout layers.
-It often asks `if self.dropout:` before it uses them, and saves that number, not theirs.
+A Transformer block has an attribute `dropout`, and builds its dropout layers with it.
+It often checks `if self.dropout:` before it calls them, and saves this number, not
+those of the layers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ EXPERIMENTS = (
 )
 
 
-# Many small networks, each of which a backend would compile.
+# Many small networks. Each backend would compile each of them.
 ONCE = (
     "active_learning",
     "learned_or_fixed",

@@ -39,7 +39,7 @@ def wait_until(condition, seconds=10):
         if result := condition():
             return result
         time.sleep(0.05)
-    raise AssertionError("waited in vain")
+    raise AssertionError(f"waited {seconds} seconds")
 
 
 def pages(site):
@@ -69,7 +69,7 @@ def looked_at(paths, every):
 
 @pytest.fixture(scope="module")
 def visits(site, address, browser, pytestconfig):
-    """What the browser found on each page, each of which it loads once."""
+    """What the browser found on each page. It loads each page once."""
     every = not pytestconfig.getoption("shared")
     with without_search(browser):
         return visited(looked_at(pages(site), every), address, browser)

@@ -60,7 +60,7 @@ class NoiseWrapper(NoiseLayer):
         return outputs
 
     def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
-        """The noisy output, for layers whose noise in training is another one."""
+        """The noisy output, for layers that have other noise in training."""
         return self.perturb(x, **kwargs)
 
     def infer(self, x: Tensor, **kwargs: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Layers with LoRA whose low-rank branch has dropout, made where they stand."""
+"""Puts dropout on the low-rank branch of layers with LoRA, in place."""
 
 import functools
 import inspect
@@ -174,7 +174,7 @@ def adapt(layer, rate, mode, *, seed=None, monte_carlo=False):
 
 @functools.cache
 def _class_for(cls):
-    """The class of layers of the class `cls` whose branch has dropout."""
+    """A subclass of `cls` that has dropout on its branch."""
 
     def call(self, *args, **kwargs):
         return self.called_by(cls.call, *args, **kwargs)

@@ -28,7 +28,7 @@ def is_enabled(layer):
 
 
 def require_known(layer, mode):
-    """Refuses layers whose branch cannot be told from the rest."""
+    """Refuses layers if it is unknown which part of them is the branch."""
     cls = type(layer)
     kin = next((known for known in _CLASSES if isinstance(layer, known)), None)
     names = ", ".join(known.__name__ for known in KNOWN)
@@ -64,7 +64,7 @@ def scale(layer):
 
 
 def with_dropped_inputs(layer, plain, masks, x, *args, **kwargs):
-    """The outputs of a layer whose branch sees only some of the inputs.
+    """The outputs of a layer if its branch gets only some of the inputs.
 
     Args:
         layer: A layer with LoRA.
