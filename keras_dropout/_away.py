@@ -62,7 +62,7 @@ def assign(variable: keras.Variable, value: Any) -> None:
         if trainer is None:
             _wait([variable])
         else:
-            # The trainer then takes up all values anew, ours among them.
+            # Then the trainer reads all values again, also ours.
             _keras.bring_back(trainer)
     variable.assign(value)
 

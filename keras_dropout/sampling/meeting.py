@@ -265,7 +265,7 @@ def _alike(a, b, rounding):
 
 
 def _exactly(x, rows):
-    """So many rows, the last of `x` again where there are too few."""
+    """Exactly `rows` rows; the last of `x` is repeated if there are too few."""
     return x[np.minimum(np.arange(rows), len(x) - 1)]
 
 

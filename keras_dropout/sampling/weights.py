@@ -37,7 +37,7 @@ def held(
         return function(*arguments)
     variables = [variable for model in models for variable in model.variables]
     if all(_keras.scoped(variable) is not None for variable in variables):
-        # A function is traced, or called with values of its own.
+        # A function is traced, or called with other values.
         return function(*arguments)
     if not is_alone():
         return _with(variables, copies(variables, models), function, arguments)

@@ -94,7 +94,7 @@ def find_switches(model: keras.Model, places: Sequence[Place]) -> list[Switch]:
             for switch in _claims(mine, place):
                 switch.governed.append(place)
         for switch in mine:
-            # Its name tells nothing, so its value has to.
+            # Its name does not say what it is, so we look at its value.
             alike = [place for place in within if place.rate == switch.value]
             switch.governed = switch.governed or alike
     return [switch for several in found.values() for switch in several]

@@ -114,7 +114,7 @@ class Learned(Source):
         return self.initial
 
     def check_weight(self) -> None:
-        """Refuses a weight that stands for no value, such as a loaded NaN."""
+        """Refuses a weight without a valid value, such as a loaded NaN."""
         weights = _away.read(self.weight)
         if not np.isfinite(weights).all():
             raise ValueError(invalid(self.weight.name, "finite numbers", weights))

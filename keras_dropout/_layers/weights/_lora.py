@@ -16,7 +16,7 @@ from keras_dropout._layers.weights._unmerged import Unmerged
 
 _registered = keras.saving.register_keras_serializable("keras_dropout", "LoRADropout")
 MODES = ("input", "weights")
-# What a layer has of its own once it is noisy. Past Keras's tracking, so that its
+# The attributes of a layer that became noisy. Past Keras's tracking, so that its
 # weights, and what it is without the noise, stay as they were.
 _OWN = ("monte_carlo", "seed", "seed_generator", "noise_state", "mode", "unmerged")
 
@@ -106,7 +106,7 @@ class LoRADropout:
         return self.adapted.compute_output_spec(self, *args, **kwargs)
 
     def enable_lora(self, rank, lora_alpha=None, **kwargs):
-        # Keras's layers forget what they were told of it when they are built anew.
+        # Keras's layers lose `lora_alpha` when they are built again.
         alpha = self.lora_alpha if lora_alpha is None else lora_alpha
         super().enable_lora(rank, lora_alpha=alpha, **kwargs)
 

@@ -77,7 +77,7 @@ def with_dropped_inputs(layer, plain, masks, x, *args, **kwargs):
     reverse = _is_reversible(layer) and _is_reverse(args, kwargs)
     if reverse and not _adapts_reverse(layer):
         return plain(layer, x, *args, **kwargs)
-    # What comes behind the sum has to wait for it.
+    # What follows the sum is applied below, after it.
     ends = {"logit_soft_cap": None} if reverse else {"activation": None}
     bare = _keras.borrowed(layer, lora_enabled=False, **ends)
     outputs = plain(bare, x, *args, **kwargs)
