@@ -104,7 +104,7 @@ def draw_time_series(shown):
     figure, ax = axes()
     truth, lower, upper = shown
     ax.fill_between(range(len(truth)), lower, upper, color=KEPT, alpha=0.3)
-    ax.plot(truth, ".-", ms=4, lw=0.8, color=NOISY, label="what came")
+    ax.plot(truth, ".-", ms=4, lw=0.8, color=NOISY, label="true value")
     ax.set(xlabel="new row", ylabel="value")
     ax.legend(fontsize=8)
     return figure
