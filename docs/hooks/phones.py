@@ -6,6 +6,8 @@ import math
 WIDTH, NARROW = 4.4, 1.9
 # Figures up to this width are shown as they are.
 SMALL = 5.6
+# Rows of at least so many images are halved.
+LONG = 6
 # More panels than this, none of them wider than that, stand in two columns.
 FEW, WIDE = 4, 3.3
 # Letters that fit below the width of a phone.
@@ -17,12 +19,15 @@ def narrow(figure):
     width, height = figure.get_size_inches()
     panels = [ax for ax in figure.axes if ax.has_data() or ax.texts]
     grid = grid_of(panels)
-    if width <= SMALL or grid is None or not any(ax.axison for ax in panels):
+    if width <= SMALL or grid is None:
         return False
     rows, columns = grid.get_geometry()
-    if width / columns < NARROW:
+    if columns >= LONG and all(ax.images for ax in panels):
+        count = math.ceil(columns / 2)
+    elif width / columns < NARROW or not any(ax.axison for ax in panels):
         return False
-    count = 1 if len(panels) <= FEW or width / columns > WIDE else 2
+    else:
+        count = 1 if len(panels) <= FEW or width / columns > WIDE else 2
     stack(figure, panels, grid, count)
     figure.set_size_inches(WIDTH, height / rows * math.ceil(len(panels) / count) + 0.4)
     figure.set_layout_engine("constrained")
@@ -49,7 +54,7 @@ def stack(figure, panels, grid, count):
         if count < grid.ncols and place % count == 0 and not ax.get_ylabel():
             ax.set_ylabel(labels[place])
         ax.set_subplotspec(new[place // count, place % count])
-        if len(panels) > 1 and ax.axison:
+        if len(panels) > 1 and ax.axison and not ax.images:
             ax.tick_params(labelbottom=True, labelleft=True)
         if letters(ax) > LETTERS / count:
             ax.tick_params(axis="x", labelsize=8)

@@ -17,19 +17,9 @@ ANCHOR = re.compile(r'id="(keras_dropout[\w.]*)"')
 # Of a phone, and of a desk.
 WIDTHS = (390, 1400)
 SCHEMES = {"default": "light", "slate": "dark"}
-# Material puts each table into a box that scrolls. Within that box is another, which is
-# as wide as the table.
-MEASURES = """
-const box = (table) => table.closest(".md-typeset__scrollwrap") || table.parentElement;
-const tables = [...document.querySelectorAll("article table:not(.highlighttable)")];
-const shown = tables.filter((table) => table.offsetParent);
-const cut = shown.filter((table) => table.scrollWidth > box(table).clientWidth + 1);
-return {
-    page: document.documentElement.scrollWidth,
-    cut: cut.map((table) => table.innerText.slice(0, 40)),
-};
-"""
-LOOK = (pathlib.Path(__file__).parent / "look.js").read_text("utf-8")
+FOLDER = pathlib.Path(__file__).parent
+MEASURES = (FOLDER / "measure.js").read_text("utf-8")
+LOOK = (FOLDER / "look.js").read_text("utf-8")
 
 
 def wait_until(condition, seconds=10):
@@ -133,6 +123,22 @@ def test_shows_whole_tables(width, visits):
     cut = {path: page.widths[width].cut for path, page in visits.items()}
 
     assert {path: tables for path, tables in cut.items() if tables} == {}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_breaks_words_in_tables_only_where_they_may(width, visits):
+    broken = {path: page.widths[width].broken for path, page in visits.items()}
+
+    assert {path: words for path, words in broken.items() if words} == {}
+
+
+def test_shows_figures_that_can_be_read_on_a_phone(visits):
+    """None is drawn at less than half its size, but for the strips of the gallery."""
+    small = {path: page.widths[390].small for path, page in visits.items()}
+
+    small = {path: names for path, names in small.items() if names}
+    assert all("/mask-" in name for name in small.pop("gallery", ()))
+    assert small == {}
 
 
 def test_can_be_read_in_both_themes(visits):
