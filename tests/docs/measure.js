@@ -24,11 +24,8 @@ for (const table of shown) {
   }
 }
 manual.remove();
-const figures = [...document.querySelectorAll("article img[src*='figures/']")];
-const small = figures.filter((p) => p.clientWidth && p.clientWidth < p.naturalWidth / 2);
 return {
   page: document.documentElement.scrollWidth,
   cut: cut.map((table) => table.innerText.slice(0, 40)),
   broken: [...broken],
-  small: small.map((picture) => picture.getAttribute("src")),
 };
