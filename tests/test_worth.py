@@ -214,6 +214,26 @@ def test_other_ways_are_ahead_where_the_page_says_so(losses):
         assert lowest(losses, task, 1) == "learned"
 
 
+def test_stratified_masks_gain_what_the_page_says():
+    tasks = json.loads(RESULTS.read_text())["tasks"]
+
+    def gains(task, severity):
+        loss = {
+            masks: np.array([run["shifted"][severity][0] for run in tasks[task][way]])
+            for masks in ("independent", "stratified")
+            for way in [f"{methods.FEW} {masks}"]
+        }
+        return loss["independent"] - loss["stratified"]
+
+    for task, gain in {"digits, dense": 0.08, "MNIST": 0.02}.items():
+        found = gains(task, -1)
+        assert (found > 0).all()
+        assert found.mean() == pytest.approx(gain, abs=0.005)
+    for task in ("digits, convolutions", "CIFAR-10"):
+        found = gains(task, -1)
+        assert abs(found.mean()) < found.std(ddof=1)
+
+
 def test_to_tune_each_rate_alone_gains_what_the_page_says(losses):
     gains = {
         task: np.subtract(found["tuned"], found["refined"])
