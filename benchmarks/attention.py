@@ -128,7 +128,7 @@ def main(arguments=None):
 
 
 def write(cell):
-    """Puts a cell in its place among the results, and writes the table anew."""
+    """Adds a cell to the results, and writes the table again."""
     path = OUTPUT / "attention.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     results = {"settings": {}, "parts": {}, **found}

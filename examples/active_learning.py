@@ -1,8 +1,8 @@
 """Active learning on digits: which rows to label next, compared with random rows.
 
 A small network is trained on a few labelled digits. In each round a method chooses 20
-of the others, which are then labelled, and the network is trained anew on all labelled
-digits. Every method starts with the same digits.
+of the others. These are labelled, and a new network is trained on all labelled digits.
+Every method starts with the same digits.
 """
 
 import os

@@ -61,7 +61,7 @@ def units(options):
 
 
 class Report:
-    """Says how far the tests are, and what came out."""
+    """Prints the progress of the tests, and their results."""
 
     def __init__(self, planned, cores):
         self.jobs, self.cores = planned, cores
@@ -98,7 +98,7 @@ class Report:
         print(f"{self.clock()}  {past / total:4.0%}  {', '.join(running)}", flush=True)
 
     def ended(self, job):
-        """Tells what came out of one process, and all it said where it failed."""
+        """Prints the result of one process, and its output if it failed."""
         self.done.append(job)
         job.percent = 100
         said = ", ".join(f"{n} {kind}" for kind, n in job.counts.items()) or "no tests"

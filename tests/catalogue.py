@@ -48,7 +48,7 @@ class Row:
         weights: Whether it has weights.
         integers: Whether it takes and gives integers.
         open: Whether a symbolic call leaves sizes of its output open.
-        draws: Whether its noise is drawn anew at each call, not fixed for good.
+        draws: Whether each call draws new noise, instead of keeping it.
         call: How it is called, if not on one tensor.
     """
 

@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python -m tests.compiled
     KERAS_BACKEND=torch python -m tests.compiled --compiler inductor --layers UOut
 
-A layer must become one graph, which stays: a second call compiles nothing. What
+A layer must become one graph, which stays: a second call does not compile. What
 differs between compilers comes after that, so the sweep runs the graph as it stands;
 `tests/random` and `tests/test_drop_block.py` compile it to the end.
 """

@@ -113,7 +113,7 @@ def _group(file, ending):
 
 
 def _stored(place, name, value):
-    """A dataset of the state, written anew."""
+    """A dataset of the state, written again."""
 
     def change(file):
         group = _group(file, place)

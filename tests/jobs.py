@@ -131,7 +131,7 @@ def plan(units, cores, whole=False):
 
 
 def run(job, arguments, show=False):
-    """Runs one job to its end, and notes in it what came out."""
+    """Runs one job to its end, and stores the result in it."""
     # The jobs share the cores, so each keeps to one thread.
     threads = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:

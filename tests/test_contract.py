@@ -153,7 +153,7 @@ def test_keeps_the_compute_dtype(row, dtype):
 
 
 def traced(row, layer, x, training):
-    """What a call gives; on JAX its trace, since each dtype would be compiled anew."""
+    """The result of a call; on JAX its trace, because each dtype needs a recompile."""
     if BACKEND != "jax":
         return row.call(layer, x, training=training)
     import jax

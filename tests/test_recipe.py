@@ -214,7 +214,7 @@ def test_batch_repetition_has_the_mean_loss_of_its_passes(noise):
     regularizer = 0.01 * float(np.sum(array(model.layers[-1].kernel) ** 2))
     added = float(array(sum(model.losses))) - regularizer
     assert loss == pytest.approx(np.mean(each) + added / 3 + regularizer, rel=1e-5)
-    # What no noise reaches runs once, and what it reaches three times.
+    # Layers before the noise run once, all others three times.
     assert np.allclose(array(moving), 0.5 * before + 0.5 * x.mean(axis=0), atol=1e-6)
     assert model.layers[3].calls == 3
 

@@ -1,4 +1,4 @@
-"""Says of which public names pyright does not know the type.
+"""Lists the public names that have no type for pyright.
 
 python -m tools.types
 """

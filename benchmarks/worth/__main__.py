@@ -6,7 +6,7 @@
 A cell is one training of a method on one split of a task. What the file `worth.json` of
 the output holds already is not run again, and each cell is written as it is done: stop
 the command when you like, and start it again to go on. `--again` runs the tasks and
-groups that are named anew, and leaves the others as they are.
+groups that you name again, and leaves the others as they are.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="instead of those of the tasks")
     parser.add_argument("--output", type=pathlib.Path, default="outputs/worth")
-    parser.add_argument("--again", action="store_true", help="run what is named anew")
+    parser.add_argument("--again", action="store_true", help="also what the file has")
     args = parser.parse_args()
     names = args.tasks or [*tasks.BUNDLED, *(tasks.IN_FOLDER if args.data else ())]
     args.output.mkdir(parents=True, exist_ok=True)

@@ -104,7 +104,7 @@ def was_called(layer: Any) -> bool:
 
 
 def has_parts(layer: Any) -> bool:
-    """Whether a layer has layers or weights. The public lists are gathered anew."""
+    """Whether a layer has layers or weights. The public lists are slower to read."""
     try:
         return bool(
             layer._layers

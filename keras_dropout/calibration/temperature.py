@@ -139,8 +139,8 @@ def labelled(prediction: Prediction, y: ArrayLike) -> tuple[np.ndarray, np.ndarr
     counts = columns.weights(shape, None, prediction.valid) > 0
     if not counts.any():
         raise ValueError(
-            "At least one label must count. Received: a prediction of which all steps "
-            "are masked"
+            "At least one label must count. Received: a prediction with all steps "
+            "masked"
         )
     return p[counts], y[counts]
 

@@ -132,7 +132,7 @@ def _of_operation(operation, place, rank):
         first = getattr(operation, "data_format", None) == "channels_first"
         if ending == Ending("binary", -1) and first and rank > 2:
             return Ending("binary", 2 - rank - 1)
-        # Linear last: the kind is that of what came before.
+        # Linear comes last: then the layer before it decides the kind.
         return None if _is_linear(operation) else ending
     # A layer of the user's own. By custom the activation is what it ends in; that
     # of probabilities can be seen, that of labels cannot.

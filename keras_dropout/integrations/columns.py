@@ -118,7 +118,7 @@ def _names(batch):
 
 def _column(batch, name):
     if name not in _names(batch):
-        expected = f"names of columns, of which there are {list(_names(batch))}"
+        expected = f"names of the columns {list(_names(batch))}"
         raise ValueError(invalid("x", expected, name))
     return batch[name]
 

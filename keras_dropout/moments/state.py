@@ -45,7 +45,7 @@ class Moments:
 
     @property
     def is_certain(self) -> bool:
-        """Whether no noise has reached it."""
+        """Whether it comes before all noise."""
         return self.variance is None
 
     @property
@@ -100,7 +100,7 @@ def all_axes(x: Moments) -> frozenset[int]:
 
 
 def independent_of_each_other(several: Sequence[Moments]) -> bool:
-    """Whether no noise has reached two of these moments."""
+    """Whether both of these moments come before all noise."""
     sources = [source for each in several for source in each.sources]
     return len(set(sources)) == len(sources)
 

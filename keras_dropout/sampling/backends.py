@@ -24,7 +24,7 @@ from keras_dropout import random
 # How many signatures of a function stay compiled, the latest of them.
 _KEPT = 32
 
-# Whether another number of rows would be compiled anew, so that batches are filled up.
+# Whether another number of rows needs a recompile, so that batches are filled up.
 FILLS: bool = keras.backend.backend() == "jax"
 
 
@@ -152,7 +152,7 @@ def _jax(function, variables, generators, data):
 def _tensorflow(function, variables, generators, data):
     import tensorflow as tf
 
-    # TensorFlow reads variables anew on each call by itself.
+    # TensorFlow itself reads the variables in each call.
     def step(seeds, *arguments):
         return _with_seeds(function, (), (), generators, seeds, arguments)
 

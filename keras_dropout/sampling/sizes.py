@@ -115,7 +115,7 @@ def samples_per_call(
 ) -> int:
     """How many samples to compute in one call, so that few are wasted.
 
-    Each call computes as many as the others, as another number would be compiled anew.
+    Each call computes as many as the others. Another number would need a recompile.
 
     Args:
         samples: How many there are in all.

@@ -24,8 +24,8 @@ def labels(name: str, y: Any, rows: Any = None) -> Any:
     y = keras.tree.map_structure(_array, y)
     for each in keras.tree.flatten(y):
         if not each.ndim or (rows is not None and len(each) != rows):
-            many = "" if rows is None else f", of which there are {rows},"
-            expected = f"arrays with the rows of the data{many} on axis 0"
+            many = "" if rows is None else f"{rows} "
+            expected = f"arrays with the {many}rows of the data on axis 0"
             raise ValueError(invalid(name, expected, each.shape))
     return y
 

@@ -77,7 +77,7 @@ def test_a_server_answers_as_the_calibrations_do(classes, tmp_path):
     np.savez(tmp_path / "x.npz", x=x)
     (again,) = _in_a_fresh_process(tmp_path, "answer")
     assert set(again.files) == set(answer)
-    # Its stream of seeds goes on where the saved one stood.
+    # Its stream of seeds continues where the saved one stopped.
     _in_python(
         dict(again), {n: again[n] for n in ("std",)} | _plain(again, fitted), fitted
     )
@@ -197,7 +197,7 @@ def test_each_of_several_outputs_has_its_own_calibrations(several, tmp_path):
     answer, again = (server.predict(x, batch_size=60, verbose=0) for _ in range(2))
 
     _each_as_in_python(answer["p"], answer["q"][0], fitted)
-    # Chance decides anew in each call, evenly from 0 to 1.
+    # Each call draws again, uniformly from 0 to 1.
     uniform = np.concatenate([answer["p"]["uniform"], again["p"]["uniform"]])
     assert len(np.unique(uniform)) > 100
     assert abs(uniform.mean() - 0.5) < 5 * (1 / 12 / 120) ** 0.5

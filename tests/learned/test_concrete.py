@@ -234,7 +234,7 @@ def test_the_penalty_moves_the_rate_and_the_file_keeps_it(tmp_path):
 
 
 def test_the_strengths_are_live_and_follow_schedules():
-    """Each is read anew by the penalty, also on a schedule of training steps."""
+    """The penalty reads each of them again, also on a schedule of training steps."""
     ramp = kd.schedules.Linear(0.0, 0.02, steps=2)
     layer = penalized(seed=0)
     entropy = -0.01501207271

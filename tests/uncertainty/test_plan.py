@@ -1,4 +1,4 @@
-"""What no noise reaches runs once, and the model is not changed by finding it out."""
+"""Layers before the noise run once, and the search for them does not change a model."""
 
 import gc
 import weakref

@@ -1,6 +1,6 @@
 """When a layer can be called without the work that Keras does around a call.
 
-On PyTorch a layer is called anew in each step, and for a small tensor what Keras does
+On PyTorch a layer is called again in each step, and for a small tensor what Keras does
 before and after (converting arguments, binding them to the signature, scopes for names
 and dtypes, propagating masks) takes longer than the noise. TensorFlow and JAX trace a
 call once, so there it costs nothing.

@@ -40,7 +40,7 @@ def at_least(size: Any, minimum: int) -> Any:
 def padded(x: Tensor, padding: Sequence[tuple[Any, Any]]) -> Tensor:
     """`x` with zeros before and after, so many on each axis.
 
-    `ops.pad` numbers its calls, so `torch.compile` would compile each of them anew.
+    `ops.pad` numbers its calls, so `torch.compile` would compile each call again.
 
     Args:
         x: A tensor, also of Booleans.
