@@ -155,25 +155,31 @@ def _score(share, expected, count):
 def results(quick, limit=LIMIT):
     """All that is measured, a dictionary each."""
     end = time.monotonic() + limit
-    modes = MODES[BACKEND][:1] if quick else MODES[BACKEND]
+    first, *compiled = MODES[BACKEND]
     if quick:
         yield from battery(1 << 16)
         yield sampling(4, 8, 16, 0.0)
         cells = [
-            twins(QUICK, ("float32",), modes, 0.0),
+            twins(QUICK, ("float32",), [first], 0.0),
             models(whole.QUICK, 0.0),
-            attentions({16: 2}, modes, 0.0),
+            attentions({16: 2}, [first], 0.0),
         ]
     else:
         yield from battery(1 << 24)
-        yield sampling(100, 256, 1024, 20.0)
-        heart, *others = [
-            twins({name: SHAPES[name]}, ("float32", "bfloat16"), modes, 1.0)
-            for name in SHAPES
+        yield sampling(100, 256, 1024, 5.0)
+        dtypes = ("float32", "bfloat16")
+        heart = {"Dropout": SHAPES["Dropout"]}
+        others = {name: SHAPES[name] for name in SHAPES if name not in heart}
+        cells = [
+            twins(heart, dtypes, [first], 1.0),
+            models(whole.SIZES, 5.0),
+            attentions(attention.SIZES, [first], 1.0),
+            twins(others, dtypes, [first], 0.5),
+            # Here each cell compiles anew, which takes half a minute.
+            twins(heart, dtypes, compiled, 1.0),
+            attentions(attention.SIZES, compiled, 1.0),
+            twins(others, dtypes, compiled, 0.5),
         ]
-        tokens = attention.SIZES
-        cells = [heart, models(whole.SIZES, 5.0), attentions(tokens, modes, 1.0)]
-        cells += others
     for each in cells:
         yield from until(end, each)
 
@@ -181,11 +187,12 @@ def results(quick, limit=LIMIT):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seconds", type=float, default=LIMIT)
     parser.add_argument("--output", type=pathlib.Path)
     arguments = parser.parse_args()
     place = {"device": device(), "backend": BACKEND, "keras": keras.__version__}
     lines = []
-    for found in results(arguments.quick):
+    for found in results(arguments.quick, arguments.seconds):
         lines.append(json.dumps({**place, **found}))
         print(lines[-1], flush=True)
     if arguments.output:

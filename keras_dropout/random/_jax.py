@@ -44,8 +44,10 @@ def plain(rate: Tensor) -> Tensor:
 
 
 def at_hand(number: Tensor) -> float | None:
-    """A scalar that was computed, and lies on devices of this process."""
+    """A scalar that was computed, and lies on a CPU of this process."""
     if isinstance(number, jax.core.Tracer) or number.size != 1:
+        return None
+    if any(device.platform != "cpu" for device in number.devices()):
         return None
     ready = number.is_fully_addressable and number.is_ready()
     return number.item() if ready else None
