@@ -24,7 +24,7 @@ from keras import ops
 from keras_dropout import _keras, _model
 from keras_dropout._typing import Data, Shape
 from keras_dropout.random import context
-from keras_dropout.sampling import compare, draws, elsewhere
+from keras_dropout.sampling import compare, draws, elsewhere, ends
 from keras_dropout.sampling.activation import covered
 from keras_dropout.sampling.finding import UNSEEDED, Finding, Run, grow, trouble
 
@@ -70,6 +70,8 @@ class _Probe(draws.Watcher):
         self.stack = []
         # Set while a layer is in training, so that those within it are not.
         self.is_training = False
+        # At which end of their ranges numbers are drawn, or `None` for usual draws.
+        self.end = None
 
     def run(self, x: Data) -> Any:
         visits = [_Visit(each, tuple(self.covers(each))) for each in self.layers]
@@ -112,6 +114,11 @@ class _Probe(draws.Watcher):
     def draw(self, shape: Shape) -> None:
         if self.stack:
             self.stack[-1].draw(shape)
+
+    def result(self, name: str, own: Callable[..., Any], given: Any) -> Any:
+        if self.end is not None:
+            return ends.drawn(name, own, given, self.end)
+        return own(*given.args, **given.kwargs)
 
     def visit(
         self,
@@ -159,6 +166,15 @@ class _Probe(draws.Watcher):
             run = self.trained if noisy is not first else self.one_run
             doubled = repeat(run, *keras.tree.map_structure(_twice, (args, kwargs)))
             finding.has_rows = grow(noisy, doubled)
+
+            def at_end(end, args, kwargs):
+                self.end = end
+                try:
+                    return repeat(run, args, kwargs)
+                finally:
+                    self.end = None
+
+            finding.is_silent = ends.change_nothing(at_end, noisy, args, kwargs)
         return first.outputs
 
     def trained(self, layer: keras.layers.Layer, own: Callable[..., Any], args, kwargs):
