@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -120,15 +120,33 @@ class Member:
 
     def samples_per_call(self, inputs: Tensors, samples: int) -> int:
         """How many of so many samples of these rows one call computes."""
+        settings = self.settings
+        masks, told = settings.masks, settings.max_rows
         if self.takes_one:
+            if masks == "stratified":
+                raise ValueError(
+                    "masks='stratified' joins the samples of one call, but "
+                    f"{self.model.name!r} was not tested yet, so each call computes "
+                    "one sample. Call `learn(x)` of the `MonteCarlo` with some rows "
+                    "first. Received: masks='stratified'"
+                )
             return 1
         rows = nested.rows(inputs)
+        is_known = isinstance(rows, int)
         # As for a batch that is filled up: one size for all numbers of rows up to it.
-        rows = sizes.filled(rows) if isinstance(rows, int) else _ROWS
-        settings = self.settings
+        rows = sizes.filled(rows) if is_known else _ROWS
         plan, learned = self.engine.plan, self.engine.learned
-        most = settings.max_rows or sizes.max_rows(plan, inputs, learned.wider)
-        return sizes.samples_per_call(samples, rows, most, settings.masks, settings.tol)
+        most = told or sizes.max_rows(plan, inputs, learned.wider)
+        is_told = told is not None and is_known
+        if is_told and masks == "stratified" and most < 2 * rows and samples > 1:
+            least = sizes.joined(samples, masks)
+            raise ValueError(
+                "masks='stratified' joins the samples of one call, but `max_rows` has "
+                f"room for one sample of a batch of {rows} rows. Raise it to "
+                f"{least * rows} for {least} samples, leave it out, or take fewer rows "
+                f"with `batch_size`. Received: max_rows={told}"
+            )
+        return sizes.samples_per_call(samples, rows, most, masks, settings.tol, is_told)
 
     def key_of_call(self, call: int) -> int:
         """The number that the seeds of a call are hashed from."""
@@ -163,3 +181,15 @@ class Member:
             alone = keys.seeds(key, range(calls), count, self.number)
             seeds = np.where(apart[:, None], alone, seeds)
         return seeds
+
+
+def batch_size_of(members: Sequence[Member], inputs: Tensors) -> int:
+    """How many rows of `inputs` to take at a time, if nobody says."""
+    settings = members[0].settings
+    return sizes.batch_size(
+        [member.engine.plan for member in members],
+        inputs,
+        [member.engine.learned.wider for member in members],
+        sizes.joined(settings.samples, settings.masks),
+        settings.max_rows,
+    )

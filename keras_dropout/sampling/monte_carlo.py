@@ -25,7 +25,7 @@ from keras_dropout.graph.eager import numbers
 from keras_dropout.sampling import calibrated, inputs, loop, made_up, nested, noise
 from keras_dropout.sampling.calibrated import Calibrations
 from keras_dropout.sampling.lending import Lender
-from keras_dropout.sampling.member import Member
+from keras_dropout.sampling.member import Member, batch_size_of
 from keras_dropout.sampling.sampler import build
 from keras_dropout.sampling.served import prepared
 from keras_dropout.sampling.settings import Settings
@@ -212,12 +212,21 @@ class MonteCarlo(Lender, _bases.Model):
             for each, kind in zip(several, learned.kinds, strict=True):
                 calibrated.require_fitting(each, kind, self.settings)
 
-    def predict(self, x: Data, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self, x: Data, batch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
         if not inputs.is_source(x):
             self.learn(x)
+            if batch_size is None and self.masks == "stratified":
+                # Keras's 32 rows, or fewer where so many wide samples are joined.
+                batch_size = min(32, held([self.model], self._batch_size, x))
         elif self.model.built:
             self.learn()
-        return super().predict(x, *args, **kwargs)
+        return super().predict(x, batch_size, *args, **kwargs)
+
+    def _batch_size(self, x):
+        rows = inputs.arrays(x)
+        return batch_size_of([Member(self.model, self.settings, rows=rows)], rows)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the wrapped model."""

@@ -51,8 +51,10 @@ def mc_predict(
         masks: `"independent"`, new noise for each row and sample; `"shared"`, the same
             noise for all rows and batches, so that each sample is one function;
             `"antithetic"` (an even number of samples) or `"stratified"`, which give
-            means with less variance. Your own layers that draw their own numbers are
-            independent in the last two, and raise an error with `"shared"`.
+            means with less variance. A stratified call computes at least ten samples of
+            its rows, so batches of wide maps have fewer rows. Your own layers that draw
+            their own numbers are independent in the last two, and raise an error with
+            `"shared"`.
         layers: Which noise is on: `None` for all, or names, classes, layers, or
             functions from a layer to True or False, or a list of these. Layers with
             `monte_carlo=True` are always on. Layers that augment data never are.
@@ -70,7 +72,7 @@ def mc_predict(
             of its means is below `tol`. Then `samples` is the maximum.
         max_rows: Integer, the largest number of rows times samples to compute in one
             call. `None` takes up to 5120, so that the widest tensor fits into the cache
-            of a CPU.
+            of a CPU, or ten times the rows of a batch for stratified masks.
         steps: Integer of at least 1, how many batches to take, or `None` for all.
         part: Integer of at least 0, the number of this part of the data. Calls with the
             same seed and different parts draw different noise. Shared masks are the

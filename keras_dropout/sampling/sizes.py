@@ -30,6 +30,8 @@ _ROUND = (10, 12, 16, 20, 25, 32, 40, 50, 64, 80)
 # Fifty samples, which is what people take, are four times 13 or three times 17.
 _SMALL = (*range(1, 7), 8, 13, 17)
 _SIZES = (*_SMALL, *(n * 10**power for power in range(4) for n in _ROUND))
+# Samples that stratified masks join at least: more gain little, fewer leave a spread.
+_JOINED = 10
 # With a tolerance, look at the error this often.
 _LOOK = 32
 
@@ -52,8 +54,17 @@ def _rows_of(suffix):
     return max(1, rows * 5 // 4)
 
 
+def joined(samples: int, masks: str) -> int:
+    """How many of so many samples one call must hold, so that the scheme joins them."""
+    return min(samples, _JOINED) if masks == "stratified" else 1
+
+
 def batch_size(
-    plans: Sequence[Plan], inputs: Tensors, wider: Sequence[float | None] = ()
+    plans: Sequence[Plan],
+    inputs: Tensors,
+    wider: Sequence[float | None] = (),
+    least: int = 1,
+    told: int | None = None,
 ) -> int:
     """How many rows of `inputs` to take at a time, a multiple of 32.
 
@@ -61,16 +72,25 @@ def batch_size(
         plans: The plans of all models.
         inputs: Their inputs, a structure of arrays.
         wider: For each model as in `meeting.Learned`.
+        least: How many samples one call must hold at least. For more than one a batch
+            has as many times fewer rows.
+        told: How many rows of all samples a call may have, or `None` for a good size.
     """
-    most = _LARGEST_BATCH
+    most, step = _LARGEST_BATCH, max(_BATCH // filled(least), 1)
+    told = told if least > 1 else None
     for plan, times in itertools.zip_longest(plans, wider):
         prefix, suffix = _widths(plan, inputs, times)
-        most = min(most, _rows_of(suffix), _MEMORY // prefix)
-    most = max(most // _BATCH * _BATCH, _BATCH)
+        rows = (told or _rows_of(suffix)) // least
+        most = min(most, rows, _MEMORY // prefix)
+    if least > 1:
+        # A size that is not filled up, or a call would have room for fewer samples.
+        step = 1 if told else step
+        most = 1 << (max(most, step).bit_length() - 1)
+    most = max(most // step * step, step)
     rows = nested.rows(inputs)
     # As many in each batch as in the others.
     each = -(-rows // -(-rows // most))
-    return min(max(filled(each), _BATCH), most)
+    return min(max(filled(each), step), most)
 
 
 def filled(rows: int, most: int | None = None) -> int:
@@ -86,7 +106,12 @@ def filled(rows: int, most: int | None = None) -> int:
 
 
 def samples_per_call(
-    samples: int, rows: int, most: int, masks: str, tol: float | None = None
+    samples: int,
+    rows: int,
+    most: int,
+    masks: str,
+    tol: float | None = None,
+    is_told: bool = False,
 ) -> int:
     """How many samples to compute in one call, so that few are wasted.
 
@@ -98,10 +123,19 @@ def samples_per_call(
         most: How many rows of all samples to compute at most.
         masks: The scheme that joins the samples.
         tol: The error from which on to stop, or `None`.
+        is_told: Whether a person said how many rows to compute at most. If not, a call
+            has more where the scheme joins too few samples else.
     """
     step = 2 if masks == "antithetic" else 1
     most = max(step, most // rows if tol is None else min(most // rows, _LOOK))
-    found = [n for n in _SIZES if n % step == 0 and n <= most]
+    least = joined(samples, masks)
+    if is_told:
+        least = min(least, most, 2)
+    elif least > 1:
+        # Of a few more than `least` all are joined in one call.
+        most = max(most, 2 * least - 1)
+        least = max(n for n in _SIZES if n <= least)
+    found = [n for n in _SIZES if n % step == 0 and least <= n <= most]
     # A quarter of that is enough to keep a processor busy.
     found = [n for n in found if n >= min(most, samples) // 4]
     # A call as such takes about as long as a few of the rows in it.
