@@ -109,7 +109,10 @@ def fetched(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
 def _with_seeds(function, variables, values, generators, seeds, arguments):
     states = [generator.state for generator in generators]
     mapping = [*zip(variables, values, strict=True)]
-    mapping += [(state, seeds[place]) for place, state in enumerate(states)]
+    if states and not isinstance(seeds, tuple):
+        # In one operation.
+        seeds = keras.ops.unstack(seeds, len(states))
+    mapping += zip(states, seeds[: len(states)], strict=True)
     with keras.StatelessScope(mapping):
         return function(*arguments)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import keras
@@ -62,6 +63,7 @@ class Learned:
         class_axes: The axis of the classes in each output, or `None`.
         structure: How the outputs are nested.
         active: The names of the layers that were noisy.
+        numbers: How many numbers the outputs have for each row.
         why_single: Why each call computes one sample, or `None` where it may compute
             many.
         fills: Whether a batch may be filled up with further rows.
@@ -78,6 +80,7 @@ class Learned:
     class_axes: tuple[int | None, ...]
     structure: object
     active: tuple[str, ...]
+    numbers: float
     why_single: str | None
     fills: bool
     axes: tuple[int | None, ...] | None
@@ -107,6 +110,7 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
         class_axes=tuple(head.class_axis for head in drawn.heads),
         structure=drawn.structure,
         active=drawn.active,
+        numbers=sum(map(math.prod, sizes)) / _count(few),
     )
     no_axes = (0,) * len(sizes)
     if made_for is not None:

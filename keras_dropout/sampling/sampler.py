@@ -197,8 +197,8 @@ class Sampler:
         calls = member.calls(x, self._key(number))
         if not settings.tol:
             calls = _one_ahead(calls)
-        for heads in calls:
-            for total, head in zip(totals, heads, strict=True):
+        for call in calls:
+            for total, head in zip(totals, call.summaries(), strict=True):
                 total.add(head)
             if tell is not None:
                 tell(before + totals[0].drawn)
@@ -272,9 +272,9 @@ def _joined(parts, row_axis, class_axis):
 def _one_ahead(calls):
     """The same calls, each started before the one before it is waited for."""
     last = next(calls)
-    for heads in calls:
+    for call in calls:
         yield last
-        last = heads
+        last = call
     yield last
 
 
