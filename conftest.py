@@ -2,8 +2,11 @@
 
 import gc
 import os
+import pathlib
 import zlib
 
+# What is imported and collected stays, so that nothing is looked for in it.
+gc.disable()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Most tests run what they compile once, so XLA need not try hard, on JAX. A process
 # that a test starts compiles alike, and rounds alike.
@@ -13,15 +16,17 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import torch  # noqa: F401, I001
 import keras
 import pytest
+from _pytest.doctest import DoctestModule
 
 from keras_dropout.random import context
 
+PACKAGE = pathlib.Path(__file__).with_name("keras_dropout")
 BACKEND = keras.backend.backend()
 
 # The docstring examples are collected from the package itself, where each of the
 # other two backends has files of its own that this process cannot import.
 OTHERS = {"tensorflow", "jax", "torch"} - {BACKEND}
-collect_ignore_glob = [f"keras_dropout/**/*_{name}.py" for name in OTHERS]
+collect_ignore_glob = [f"keras_dropout/**/*_{name}*.py" for name in OTHERS]
 collect_ignore_glob += [f"keras_dropout/**/{name}.py" for name in OTHERS]
 
 
@@ -29,6 +34,15 @@ def pytest_addoption(parser):
     """How the cases are shared out among the backends, when all are run."""
     parser.addoption("--shared", action="store_true", help="leave some to the others")
     parser.addoption("--few", action="store_true", help="take some only")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path):
+    """Looks for examples in the docstrings of the package only."""
+    collectors = yield
+    if PACKAGE in file_path.parents:
+        return collectors
+    return [each for each in collectors if not isinstance(each, DoctestModule)]
 
 
 def pytest_collection_modifyitems(config, items):
@@ -67,6 +81,7 @@ def pytest_collection_finish():
     """Collects garbage less often, of which tracing makes much that does not matter."""
     _forget_garbage()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

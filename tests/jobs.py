@@ -140,6 +140,8 @@ def run(job, arguments, show=False):
             "KERAS_BACKEND": job.unit.backend,
             "PYTHONPATH": os.pathsep.join(map(str, (*job.unit.path, ROOT))),
             "MPLBACKEND": "Agg",
+            # What one process compiles to byte code the next ones load.
+            "PYTHONDONTWRITEBYTECODE": "",
             "TESTS_SECONDS": str(seconds),
             **dict(job.unit.variables),
         }
