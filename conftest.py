@@ -5,8 +5,6 @@ import os
 import pathlib
 import zlib
 
-# What is imported and collected stays, so that nothing is looked for in it.
-gc.disable()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Most tests run what they compile once, so XLA need not try hard, on JAX. A process
 # that a test starts compiles alike, and rounds alike.
@@ -19,6 +17,9 @@ import pytest
 from _pytest.doctest import DoctestModule
 
 from keras_dropout.random import context
+
+# What the tests import stays, so no garbage is looked for in it.
+gc.disable()
 
 PACKAGE = pathlib.Path(__file__).with_name("keras_dropout")
 BACKEND = keras.backend.backend()

@@ -17,9 +17,11 @@ the former.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import sys
+import threading
 import time
 
 from tests import jobs, needs
@@ -33,6 +35,8 @@ SMOKE = (
 )
 # Seconds between two lines that tell how far the tests are.
 HEARTBEAT = 30
+# Held while something is installed or tried, which is done once.
+PREPARING = threading.Lock()
 
 
 def units(options):
@@ -40,24 +44,34 @@ def units(options):
     backends = options.backend or BACKENDS
     share = {"jax", "tensorflow"} <= set(backends) and not options.every
     shared, few = ("--shared",) * share, ("--few",) * share
-    variables = dict.fromkeys(backends, ())
-    if "jax" in backends:
-        variables["jax"] = (("XLA_FLAGS", needs.xla_flags()),)
     for backend in backends:
         marks = "not slow" if options.fast or options.smoke else ""
         if backend != backends[0]:
             marks = f"{marks} and not once" if marks else "not once"
         name = "newest Keras"
-        yield jobs.Unit(backend, name, marks, (), variables[backend], shared)
+        ready = functools.partial(prepared, backend)
+        yield jobs.Unit(backend, name, marks, ready, shared)
     if options.oldest:
         version = needs.oldest_keras()
-        path = (needs.install_keras(version),)
         for backend in backends:
             # PyTorch, which compiles nothing, shows what an older Keras lacks.
-            marks = "not once" if backend == "torch" else "keras"
+            whole = backend == "torch"
+            marks, says = ("not once", "") if whole else ("keras", "mark.keras")
             marks = f"{marks} and not slow and not newest"
             name = f"Keras {version}"
-            yield jobs.Unit(backend, name, marks, path, variables[backend], few)
+            ready = functools.partial(prepared, backend, version)
+            yield jobs.Unit(backend, name, marks, ready, few, says)
+
+
+def prepared(backend, version=None):
+    """The variables for a backend, and for a version of Keras, which is installed."""
+    variables = {}
+    with PREPARING:
+        if backend == "jax":
+            variables["XLA_FLAGS"] = needs.xla_flags()
+        if version is not None:
+            variables["PYTHONPATH"] = str(needs.install_keras(version))
+    return variables
 
 
 class Report:
@@ -153,6 +167,8 @@ def main():
         print(f"The tests need {', '.join(missing)}: pip install -e '.[test]'")
         return 2
 
+    # What one process compiles to byte code the next ones load.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     cores = cores or os.cpu_count()
     arguments = [*options.pytest, *(SMOKE if options.smoke else ())]
