@@ -94,8 +94,8 @@ def table(results):
     text = (
         f"Keras {made['keras']} on {made['backend']}{ray}, {made['processor']}, "
         f"{made['date']}, commit {made['commit']}. Each process has one thread. "
-        f"{made['processors']} processors, for each of which {made['load']} processes "
-        "were waiting or running."
+        f"{made['load']} processes were waiting or running on each of "
+        f"{made['processors']} processors."
     )
     return "\n".join([*lines, "", text, ""])
 

@@ -1,4 +1,4 @@
-"""Times `mc_predict` against the three ways in which people do it today.
+"""Times `mc_predict` against three ways that people use today.
 
 Each is timed in turn, round after round, and the medians are compared:
 

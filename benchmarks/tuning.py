@@ -1,8 +1,8 @@
 """How long `tune_rates` takes for twenty settings, and what it computes only once.
 
-A small CNN with dropout after every layer, where all that follows the first convolution
-is drawn anew for each setting; and the same network with dropout in its head alone,
-whose convolutions are computed once for all settings, or once for each.
+First a small CNN with dropout after every layer: all layers after the first convolution
+are computed again for each setting. Then the same network with dropout only in its
+head: its convolutions are computed once for all settings, or once for each.
 
     KERAS_BACKEND=jax python -m benchmarks.tuning
 

@@ -26,8 +26,7 @@ def cifar10(args):
     """Small colour photographs in [0, 1]: `(x_train, y_train), (x_test, y_test)`.
 
     A folder may hold `cifar10.npz`, all images under Keras's names, or
-    `cifar10_subset.npz`, a few thousand as `x` and `y`, of which a quarter is held
-    out.
+    `cifar10_subset.npz`, a few thousand as `x` and `y`. A quarter of these is held out.
     """
     if args.data is not None and (args.data / "cifar10.npz").exists():
         with np.load(args.data / "cifar10.npz") as file:

@@ -191,6 +191,7 @@ def ends(runs):
 
 
 COLOURS = ("#2a9d8f", "#e76f51", "#7b6fb8")
+LINES = ("-", "--", "-.")
 
 
 def draw_training(results):
@@ -205,9 +206,9 @@ def draw_training(results):
         by_layer = np.moveaxis(curves(results["tasks"][name]), 1, 0)
         for place, own in enumerate(by_layer):
             steps = STEPS * np.arange(1, own.shape[1] + 1)
-            colour = COLOURS[place]
+            colour, line = COLOURS[place], LINES[place]
             label = f"learned rate {place + 1}"
-            ax.plot(steps, own.mean(axis=0), color=colour, label=label)
+            ax.plot(steps, own.mean(axis=0), color=colour, ls=line, label=label)
             ax.fill_between(
                 steps, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.2
             )
@@ -229,7 +230,7 @@ def draw_grid(results):
         nll = [[f["score"]["nll"] for f in run["fixed"].values()] for run in runs]
         own = np.array([choices(run)[3]["nll"] for run in runs])
         ax.plot(rates, np.mean(nll, 0), "o-", ms=4, color=COLOURS[1], label="fixed")
-        ax.axhline(own.mean(), color=COLOURS[0], label="learned")
+        ax.axhline(own.mean(), color=COLOURS[0], ls="--", label="learned")
         ax.axhspan(own.min(), own.max(), color=COLOURS[0], alpha=0.15, lw=0)
         # Networks without noise may be far off.
         shown = np.array([*np.mean(nll, axis=0)[1:], own.max()])

@@ -44,7 +44,7 @@ class Task:
         return "ece" if self.kind == "classes" else "coverage_90"
 
     def split(self, args, seed):
-        """Three parts, of which the first is standardised by itself, as all are."""
+        """Three parts, all standardised by the mean and spread of the first."""
         x, y = self.load(args)
         order = np.random.default_rng(seed).permutation(len(x))[: self.limit]
         rows = min(self.rows, len(order) // 2 // BATCH * BATCH)

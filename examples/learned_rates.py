@@ -190,6 +190,7 @@ def report_pruned(results):
 
 
 COLOURS = ("#2a9d8f", "#e76f51", "#7b6fb8")
+STYLES = ("o-", "s--", "^-.")
 
 
 def draw_rates(results):
@@ -198,11 +199,10 @@ def draw_rates(results):
     figure, ax = plt.subplots(figsize=(6, 3.4))
     sizes = [int(size) for size in results["rates"]]
     runs = np.array(list(results["rates"].values()))
-    for place, (name, colour) in enumerate(zip(LAYERS, COLOURS, strict=True)):
-        own = runs[..., place]
-        ax.plot(
-            sizes, own.mean(axis=1), "o-", ms=4, color=colour, label=f"{name} layer"
-        )
+    styles = zip(LAYERS, COLOURS, STYLES, strict=True)
+    for place, (name, colour, style) in enumerate(styles):
+        own, label = runs[..., place], f"{name} layer"
+        ax.plot(sizes, own.mean(axis=1), style, ms=4, color=colour, label=label)
         ax.fill_between(sizes, own.min(1), own.max(1), color=colour, alpha=0.2, lw=0)
     ax.set(xscale="log", ylim=(0, 0.52), xlabel="rows of data", ylabel="learned rate")
     ax.legend()
@@ -217,12 +217,12 @@ def draw_survivors(results):
     for ax, strength in zip(axes, ("1", "3"), strict=True):
         log_alpha = np.array(results["sparse"][strength][0]["log_alpha"])
         is_cause = np.isin(np.arange(len(log_alpha)), list(CAUSES))
-        for chosen, colour, label in (
-            (is_cause, COLOURS[0], "causes"),
-            (~is_cause, COLOURS[1], "others"),
+        for chosen, colour, marker, label in (
+            (is_cause, COLOURS[0], "s", "causes"),
+            (~is_cause, COLOURS[1], "o", "others"),
         ):
-            places = np.flatnonzero(chosen)
-            ax.scatter(places, log_alpha[chosen], s=18, color=colour, label=label)
+            options = {"s": 18, "color": colour, "marker": marker, "label": label}
+            ax.scatter(np.flatnonzero(chosen), log_alpha[chosen], **options)
         ax.axhline(3, ls="--", lw=1, color="#8c8c8c")
         ax.set(xlabel="input", title=f"penalty times {strength}")
     axes[0].set_ylabel("log alpha (pruned from 3 on)")

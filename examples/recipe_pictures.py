@@ -11,10 +11,9 @@ KEPT, NOISY, THIRD = "#2a9d8f", "#e76f51", "#7b6fb8"
 def axes(count=1, size=(5, 2.6), **options) -> tuple[Any, Any]:
     import matplotlib.pyplot as plt
 
-    figure, found = plt.subplots(1, count, figsize=size, **options)
-    if count > 1:
-        figure.tight_layout(w_pad=2)
-    return figure, found
+    # Laid out when it is saved: images then need no room for labels.
+    layout = "constrained" if count > 1 else None
+    return plt.subplots(1, count, figsize=size, layout=layout, **options)
 
 
 def boxes(ax, layers, at=0):
@@ -28,7 +27,7 @@ def boxes(ax, layers, at=0):
 
 
 def draw_own_cnn(shown):
-    figure, ax = axes(size=(8, 1.8))
+    figure, ax = axes(size=(5.6, 1.8))
     boxes(ax, shown["before"], at=1)
     boxes(ax, shown["after"])
     return figure
@@ -104,7 +103,7 @@ def draw_time_series(shown):
     figure, ax = axes()
     truth, lower, upper = shown
     ax.fill_between(range(len(truth)), lower, upper, color=KEPT, alpha=0.3)
-    ax.plot(truth, ".-", ms=4, lw=0.8, color=NOISY, label="what came")
+    ax.plot(truth, ".-", ms=4, lw=0.8, color=NOISY, label="true value")
     ax.set(xlabel="new row", ylabel="value")
     ax.legend(fontsize=8)
     return figure
@@ -145,7 +144,7 @@ def draw_outliers(shown):
 
 
 def draw_chosen(shown):
-    figure, found = axes(10, (7, 0.9))
+    figure, found = axes(10, (7, 0.8))
     for ax, digit in zip(found, shown, strict=True):
         ax.imshow(np.reshape(digit, (8, 8)), cmap="gray_r")
         ax.axis("off")

@@ -141,14 +141,14 @@ def draw_digit(results):
     )
     mean = np.mean([d["samples"] for d in digit.values()], axis=1)
     shown = np.argsort(-mean.max(axis=0))[:4]
-    colours = ("#2a9d8f", "#e76f51", "#e9a23b", "#7b6fb8")
+    styles = ("#2a9d8f", "o"), ("#e76f51", "^"), ("#e9a23b", "s"), ("#7b6fb8", "D")
     jitter = np.random.default_rng(0).uniform(-4, 4, SAMPLES)
     for place, (angle, entry) in enumerate(digit.items()):
         image = 1 - np.asarray(entry["image"])
         extent = (float(angle) - 6, float(angle) + 6, 0, 1)
         top.imshow(image, cmap="gray", extent=extent, aspect="auto")
         samples = np.asarray(entry["samples"])
-        for label, colour in zip(shown, colours, strict=True):
+        for label, (colour, marker) in zip(shown, styles, strict=True):
             bottom.scatter(
                 float(angle) + jitter[: len(samples)],
                 samples[:, label],
@@ -156,6 +156,7 @@ def draw_digit(results):
                 lw=0,
                 alpha=0.6,
                 color=colour,
+                marker=marker,
                 label=f"digit {label}" if place == 0 else None,
             )
     top.set(xlim=(-8, 188), ylim=(0, 1), yticks=[])

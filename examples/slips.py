@@ -139,7 +139,7 @@ def signs_that_are_floats():
 
 
 def moments_of_dropout(mean=2.0, variance=0.5, rate=0.2):
-    """The variance behind dropout, whose mean is divided by the rate or stays."""
+    """The variance after dropout, with the mean divided by the rate, and without."""
     wrong_mean = mean / rate
     keep = 1 - rate
     wrong = (variance + wrong_mean**2 * rate) / keep
@@ -189,7 +189,7 @@ def bin_of_certain_rows(bins=4):
 
 
 def bins_of_equal_weight():
-    """The error of nine rows at 0.9, of which eight are right, and a wrong one at 0.3.
+    """The error of nine rows at 0.9, eight of them right, and a wrong one at 0.3.
 
     Bins count alike, however many rows they have.
     """

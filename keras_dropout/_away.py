@@ -62,7 +62,7 @@ def assign(variable: keras.Variable, value: Any) -> None:
         if trainer is None:
             _wait([variable])
         else:
-            # The trainer then takes up all values anew, ours among them.
+            # Then the trainer reads all values again, also ours.
             _keras.bring_back(trainer)
     variable.assign(value)
 
@@ -164,10 +164,10 @@ def _own_trainer(variables):
 
 
 def _trainers():
-    """The models that train or predict in this thread, each with what called us.
+    """The models that train or predict in this thread, and who called us in each.
 
-    Yields `(model, in_callback)`, innermost first, for models whose variables are
-    empty. If it was no callback, it was a data source.
+    Yields `(model, in_callback)`, innermost first, if the variables of the model are
+    empty at the moment. If no callback called us, a data source did.
     """
     frame, in_callback = sys._getframe(), False
     while frame is not None:

@@ -15,7 +15,7 @@ import keras
 if TYPE_CHECKING:
 
     class _Class:
-        """A class of which no more is known."""
+        """A class with unknown attributes."""
 
         def __getattr__(self, name: str) -> Any: ...
 

@@ -1,8 +1,8 @@
 """Constants beside tensors, made on the device where the tensors are.
 
-`ops.minimum(x, 1.0)`, `ops.where(mask, x, 0.0)` and `ops.full` make a tensor of the
-number on the host first, on PyTorch, and send it to the device of `x` in each step. The
-host waits for that. Operators such as `x + 1.0` send nothing, and neither does this.
+On PyTorch `ops.minimum(x, 1.0)`, `ops.where(mask, x, 0.0)` and `ops.full` first make a
+tensor on the host, and send it to the device of `x` in each step. The host waits for
+that. Operators such as `x + 1.0` send nothing. The functions here send nothing either.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The names by which signatures call what Keras and the backends have no type for."""
+"""Names for signatures, for values that have no type in Keras or the backends."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar

@@ -75,10 +75,10 @@ def probability_below_one(name: str, value: Any, dtype: str = "float32") -> floa
 
 
 def drop_rate(name: str, value: Any, dtype: str = "float32") -> float:
-    """`value` as a float in [0, 1], for masks whose kept units are scaled.
+    """`value` as a float in [0, 1], for masks that scale what they keep.
 
-    The factor 1 / (1 - rate) must be a number in the layer's dtype. At 1 nothing is
-    kept, and nothing scaled.
+    The factor 1 / (1 - rate) must be finite in the layer's dtype. At a rate of 1
+    nothing is kept, so nothing is scaled.
     """
     value = probability(name, value, dtype)
     keep = 1 - single(value)
@@ -98,7 +98,7 @@ def drop_rate_below_one(name: str, value: Any, dtype: str = "float32") -> float:
 
 
 def strength(name: str, value: Any, dtype: str = "float32") -> float:
-    """`value` as a float of at least 0 by which noise is multiplied.
+    """`value` as a float of at least 0, the factor of some noise.
 
     Normal numbers reach 10 standard deviations at the very most, so a tenth of the
     largest number of the layer's dtype is the limit.

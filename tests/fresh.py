@@ -1,8 +1,8 @@
-"""A process that has built nothing, in which tests open what they have saved.
+"""A fresh process. Tests open there what they have saved.
 
-It starts once for all tests of a process, since its imports take seconds. What a test
-runs there finds no object of the test: `keras` and `keras_dropout` are imported, and
-nothing else was done but what other tests ran there.
+It starts once for all tests of a process, because its imports take seconds. It has none
+of the objects of the test. It has imported `keras` and `keras_dropout`, and has done
+only what other tests ran there.
 """
 
 import atexit

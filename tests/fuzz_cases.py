@@ -377,7 +377,7 @@ ALLOWED = {
     **{f"MaxPoolingDropout{n}D": Right(lambda case: [0.0, 1.0]) for n in (1, 2, 3)},
     **{f"StochasticPooling{n}D": Right(lambda case: [1.0]) for n in (1, 2, 3)},
 }
-# Whose inference is the input itself.
+# Layers that return their input at inference.
 IDENTITY = {row.name for row in ROWS} - {row.name for row in ROWS if not row.identity}
 IDENTITY -= {"MCDropout"}
 
@@ -425,7 +425,7 @@ def _shape(case, layer, x):
     return tuple(layer.compute_output_shape(x.shape))
 
 
-# Cases of one example of Hypothesis, whose next example is often much like the last.
+# Cases in one example of Hypothesis. Its next example is often similar to the last.
 TOGETHER = 20
 
 

@@ -106,7 +106,7 @@ def _outer(**values):
 
 
 def _group(file, ending):
-    """The group or dataset whose path ends so."""
+    """The group or dataset with a path that ends in `ending`."""
     found = []
     file.visit(lambda name: found.append(name) if name.endswith(ending) else None)
     return file[min(found, key=len)]
@@ -126,7 +126,7 @@ def _stored(place, name, value):
 
 
 def _huge(place, name):
-    """A dataset of terabytes, of which the file has no byte."""
+    """A dataset of terabytes. The file has no byte of it."""
 
     def change(file):
         group = _group(file, place)
@@ -402,5 +402,5 @@ def _family(name, bad):
 
 
 CASES |= {f"{name} {bad}": _family(name, bad) for name, bad in FAMILIES.items()}
-# Lengths at which a file ends too soon, as shares of it.
+# Where a file is cut off, as shares of its length.
 CUT = (0.0, 0.1, 0.5, 0.9, 0.999)

@@ -73,7 +73,7 @@ def install_keras(version):
 
 @functools.cache
 def xla_flags(flags=SOON):
-    """The value of `XLA_FLAGS` with which JAX compiles sooner.
+    """A value of `XLA_FLAGS` that lets JAX compile faster.
 
     XLA aborts on a flag that its version does not have, so the flags are tried first.
     """

@@ -23,7 +23,7 @@ def dirichlet(seed, samples=6, rows=5, classes=3):
     return rng.dirichlet(np.ones(classes), size=(samples, rows))
 
 
-# Two samples of five rows, whose order differs by measure.
+# Two samples of five rows. Each measure ranks the rows differently.
 ROWS = np.array(
     [
         [[0.9, 0.1], [0.5, 0.5], [1.0, 0.0], [0.6, 0.4], [0.9, 0.1]],
@@ -241,7 +241,7 @@ def test_a_batch_does_not_take_the_same_twice():
     assert acquisition.batch_bald(prediction, 2).tolist() == [0, 2]
     # The first alone tells all there is of it, so the other comes last.
     assert acquisition.batch_bald(prediction, 3).tolist() == [0, 2, 1]
-    # Behind 99 more, each of which would have told most alone.
+    # After 99 more rows. Each of these alone would be the most informative.
     many = prediction_of(np.repeat(samples, [100, 0, 1], axis=1))
     assert acquisition.batch_bald(many, 2).tolist() == [0, 100]
 

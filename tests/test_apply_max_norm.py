@@ -218,7 +218,7 @@ def test_knows_tables_biases_and_single_vectors_by_name_and_shape():
 
 
 class Holds(keras.layers.Layer):
-    """Holds weights whose names and shapes tell nothing."""
+    """Holds weights. Their names and shapes do not say what they are."""
 
     def __init__(self, attribute, shape, name):
         super().__init__(name=name)

@@ -24,7 +24,7 @@ class Losses(keras.callbacks.Callback):
         self.of_steps = []
 
     def on_train_batch_end(self, batch, logs=None):
-        # What is logged is the mean over the epoch so far, whose rounding we undo.
+        # The log has the mean over the epoch so far. We undo its rounding.
         total = float(logs["loss"]) * (batch + 1)
         before = sum(self.of_steps[len(self.of_steps) - batch :]) if batch else 0.0
         self.of_steps.append(round(total - before, 5))

@@ -135,7 +135,7 @@ def dropped(module):
 @needs_torch
 @pytest.mark.parametrize("module", [keras.layers, kd.layers], ids=["keras", "ours"])
 def test_a_clone_takes_the_weights_of_a_state_dictionary(module):
-    """As in plain Keras, whose seed generators have another name in each copy."""
+    """As in plain Keras, where seed generators have another name in each copy."""
     model = dropped(module)
     clone = keras.models.clone_model(model)
     noise = ("seed_generator_state", "/rate")

@@ -25,7 +25,7 @@ def learned_of(model):
 
 
 def quietly(model, **options):
-    """`learn_rates` of a model of which all dropouts can learn."""
+    """`learn_rates` of a model, without a warning: all its dropouts can learn."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         return kd.learn_rates(model, **options)

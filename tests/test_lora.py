@@ -168,7 +168,7 @@ IDS = np.random.default_rng(0).integers(0, 9, (4, 6))
 
 @pytest.fixture
 def restored(attentive):
-    """The model, whose noise is off again after the test."""
+    """The model. After the test its noise is switched off again."""
     yield attentive
     kd.lora_dropout(attentive, 0.0)
 
@@ -440,7 +440,7 @@ def test_computes_in_the_dtype_of_the_layer(policy, mode):
 
 
 class Reversible(L.Embedding):
-    """A class whose `call` does something else as well."""
+    """A class with a `call` that can do something else as well."""
 
     def call(self, inputs, reverse=False):
         if reverse:

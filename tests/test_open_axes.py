@@ -1,4 +1,4 @@
-"""Exports of models with an axis whose size is known only when they are called."""
+"""Exports of models with an axis of unknown size."""
 
 import keras
 import numpy as np

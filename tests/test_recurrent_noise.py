@@ -218,7 +218,7 @@ def test_mask_is_of_the_row_or_of_the_step(per, distinct):
     )
 
     y = array(layer(np.ones((2, 6, 2), "float32"), training=True))
-    # A unit whose candidates were all dropped never leaves 0.
+    # If all candidates of a unit were dropped, it stays at 0.
     dropped = np.diff(np.concatenate([0 * y[:, :1], y], axis=1), axis=1) <= 0
 
     assert len(np.unique(dropped[0], axis=0)) == distinct

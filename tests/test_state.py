@@ -398,7 +398,7 @@ def test_a_monte_carlo_layer_varies_when_exported(name, tmp_path):
 
 
 def test_state_tree_takes_layers_of_one_name_in_models_within():
-    """As Keras's own dropout does, whose seed generators are numbered."""
+    """As Keras's own dropout does: it numbers its seed generators."""
 
     def block(name):
         inputs = keras.Input((2,))

@@ -88,7 +88,24 @@ def test_goes_on_where_it_stopped_and_keeps_what_is_there(tmp_path, monkeypatch)
     found = json.loads(path.read_text())
     assert found["tasks"]["other"] == {"plain": [1]}
     assert found["tasks"]["one"]["moments"] == [{"nll": 0.0}, {"nll": 1.0}]
-    assert {"date", "commit", "processor"} <= found["settings"].keys()
+    assert {"date", "commit", "processor", "versions"} <= found["settings"].keys()
+
+
+def test_runs_anew_only_what_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "BUNDLED", {"one": lambda: None})
+    monkeypatch.setattr(methods, "Methods", Counted)
+    monkeypatch.setattr(report, "report", lambda results: "")
+    monkeypatch.setattr(Counted, "asked", [])
+    path = tmp_path / "worth.json"
+    before = {"ensemble": ["kept"], "learned": ["old"]}
+    path.write_text(json.dumps({"tasks": {"one": before}}))
+    options = ["--again", "--groups", "learned", "--seeds", "1"]
+    monkeypatch.setattr(sys, "argv", ["worth", *options, "--output", str(tmp_path)])
+
+    command.main()
+
+    found = json.loads(path.read_text())["tasks"]["one"]
+    assert found == {"ensemble": ["kept"], "learned": [{"nll": 0.0}]}
 
 
 def test_measures_that_rank_alike_find_alike():

@@ -12,8 +12,8 @@ from examples import experiment
 HEADLINES = {
     "units": "Srivastava et al. (2014) take the error of a perceptron on 60,000 digits "
     "of MNIST from 1.60 % to 1.35 %, with dropout and logistic units.",
-    "channels": "Tompson et al. (2015) drop whole maps, since neighbours in a map say "
-    "nearly the same; they locate joints of the human body.",
+    "channels": "Tompson et al. (2015) locate joints of the human body. They drop "
+    "whole maps, because neighbours in a map are nearly equal.",
     "pooling": "Zeiler and Fergus (2013) reach 84.9 % accuracy on CIFAR-10, without "
     "augmentation.",
     "passes": "Liang, Wu et al. (2021) reach 30.91 BLEU from English to German (WMT14) "
@@ -38,7 +38,7 @@ HEADLINES = {
 
 def report(results):
     """All studies in one table: what each method gains, costs and keeps."""
-    header = ["", "score", "gain", "on", "time", "numbers kept"]
+    header = ["", "score", "gain", "seeds", "time", "memory"]
     rows = []
     for name in studied(results):
         study, found = STUDIES[name], of(results, name)
@@ -52,12 +52,12 @@ def study(results, name):
     """The table of one study."""
     own, found = STUDIES[name], of(results, name)
     unit = "bits per character" if own.bits else "% error"
-    header = ["", unit, "gain", "on", "time", "numbers kept"]
+    header = ["", unit, "gain", "seeds", "time", "memory"]
     return experiment.table(header, [row(own, found, m) for m in own.methods])
 
 
 def studied(results):
-    """The studies of which every method was run."""
+    """The studies that are complete: every method was run."""
     return [
         name
         for name, each in STUDIES.items()
@@ -146,7 +146,7 @@ def costs(results, name, method):
     if not own["kept"]:
         return text
     kept = own["kept"] / first["kept"]
-    return f"{text}, and kept {kept:.2f} times as many numbers"
+    return f"{text} and {kept:.2f} times the memory"
 
 
 def not_gained(said):

@@ -5,27 +5,22 @@
 
 A cell is one training of a method on one split of a task. What the file `worth.json` of
 the output holds already is not run again, and each cell is written as it is done: stop
-the command when you like, and start it again to go on. `--again` runs all anew.
+the command when you like, and start it again to go on. `--again` runs the tasks and
+groups that are named anew, and leaves the others as they are.
 """
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
-import subprocess
-import sys
 import time
 
 # The programs of this kind run on the processor; JAX compiles small networks fastest.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import keras
-
 import keras_dropout as kd
 from benchmarks.worth import methods, report, tasks
-from examples.experiment import rounded
+from examples.experiment import origin, rounded
 
 
 def main():
@@ -39,7 +34,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="instead of those of the tasks")
     parser.add_argument("--output", type=pathlib.Path, default="outputs/worth")
-    parser.add_argument("--again", action="store_true", help="run all cells anew")
+    parser.add_argument("--again", action="store_true", help="run what is named anew")
     args = parser.parse_args()
     names = args.tasks or [*tasks.BUNDLED, *(tasks.IN_FOLDER if args.data else ())]
     args.output.mkdir(parents=True, exist_ok=True)
@@ -54,11 +49,13 @@ def main():
 def run(name, args, results, path):
     """Adds what is missing of one task to the results, cell by cell."""
     found = results["tasks"].setdefault(name, {})
-    if args.again:
-        found.clear()
+    groups = args.groups or list(methods.GROUPS)
     every = methods.Methods(tasks.task(name, args.data), args.epochs)
+    if args.again:
+        for method in (method for group in groups for method in every.names(group)):
+            found.pop(method, None)
     for seed in range(args.seeds):
-        for group in args.groups or methods.GROUPS:
+        for group in groups:
             missing = [n for n in every.names(group) if len(found.get(n, ())) <= seed]
             if not missing:
                 continue
@@ -84,33 +81,8 @@ def settings(seeds):
         "repeats": seeds,
         "samples": methods.SAMPLES,
         "keras_dropout": kd.__version__,
-        "commit": commit(),
-        "date": datetime.date.today().isoformat(),
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "python": sys.version.split()[0],
-        "processor": processor(),
+        **origin(),
     }
-
-
-def processor():
-    """The name of the processor."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1] for line in lines if line.startswith("model name")]
-    return names[0].strip() if names else platform.machine()
-
-
-def commit():
-    """The commit that runs, or `None` outside a repository."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    folder = pathlib.Path(__file__).parent
-    told = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False
-    )
-    return told.stdout.strip() or None
 
 
 if __name__ == "__main__":

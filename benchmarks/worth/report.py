@@ -187,7 +187,7 @@ def draw(results):
         ax.set(title=name, xticks=range(6))
         if ax.get_ylim()[1] > WIDE:
             ax.set_yscale("symlog", linthresh=1)
-            ax.set_ylim(bottom=-1)
+            ax.autoscale()
     for ax in axes.flat[len(tasks) :]:
         ax.set_axis_off()
     figure.supxlabel("severity of the shift (0: clean)", fontsize="medium")

@@ -1,7 +1,8 @@
 """Draws the figures of the site with the code that they are about.
 
 A page shows a figure as `![What it shows](figures/NAME.svg)`, whatever its own folder.
-Each figure is drawn once and saved in the colours of both themes.
+Each figure is drawn once and saved in the colours of both themes. A wide one is laid
+out and saved once more for phones.
 """
 
 import functools
@@ -14,6 +15,7 @@ import pathlib
 import re
 import sys
 
+import phones
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
@@ -37,13 +39,13 @@ THEMES = {"light": "#3b4252", "dark": "#d8dee9"}
 
 
 def on_files(files, config):
-    """Adds two SVG files for each figure."""
+    """Adds an SVG file for each figure, theme and kind of screen."""
     for folder in (DOCS.parent, DOCS.parent / "examples", DOCS / "examples"):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     for name, draw in sources().items():
-        for theme, svg in themed(draw).items():
-            uri = f"figures/{name}.{theme}.svg"
+        for kind, svg in themed(draw).items():
+            uri = f"figures/{name}.{kind}.svg"
             files.append(File.generated(config, uri, content=svg))
     return files
 
@@ -80,7 +82,7 @@ def experiment(name):
 
 
 def themed(draw):
-    """Draws a figure, and returns its SVG in the colours of each theme."""
+    """Draws a figure, and returns its SVG by theme, for phones as `phone.light`."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -98,16 +100,20 @@ def themed(draw):
         figure = draw()
         if isinstance(figure, str):
             return recoloured(figure)
-        buffer = io.StringIO()
-        figure.savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            bbox_inches="tight",
-            metadata={"Date": None},
-        )
+        found = recoloured(saved(figure))
+        if phones.narrow(figure):
+            small = recoloured(saved(figure))
+            found |= {f"phone.{theme}": svg for theme, svg in small.items()}
         plt.close(figure)
-    return recoloured(buffer.getvalue())
+    return found
+
+
+def saved(figure):
+    """The SVG of a figure of Matplotlib."""
+    buffer = io.StringIO()
+    options = {"transparent": True, "bbox_inches": "tight", "metadata": {"Date": None}}
+    figure.savefig(buffer, format="svg", **options)
+    return buffer.getvalue()
 
 
 def recoloured(svg):
@@ -119,20 +125,30 @@ def on_page_markdown(markdown, page, config, files):
 
     def image(match):
         text, name = match[1], match[2]
+        found = [f"{kind}{theme}" for kind in ("", "phone.") for theme in THEMES]
         shown = []
-        for theme in THEMES:
-            file = files.get_file_from_path(f"figures/{name}.{theme}.svg")
-            if file is None:
-                message = f"{page.file.src_uri} shows figure {name!r}: nothing draws it"
-                raise PluginError(message)
-            link = get_relative_url(file.src_uri, page.file.src_uri)
-            shown.append(f"![{text}]({link}#only-{theme}){{ loading=lazy }}")
-        return "".join(shown)
+        for kind in found:
+            file = files.get_file_from_path(f"figures/{name}.{kind}.svg")
+            if file is not None:
+                link = get_relative_url(file.src_uri, page.file.src_uri)
+                shown.append((kind, link))
+        if not shown:
+            message = f"{page.file.src_uri} shows figure {name!r}: nothing draws it"
+            raise PluginError(message)
+        pairs = len(shown) > len(THEMES)
+        return "".join(tag(text, *each, pairs) for each in shown)
 
     makers = (REPORT, report), (TEXT, text), (BENCHMARK, benchmark), (IMAGE, image)
     for pattern, found in makers:
         markdown = pattern.sub(found, markdown)
     return markdown
+
+
+def tag(text, kind, link, pairs):
+    """The image of a theme; one of `pairs` is for a phone or for all other screens."""
+    *_, theme = kind.split(".")
+    screen = f".{'phone' if kind != theme else 'desk'} " if pairs else ""
+    return f"![{text}]({link}#only-{theme}){{ {screen}loading=lazy }}"
 
 
 def report(match):

@@ -31,7 +31,7 @@ def is_covered(layer: Any) -> bool:
 
 
 def cover(layer: Any, compute: Callable[..., Any]) -> None:
-    """Has an attention layer compute by a function, whose first argument it is."""
+    """Lets a function compute for an attention layer, which is its first argument."""
     # Into `__dict__`, past Keras's tracking of attributes.
     layer.__dict__[COMPUTE] = types.MethodType(compute, layer)
 

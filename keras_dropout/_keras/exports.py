@@ -1,4 +1,4 @@
-"""To which format Keras exports a model at the moment."""
+"""The format of the export of Keras that runs at the moment."""
 
 import sys
 

@@ -131,7 +131,7 @@ def is_layer_of_keras(layer: Any) -> bool:
 
 
 def is_operation_of_keras(operation: Any) -> bool:
-    """Whether it is one of `keras.ops`, whose classes Keras does not export."""
+    """Whether it is one of `keras.ops`. Keras does not export their classes."""
     return type(operation).__module__.startswith("keras.src.ops")
 
 

@@ -1,4 +1,4 @@
-"""Where Keras draws random numbers, and with which seeds."""
+"""The places where Keras draws random numbers, and their seeds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ INITIAL_SEED = "_initial_seed"
 
 
 def set_initial_seed(generator: Any, seed: int | None) -> None:
-    """Tells a seed generator with which seed it was made.
+    """Sets the seed that a seed generator says it was made with.
 
-    On PyTorch Keras's own `Dropout` and `keras.random.dropout` pass over a generator
-    that was made without one, and draw from torch's global state instead.
+    On PyTorch Keras's own `Dropout` and `keras.random.dropout` ignore a generator that
+    was made without a seed, and draw from the global state of torch.
     """
     setattr(generator, INITIAL_SEED, seed)
 
@@ -44,8 +44,8 @@ RANDOM_FUNCTIONS = (
 
 
 def random_functions() -> Any:
-    """The module of the backend whose functions `keras.random` calls, by name.
+    """The random functions of the backend, which `keras.random` calls by name.
 
-    Without it the functions of `keras.random` itself, which Keras's layers pass by.
+    If Keras has no such module, `keras.random` itself. Keras's layers do not call it.
     """
     return keras.random if _random is None else _random

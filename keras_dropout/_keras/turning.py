@@ -11,7 +11,7 @@ import keras
 
 from keras_dropout._keras.layers import attributes
 
-# What a model has of its own as soon as it is compiled, called or built.
+# The attributes that a model gets when it is compiled, called or built.
 _STATE = (
     "_compile_config",
     "_compile_loss",
@@ -22,7 +22,7 @@ _STATE = (
 )
 
 
-# What the constructor of a model is told, and keeps for the configuration.
+# The arguments of a model's constructor that are kept for the configuration.
 _TOLD = ("_auto_config", "_dtype_policy")
 
 

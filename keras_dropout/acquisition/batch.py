@@ -125,7 +125,7 @@ class _Labels:
 
     @classmethod
     def none(cls, samples):
-        """Before any label: one outcome, which tells nothing of the samples."""
+        """Before any label: one outcome, which says nothing about the samples."""
         return cls(np.ones(1), np.full((1, samples), 1 / samples))
 
     def gains(self, p, expected):

@@ -145,7 +145,7 @@ class OutlierDetector(Calibration):
         if score in answer:
             return answer[score]
         if score in ("total", "epistemic") and not measure.has_classes:
-            # Without noise of the data it is all there is.
+            # Without data noise there is no other variance.
             return answer["std"] ** 2
         if score == "max_probability" and measure.kind != "binary":
             return 1.0 - xp.max(answer["mean"], axis=measure.axis)

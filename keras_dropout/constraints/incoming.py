@@ -121,9 +121,9 @@ class Incoming:
 
     @property
     def attribute(self) -> str | None:
-        """The attribute by which the layer keeps and saves a constraint on it."""
+        """The attribute of the layer that holds and saves the constraint."""
         stem = self.name.removesuffix("_kernel")
-        # The last is for depthwise convolutions, whose weight is just "kernel".
+        # The last is for depthwise convolutions: they name the weight just "kernel".
         for name in (self.name, stem, "depthwise"):
             if hasattr(self.layer, f"{name}_constraint"):
                 return f"{name}_constraint"

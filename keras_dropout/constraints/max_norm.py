@@ -119,8 +119,7 @@ class MaxNorm(_bases.Constraint):
         """The incoming axes of the weight `w`, counted from 0."""
         axes = self.axis
         if isinstance(axes, dict):
-            # All that a constraint learns about its weight is the weight itself,
-            # whose path ends in "sublayer/kernel".
+            # A constraint gets only the weight. Its path ends in "sublayer/kernel".
             sublayer = getattr(w, "path", "").split("/")[-2:][0]
             if sublayer not in axes:
                 expected = f"an entry for the sublayer of the weight {sublayer!r}"

@@ -1,4 +1,4 @@
-"""Whether a constraint is saved with a model: whether it is asked for its config."""
+"""Whether a constraint is saved with a model: then Keras asks for its config."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def eagerly() -> Iterator[None]:
 
 
 def numbers(tensor: Tensor) -> np.ndarray | None:
-    """The values of a tensor as an array, or None where it only stands for values."""
+    """The values of a tensor as an array, or None if it is symbolic."""
     try:
         return np.asarray(keras.ops.convert_to_numpy(tensor))
     except Exception:

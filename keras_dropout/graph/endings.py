@@ -155,7 +155,7 @@ def _is_identity(operation):
 
 
 def _inner(layer):
-    """The layer or model whose outputs a wrapper gives, or None."""
+    """The layer or model within a wrapper that returns its outputs, or None."""
     if getattr(layer, "is_trainer", False):
         return layer.model
     if isinstance(layer, layers.MultiSampleDropout):
@@ -233,7 +233,7 @@ def _move(operation, before, after):
 
 
 def _reshaped(axis, before, after):
-    """Where the axis still is after a reshape: of its size, as many numbers apart."""
+    """The axis after a reshape, if one has the same size and stride, or None."""
     size, apart = before[axis], before[len(before) + axis + 1 :]
     if size is None or None in apart:
         return None

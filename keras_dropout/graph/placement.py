@@ -164,7 +164,7 @@ def _normalizes_next(node, takers):
 
 
 def has_weights_after(node: Any, takers: Any) -> bool:
-    """Whether a layer with weights comes behind a node.
+    """Whether a layer with weights comes after a node.
 
     Args:
         node: A node of a graph.

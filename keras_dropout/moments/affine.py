@@ -217,8 +217,8 @@ def _depthwise(layer, x):
 
 @rule(L.SeparableConv1D, L.SeparableConv2D)
 def _separable(layer, x):
-    # One convolution whose kernel is the product of the two: its square is not the
-    # product of their squares where a channel has several depthwise kernels.
+    # As one convolution with the product of both kernels. If a channel has several
+    # depthwise kernels, the square of the product is not the product of the squares.
     deep, points = (kernel_of(layer, f"{n}_kernel") for n in ("depthwise", "pointwise"))
     *sizes, channels, several = deep.shape
     points = ops.reshape(points, (channels, several, -1))

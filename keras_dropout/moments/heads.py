@@ -76,7 +76,7 @@ def of(model: keras.Model, graph: Any, told: Any) -> tuple[list[Head], Any]:
         graph: Its graph.
         told: What the outputs are, as in `mc_predict`.
     """
-    # Outputs that hold their own place, for what comes of which to be seen.
+    # Each output holds its own number, so one can see where it goes.
     with eagerly():
         flat = [
             ops.full([size or 1 for size in (1, *tensor.shape[1:])], float(place))

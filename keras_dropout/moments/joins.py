@@ -118,7 +118,7 @@ rule(L.Concatenate)(lambda layer, parts: concatenated(parts, layer.axis))
 
 
 def _both(*values):
-    """The `Moments` of two arguments, of which one may be a number or an array."""
+    """The `Moments` of two arguments. One may be a number or an array."""
     return [
         x if isinstance(x, Moments) else Moments(ops.cast(x, "float32")) for x in values
     ]

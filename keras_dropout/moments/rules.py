@@ -14,7 +14,7 @@ from keras_dropout.sampling.activation import own_attribute
 
 # By the class of a layer, by an activation function, or by the name of an operation.
 _rules = {}
-# What a subclass may write anew, since it is no part of a call at inference.
+# Methods that a subclass may override: a call at inference does not use them.
 _FREE = {
     *("__init__", "build", "get_config", "from_config", "compute_mask"),
     *("compute_output_shape", "compute_output_spec", "count_params"),

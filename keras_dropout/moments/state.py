@@ -64,7 +64,7 @@ class Moments:
         return ops.zeros_like(self.mean) if self.is_certain else self.variance
 
     def floats(self) -> Moments:
-        """The same, its mean in float32, in which moments are computed."""
+        """The same with a float32 mean: moments are computed in float32."""
         return dataclasses.replace(self, mean=ops.cast(self.mean, "float32"))
 
     def independent_along(self, axes: Iterable[int]) -> bool:

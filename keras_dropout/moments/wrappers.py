@@ -21,7 +21,7 @@ from keras_dropout.moments.walk import has_noise, through
 from keras_dropout.trainers import BatchRepetition
 
 L = keras.layers
-# Places at which the mean and the variance of a relaxed mask are taken.
+# How many points the mean and the variance of a relaxed mask are computed from.
 _PLACES = 4096
 
 
@@ -106,7 +106,7 @@ def _information(layer, x):
 
 
 def _noisy_kernel(wrapper, x, kernel, noise, bias_noise=0.0, own=False):
-    """The layer of a wrapper whose kernel has this mean and variance.
+    """The output of a wrapped layer if its kernel has this mean and variance.
 
     Args:
         wrapper: A wrapper of an affine layer.

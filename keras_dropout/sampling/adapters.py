@@ -128,7 +128,7 @@ CALLS: dict[type, Callable[..., Any]] = {
     keras.layers.AdditiveAttention: _attention,
 }
 
-# What a subclass may write anew, since it is no part of a call.
+# Methods that a subclass may override, because a call does not use them.
 _FREE = {
     "__init__",
     "build",

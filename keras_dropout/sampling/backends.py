@@ -192,7 +192,7 @@ def _tensorflow(function, variables, generators, data):
 
 
 def _spec(x, rows):
-    """What a function is traced for: any number of rows where there are so many."""
+    """The signature of a traced function, with any number of rows for row axes."""
     import tensorflow as tf
 
     shape = [*x.shape]

@@ -31,7 +31,7 @@ def differ(one: Any, two: Any) -> bool:
 
 
 def is_traced(x: Data) -> bool:
-    """Whether tensors stand for numbers that are not there yet."""
+    """Whether tensors are symbolic, without values yet."""
     try:
         keras.tree.map_structure(ops.convert_to_numpy, x)
     except Exception:

@@ -1,10 +1,10 @@
 """Watches the random numbers that Keras draws for the calling thread.
 
-Keras draws by the functions of `keras.random`, all of which end in functions of one
-module of its backend, and takes seeds from `SeedGenerator.next`. While any thread asks,
-both are covered. So a layer's draws are seen wherever it keeps its generator, and a
-draw without a generator gets one that is seeded like the others: Keras's own global
-one cannot be used in what JAX compiles, and would be frozen there.
+Keras draws with the functions of `keras.random`. They all call functions of one module
+of the backend, and take seeds from `SeedGenerator.next`. While a thread watches, both
+are replaced. So a draw is seen wherever the layer keeps its generator. A draw without a
+generator gets one that is seeded like the others, because Keras's global generator
+cannot be used in what JAX compiles: its seed would be a constant there.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Watcher:
     """Is told what Keras draws for a thread, and may draw something else."""
 
     def seed(self, generator: Any, asked: Any) -> None:
-        """A seed was taken from a generator, and from which one that was asked for."""
+        """A seed was taken from `generator`. The layer asked `asked` for it."""
 
     def draw(self, shape: Shape) -> None:
         """A tensor of this shape was drawn."""

@@ -126,7 +126,7 @@ def _arrays(x, read):
 
 
 class _Sparse:
-    """A matrix of SciPy, of which only the rows that are asked for become dense."""
+    """A matrix of SciPy. Only the rows that are asked for become dense."""
 
     def __init__(self, matrix) -> None:
         # Others cannot be sliced.

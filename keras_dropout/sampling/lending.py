@@ -11,12 +11,12 @@ from keras_dropout.sampling import weights
 
 
 class Lender:
-    """A model around another, whose weights it only reads in `predict`.
+    """A model around another. Its `predict` only reads the weights of the inner model.
 
-    Where other threads may use the model within, `predict` works on copies of the
-    weights, so that Keras gives away the memory of these. Nothing but the seed is
-    then put back. It comes before `keras.Model` among the bases, and has the attributes
-    `model` and `seed_generator`.
+    If other threads may use the inner model, `predict` works on copies of the weights.
+    Then Keras donates the memory of the copies, and only the seed is put back. This
+    class comes before `keras.Model` among the bases, and needs the attributes `model`
+    and `seed_generator`.
     """
 
     # Read by `_away`: values that are held are those of the variables, or not.

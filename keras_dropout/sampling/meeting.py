@@ -196,7 +196,7 @@ def _why_not_together(engine, few, is_folded):
         return _NO_ROWS
     if all(map(_alike, apart, both, [_rounding(engine.layers)] * len(both))):
         return None
-    # In which order axes are folded is all the same to noise that is independent.
+    # Independent noise does not depend on the order in which axes are folded.
     if engine.masks == "independent" and is_folded:
         return None
     return "samples of one call are not those of several calls"

@@ -71,7 +71,7 @@ def select(model: keras.Model, noises: Sequence[Noise], layers: Picks) -> list[N
 def generators(
     model: keras.Model, noises: Sequence[Noise]
 ) -> list[keras.random.SeedGenerator]:
-    """All seed generators whose state each sample is given, each once.
+    """All seed generators that get a new state for each sample, each once.
 
     Those that the model keeps come first, in the order of its layers.
     """
@@ -91,7 +91,7 @@ def apart(generators: Sequence[Any], noises: Sequence[Noise]) -> np.ndarray:
 
 
 def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
-    """Refuses a model whose samples would all be equal, or whose noise cannot be."""
+    """Refuses a model if all samples would be equal, or its noise is invalid."""
     require_valid(noises)
     if not all(noise.is_silent for noise in noises):
         return
@@ -126,7 +126,7 @@ def require_drawn(model: keras.Model, noises: Sequence[Noise], drawn: Any) -> No
 
 
 def one_sample_per_call(noises: Sequence[Noise]) -> list[Noise]:
-    """Those whose noise has no row axis, so that a call computes one sample."""
+    """The noises without a row axis. With them a call computes one sample."""
     return [
         each
         for each in noises
@@ -135,7 +135,7 @@ def one_sample_per_call(noises: Sequence[Noise]) -> list[Noise]:
 
 
 def require_scheme(noises: Sequence[Noise], masks: Any) -> None:
-    """Refuses noise whose samples cannot be joined as `masks` says."""
+    """Refuses noise if its samples cannot be joined as `masks` says."""
     foreign = [each for each in noises if each.is_foreign and not each.is_assumed]
     if foreign and masks == "shared":
         raise ValueError(
@@ -168,10 +168,10 @@ def numbers(noises: Sequence[Noise]) -> list[tuple[object, str]]:
 
 
 def constants(noises: Sequence[Noise]) -> tuple[Any, ...]:
-    """What a compiled function has in it of these noises.
+    """What a compiled function has fixed of these noises.
 
-    That is which they are; where Keras's layers have an end of the range, at which
-    Keras does something else; and the numbers of layers that draw by themselves.
+    That is: which noises they are; the rates of Keras's layers that are 0 or 1, because
+    Keras takes another branch for these; and the strengths of foreign layers.
     """
     ends = [each if each in (0, 1) else None for each in _values(numbers(noises))]
     foreign = [each.strength for each in noises if each.is_foreign]

@@ -137,7 +137,7 @@ def noise_report(model: Model, x: Data = None) -> NoiseReport:
 def _row(layer, strength, source, sampled, why, told, known):
     path = getattr(layer, "path", None) or layer.name
     shares = _shares(layer, known)
-    # A layer whose class keeps its name says what its noise is.
+    # The class of such a layer keeps its name, so the layer says what its noise is.
     kind = getattr(layer, "noise_kind", type(layer).__name__)
     return NoiseRow(path, kind, strength, source, shares, sampled, why, told)
 
@@ -255,7 +255,7 @@ def _slivers(layer):
     try:
         weights = incoming(layer)
     except ValueError:
-        # A layer whose axes nobody knows.
+        # The incoming axes of this layer are unknown.
         return []
     rows = []
     for weight in weights:

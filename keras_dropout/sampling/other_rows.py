@@ -34,7 +34,7 @@ def _moved(x):
 def _far(x, following):
     """Two rows or more of other values, that a model takes where it takes `x`."""
     if x.dtype.kind in "fV":
-        # One above all of `x` and one below, whose mean is another one, too.
+        # One above all of `x` and one below. Their mean differs from that of `x`.
         scale = np.abs(x.astype("float32")).max(initial=1.0)
         ends = [x[:1] + 3.0 * scale, x[-1:] - 1.5 * scale]
         return np.concatenate(ends).astype(x.dtype)

@@ -178,7 +178,7 @@ class Sampler:
         most = max(totals[0].count for totals in sampled)
         for member, totals in zip(self.members, sampled, strict=True):
             if member.is_silent:
-                # It drew one sample, which stands for as many as the others drew.
+                # It drew one sample, which counts as many as the others drew.
                 for total in totals:
                     total.repeat(most if most > 1 else self.settings.samples)
         measures = self.members[0].engine.learned.measures

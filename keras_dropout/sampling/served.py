@@ -31,7 +31,7 @@ class Served(_bases.Model):
 def prepared(
     server: keras.Model, structure: Any, format: str, options: dict[str, Any]
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """What to export for a `MonteCarlo`, and with which options.
+    """What to export for a `MonteCarlo`, and the options for it.
 
     Args:
         server: A `MonteCarlo`.

@@ -1,4 +1,4 @@
-"""What a face of the sampler is asked for, checked once for all of them."""
+"""The arguments of `mc_predict` and its siblings, checked in one place."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class _Tape(draws.Watcher):
         self._calls = 0
 
     def start(self) -> None:
-        """A next call starts, the third of which is that of both samples."""
+        """The next call starts. The third call computes both samples."""
         self._calls += 1
         if self._calls < 3:
             self._takes.append([])
@@ -70,7 +70,7 @@ def two_samples(
     Args:
         engine: The engine of a model.
         inputs: Some rows, a structure of NumPy arrays.
-        scheme: A scheme in which a sample does not depend on how many a call draws.
+        scheme: A scheme with samples that do not depend on how many a call draws.
     """
     tape = _Tape()
     first = keys.seeds((0, 0), [0, 1], engine.generators)

@@ -37,7 +37,7 @@ def held(
         return function(*arguments)
     variables = [variable for model in models for variable in model.variables]
     if all(_keras.scoped(variable) is not None for variable in variables):
-        # A function is traced, or called with values of its own.
+        # A function is traced, or called with other values.
         return function(*arguments)
     if not is_alone():
         return _with(variables, copies(variables, models), function, arguments)
@@ -66,11 +66,10 @@ def copies(
 
     Args:
         variables: Keras variables.
-        models: Models whose trainers, in other threads, may hold the values. Those of
-            other trainers are waited for.
-        kept: Whether the copies may be those that other threads sample with. They
-            stay until training, or Keras's `predict`, puts other values in the place
-            of those that were copied.
+        models: Models that may be training in other threads, and then hold the values.
+            For other trainers we wait.
+        kept: Whether other threads may sample with the same copies. These stay until
+            training, or Keras's `predict`, replaces the values that were copied.
 
     Raises:
         RuntimeError: Another thread keeps the values for too long.

@@ -39,7 +39,7 @@ class Watch:
 
     Args:
         layers: The layers within the model.
-        apart: Those whose calls are covered already, and stay switched on.
+        apart: Layers with calls that are replaced already. They stay switched on.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class Chain:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything else stands there now."""
+        """Whether something else has taken its place."""
         return [*self] != [self.old]
 
     def __iter__(self) -> Iterator[keras.layers.Layer]:

@@ -158,9 +158,9 @@ def _check_kernel(layer):
 
 
 def _check_masks(dropout, after, shape):
-    """Refuses a dropout whose masks are shared as those of `ConcreteDropout` are not.
+    """Refuses a dropout if `ConcreteDropout` cannot share its masks in the same way.
 
-    Masks of single units become those of channels in front of a convolution.
+    Before a convolution, masks of single units become masks of channels.
     """
     masks = tuple(ours(dropout).mask_shape(shape))
     learned = _kernels.mask_shape(after, shape)

@@ -51,7 +51,7 @@ def fuse_attention(model: keras.layers.Layer) -> None:
 
 
 def forget_compiled(model: keras.Model) -> None:
-    """Has `fit` and the like of a model, and of those within, compile anew."""
+    """Makes `fit` and the like recompile, in a model and its inner models."""
     for layer in flatten_layers(model):
         if isinstance(layer, keras.Model):
             for name in _COMPILED:

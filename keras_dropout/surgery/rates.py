@@ -176,7 +176,7 @@ def _assign(asked):
 
 
 def _renewed(place, rate):
-    """The layer to stand there, ours, with its new rate."""
+    """Our layer for this place, with its new rate."""
     layer = ours(place.layer)
     config = {**layer.get_config(), place.attribute: rate}
     if isinstance(layer.seed, keras.random.SeedGenerator):

@@ -24,9 +24,9 @@ def strip_dropout(model: Model) -> keras.Model:
         model: A Functional or Sequential model; nested models are changed too.
 
     Returns:
-        A new model that shares the weights of `model` and whose outputs are those of
-        `model` at inference without Monte Carlo noise, or `model` itself if there was
-        nothing to remove.
+        A new model that shares the weights of `model`. It computes what `model`
+        computes at inference without Monte Carlo noise. If there was nothing to remove,
+        `model` itself.
 
     Raises:
         TypeError: `model` is subclassed.

@@ -1,7 +1,8 @@
 """The attributes of layers around the noise that say how strong it is.
 
-A Transformer block has a `dropout` of its own, from which it made its dropout layers.
-It often asks `if self.dropout:` before it uses them, and saves that number, not theirs.
+A Transformer block has an attribute `dropout`, and builds its dropout layers with it.
+It often checks `if self.dropout:` before it calls them, and saves this number, not
+those of the layers.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def find_switches(model: keras.Model, places: Sequence[Place]) -> list[Switch]:
             for switch in _claims(mine, place):
                 switch.governed.append(place)
         for switch in mine:
-            # Its name tells nothing, so its value has to.
+            # Its name does not say what it is, so we look at its value.
             alike = [place for place in within if place.rate == switch.value]
             switch.governed = switch.governed or alike
     return [switch for several in found.values() for switch in several]

@@ -17,13 +17,13 @@ from keras_dropout.surgery.switches import Switch
 def unsaved(
     model: keras.Model, asked: Mapping[Place, Any], switches: Sequence[Switch]
 ) -> list[str]:
-    """The paths of the places whose rates the configuration will not carry.
+    """The paths of the places if the configuration does not save their rates.
 
     Args:
         model: The model.
         asked: By place, the rate that it will have.
-        switches: The attributes around them, as they are before. Where one of them
-            changes, so does what is saved of all places that it governs.
+        switches: The attributes of the layers around them, before the change. If one
+            changes, the saved rates of all its places change too.
     """
     ids = saved(model, flatten_layers(model))
     if id(model) not in ids:

@@ -41,7 +41,7 @@ def disagreement(votes: np.ndarray, count: Any, measure: Measure) -> np.ndarray:
 
 
 def max_probability(mean: Any, measure: Measure) -> np.ndarray:
-    """The largest probability; of the least certain label, where there are labels."""
+    """The largest probability; with several labels, that of the least certain one."""
     if measure.kind == "binary":
         return _labels_last(np.maximum(mean, 1 - mean), measure).min(axis=-1)
     return mean.max(axis=measure.axis)

@@ -76,7 +76,7 @@ class Calibration:
         return found
 
     def require_alike(self, other: dict[str, Any]) -> None:
-        """Refuses what was not predicted as that which this was fitted on.
+        """Refuses a prediction that was made with other settings than the fitted one.
 
         Args:
             other: A `profile`. What is `None` in one of both is not known.

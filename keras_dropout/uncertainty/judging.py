@@ -34,7 +34,7 @@ def notes_of(kind: str, noise_variance: Any) -> list[str]:
 
 
 def ranked_without_noise(by: str) -> str:
-    """What ranks where there is a single sample."""
+    """The measures that rank rows if there is a single sample."""
     return "max_probability" if by in measures.OF_SAMPLES else by
 
 

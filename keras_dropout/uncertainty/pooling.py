@@ -84,7 +84,7 @@ def error_variance(summary: Mapping[str, Any], name: str = "m2") -> Any:
 def pool(
     summaries: Sequence[Mapping[str, Any]], measure: Measure, xp: Any
 ) -> dict[str, Any]:
-    """The summary of several models, each of which counts as much as the others.
+    """The summary of several models, all with the same weight.
 
     It gains `error`, the squared standard error of the mean, the models being given
     (or, with one sample of each, being the samples), and `variance`. The mean square

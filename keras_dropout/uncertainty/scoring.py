@@ -27,7 +27,7 @@ from keras_dropout.metrics.calibration import edges
 
 BINS = 15
 LEVELS = {"coverage_50": 0.5, "coverage_90": 0.9, "coverage_95": 0.95}
-# +1 where more is better, -1 where less is. Of intervals neither is.
+# +1 if more is better, -1 if less is better. For intervals neither holds.
 BETTER = {
     "accuracy": 1,
     "nll": -1,

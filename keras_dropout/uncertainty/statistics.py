@@ -160,15 +160,16 @@ def seen_from(
 
     $$\mathrm{KL}(p \Vert q') = \mathrm{KL}(p \Vert q) + p \cdot r + \text{constant},$$
 
-    so the mean moves by $\mathrm{KL}(q \Vert q')$, exactly, and the sum of squares $v$
-    by $2 r \cdot c + r^\top \Sigma r$ with $c$ the `cross` products and $\Sigma$ those
-    of the classes, of which only the diagonal, `m2`, is kept. The part of $\Sigma$ that
-    goes with the divergences is known, $c c^\top / v$. The rest is taken for
-    uncorrelated between labels. Between classes, whose probabilities sum to one, its
-    rows sum to zero, and it is taken for the matrix of that kind that is exact for two
-    classes, and for any number of classes that vary alike. Merging the samples of one
-    model, whose means are close, this costs about a hundredth of the error that is
-    told; pooling models that disagree about many classes, up to a quarter.
+    so the mean changes by exactly $\mathrm{KL}(q \Vert q')$, and the sum of squares $v$
+    by $2 r \cdot c + r^\top \Sigma r$. Here $c$ are the `cross` products, and $\Sigma$
+    the products between classes. Of $\Sigma$ only the diagonal `m2` is kept, so the
+    rest is estimated. The part that is explained by the divergences is known, it is
+    $c c^\top / v$. For labels we assume that the remainder is uncorrelated. For classes
+    the probabilities sum to one, so the rows of the remainder sum to zero. We take the
+    matrix with this property that is exact for two classes, and for any number of
+    classes with equal variances. The error of the reported standard error is about one
+    per cent if the samples of one model are merged, as their means are close. It is up
+    to 25 per cent if models are pooled that disagree about many classes.
     """
     q = summary["mean"]
     moved = {**summary}
@@ -236,9 +237,9 @@ def _block_sums(deviations, block, xp):
 
 
 def _weighted(products, sizes, xp):
-    """The sum over samples; of products of sums of blocks, each by its block's size.
+    """The sum of products over samples, or over blocks of samples.
 
-    A block of n samples whose sums are s and s' stands for n samples of s / n.
+    A block of n samples with the sums s and s' counts as n samples of s / n and s' / n.
     """
     if sizes is not None:
         sizes = xp.reshape(sizes, (-1,) + (1,) * (len(products.shape) - 1))

@@ -63,7 +63,7 @@ def _draw(rng, rows):
 
 
 def _told(p):
-    """A prediction of probabilities, of which nothing else is asked."""
+    """A prediction of probabilities. Nothing else of it is used."""
     return kd.Prediction(p, p, p, np.ones(len(p)), "probabilities", -1)
 
 

@@ -27,7 +27,7 @@ EXPERIMENTS = (
 )
 
 
-# Many small networks, each of which a backend would compile.
+# Many small networks. Each backend would compile each of them.
 ONCE = (
     "active_learning",
     "learned_or_fixed",
@@ -197,6 +197,8 @@ def claims_of_when_not_to_answer(found):
     left = [mean(name, "answered", 10) for name in (plain, once, masks)]
     yield f"{left[0]:.1f} % of the plain network's answers are wrong"
     yield f"{left[1]:.1f} and {left[2]:.1f} % of the other two readers'"
+    letters = [mean(name, "auroc", "letters") for name in (once, masks)]
+    yield f"an AUROC of {letters[1]:.3f} instead of {letters[0]:.3f}"
 
 
 def claims_of_learned_rates(found):

@@ -16,7 +16,7 @@ def array(x):
 
 
 def members_of(layer, y):
-    """The member whose mask each row of the outputs for ones has."""
+    """The member of each row, by its mask, which the output for ones shows."""
     masks = array(layer.masks)
     return [int(np.flatnonzero((masks == row).all(axis=1))[0]) for row in array(y)]
 

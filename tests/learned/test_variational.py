@@ -226,8 +226,8 @@ def test_keeps_the_causes_among_thirty_inputs_and_prunes_most_others():
     x = rng.normal(size=(500, 30)).astype("float32")
     causes = np.array([3, 11, 19, 27])
     y = (x[:, causes] @ [2.0, -1.5, 1.0, 0.8] + rng.normal(size=500) * 0.5)[:, None]
-    # At the bound's strength a useless input stays whose estimate by least squares is
-    # more than 1.05 standard errors, 29 in 100; at four times it is 2.1, 4 in 100.
+    # A useless input stays if its estimate by least squares is far enough from 0: 1.05
+    # standard errors at the strength of the bound (29 in 100), 2.1 at four times (4).
     bound = kd.losses.kl_weights(400, loss="mse", precision=4.0)
     weight = 4 * bound["dropout_regularizer"]
     ramp = kd.schedules.Linear(0.0, weight, steps=200, begin=100)

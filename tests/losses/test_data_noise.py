@@ -194,7 +194,7 @@ def test_computes_in_float32_whatever_the_outputs(make, units, labels):
 
 
 def test_the_noise_is_new_in_each_compiled_step():
-    """Of a model that does not learn, whose predictions change by one unit of rounding.
+    """The model does not learn, but its predictions change by one unit of rounding.
 
     JAX keeps no state of a loss, so the predictions must stir the seed.
     """

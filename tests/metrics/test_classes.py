@@ -10,7 +10,7 @@ from keras_dropout import metrics
 
 pytestmark = pytest.mark.once
 
-# Five rows of three classes, whose scores were computed by hand.
+# Five rows of three classes. Their scores were computed by hand.
 P = np.array(
     [
         [0.7, 0.2, 0.1],
@@ -28,7 +28,7 @@ CORRECT = np.array([0, 1, 0, 1, 0, 1, 1, 0])
 
 
 def ece_of(confidence, correct, **options):
-    """The error of rows of ten classes, the first of which has this confidence."""
+    """The error of rows of ten classes. The first class has this confidence."""
     rest = np.repeat((1 - confidence)[:, None] / 9, 9, axis=1)
     p = np.concatenate([confidence[:, None], rest], axis=1)
     return metrics.expected_calibration_error(1 - correct, p, **options)

@@ -4,8 +4,8 @@
     python -m tests.mutations --backend jax
     python -m tests.mutations alpha threefry     those with one of these words
 
-Each mistake of the catalogue is made in a copy of the project, of which the tests that
-are named with it are run. The score tells how many were noticed.
+Each mistake of the catalogue is made in a copy of the project. Then the tests that the
+catalogue names for it run there. The score tells how many mistakes were noticed.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def _run_here(tests, folder, printed):
 
 
 def verdict(status, output):
-    """Whether the mistake was noticed, and by which test."""
+    """Whether a test noticed the mistake, and the name of the test."""
     if status == 0:
         return PASSED, ""
     if status != 1:

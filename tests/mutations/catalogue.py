@@ -16,7 +16,7 @@ class Mutation:
         file: The file of the package that is changed.
         old: What stands there.
         new: What stands there instead.
-        tests: The files of tests of which one must fail.
+        tests: Files of tests. At least one of the tests must fail.
         backend: The only backend on which the change matters, or `None` for all.
     """
 

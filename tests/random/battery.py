@@ -43,7 +43,7 @@ def scores(masks, probability):
 
 
 def failures(found):
-    """The tests whose score chance does not explain."""
+    """The tests with a score that is too large for chance."""
     return sorted(name for name, score in found.items() if not abs(score) < SIGMAS)
 
 

@@ -65,7 +65,7 @@ def test_the_smallest_rates_are_met_to_one_part_in_ten_thousand(way, rate, monke
     """The generator gives all words that can matter, and so the count is exact."""
     module = random._backend
     every, unit = np.arange(1 << 15, dtype=np.uint32), 2.0**-32
-    # Ties have 32 bits: so many of them that are spaced evenly, half of which drop.
+    # Ties have 32 bits. The words are spaced evenly, so that half of them drop.
     step = np.uint32(2 * rate * 2.0**48 / every.size)
     if BACKEND == "jax":
         import jax

@@ -20,7 +20,7 @@ def x_of(*shape, seed=0):
 
 
 class Graph(keras.Model):
-    """Holds all nodes of a graph, and answers for those whose numbers are asked."""
+    """Holds all nodes of a graph, and answers for the nodes that are asked for."""
 
     def __init__(self, nodes=10, drop=None):
         super().__init__()

@@ -47,7 +47,7 @@ def test_twenty_numbers_of_rows_are_compiled_a_few_times():
 
 
 def _noise():
-    """A model whose outputs are its noise, more of it than is drawn in one go."""
+    """A model that returns its noise, which is too large for a single draw."""
     h = i = keras.Input((40,))
     h = L.Dropout(0.4)(h)
     h = L.GaussianNoise(0.5)(h)
@@ -70,7 +70,7 @@ def test_the_samples_are_those_of_the_rows_alone(make, masks, monkeypatch):
     model, x = make()
 
     def samples():
-        # Two calls, the second of which is not whole.
+        # Two calls. The second call is not full.
         options = {"masks": masks, "seed": 3, "max_rows": 8 * 40}
         return kd.mc_predict(model, x[:5], 50, return_samples=True, **options).samples
 

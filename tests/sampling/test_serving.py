@@ -178,7 +178,7 @@ def test_a_format_without_random_state_is_refused_where_noise_is_drawn(tmp_path)
 
 
 def _targeted():
-    """Its inference looks for the smallest weights, of which some are equal."""
+    """Its inference looks for the smallest weights. Some weights are equal."""
     kernel = np.round(np.random.default_rng(0).normal(size=(8, 3)), 1)
     dense = L.Dense(3, kernel_initializer=lambda shape, dtype: kernel)
     layer = kd.layers.TargetedDropout(dense)

@@ -47,7 +47,7 @@ class Subclassed(keras.Model):
 
 
 class Head(L.Layer):
-    """A layer of the user's own, whose code nobody reads."""
+    """A layer of the user. The package does not know what it computes."""
 
     def __init__(self, function):
         super().__init__()

@@ -245,7 +245,7 @@ def test_the_variance_of_a_label_has_two_parts(classified):
     np.testing.assert_allclose(
         classified.aleatoric + classified.epistemic, classified.total, rtol=1e-5
     )
-    # The variance between samples alone, of which a single sample has none.
+    # Only the variance between samples. A single sample has none.
     np.testing.assert_allclose(classified.std**2, classified.epistemic, rtol=1e-6)
     single = _predicted(p[None], "probabilities")
     np.testing.assert_allclose(single.aleatoric, p * (1 - p), rtol=1e-6)

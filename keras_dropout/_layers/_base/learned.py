@@ -82,7 +82,7 @@ class Learned(Source):
         return self.link.forward(self.weight.value)
 
     def raw(self) -> Tensor:
-        """The weight itself as a float32 tensor, of which the value is a function."""
+        """The weight as a float32 tensor. The value is a function of it."""
         return self.weight.value
 
     def assign(self, value: Any) -> None:
@@ -97,7 +97,7 @@ class Learned(Source):
         _away.assign(self.weight, np.broadcast_to(weights, shape))
 
     def _weights_for(self, value: Any) -> np.ndarray:
-        """The weights at which the value is `value`, as a float32 array."""
+        """The weights that give the value `value`, as a float32 array."""
         if isinstance(value, Schedule):
             raise TypeError(no_change(self, value))
         several = isinstance(value, (np.ndarray, list, tuple))
@@ -114,7 +114,7 @@ class Learned(Source):
         return self.initial
 
     def check_weight(self) -> None:
-        """Refuses a weight that stands for no value, such as a loaded NaN."""
+        """Refuses a weight without a valid value, such as a loaded NaN."""
         weights = _away.read(self.weight)
         if not np.isfinite(weights).all():
             raise ValueError(invalid(self.weight.name, "finite numbers", weights))

@@ -84,7 +84,7 @@ def one_per(
 
     Args:
         per: `"element"`, `"channel"` (of each row), `"row"`, `"step"` (of each row),
-            `"batch"`, or of weights `"input"`, whose axes are all but the last.
+            `"batch"`, or for weights `"input"`: all axes but the last.
         shape: The shape of what the noise is for.
         channels: The axes of the channels.
         within: Axes along which a single draw differs: the units of a mask that all

@@ -201,7 +201,7 @@ _INITIAL = "initial_"
 
 
 def source_of(value: Any) -> Source:
-    """The source that a value given to a constructor stands for."""
+    """The source for a value that was given to a constructor."""
     if isinstance(value, Source):
         return value
     return Scheduled(value) if isinstance(value, Schedule) else Number(value)

@@ -30,8 +30,8 @@ class NoiseState(keras.layers.Layer):
     """
 
     def __init__(self, owner: str, generator: keras.random.SeedGenerator) -> None:
-        # Layers of one name may meet in one model, whose state tree needs names that
-        # differ.
+        # A model may have several layers with the same name, and its state tree needs
+        # different names.
         before = keras.backend.get_uid(f"{owner}_state") - 1
         name = f"{owner}_state_{before}" if before else f"{owner}_state"
         super().__init__(name=name, trainable=False, dtype="float32")
@@ -87,7 +87,7 @@ class NoiseState(keras.layers.Layer):
             take()
 
     def refusal(self, store: Any, reason: Exception) -> ValueError:
-        """The error that says which layer of which file has a value that cannot be."""
+        """The error that names the file and the layer with the invalid value."""
         file = _keras.file_of(store)
         place = f" in the file {file!r}" if file else ""
         text = f"The saved state of layer {self.owner!r}{place} is not valid. {reason}"

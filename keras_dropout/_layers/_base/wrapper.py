@@ -32,7 +32,7 @@ class NoiseWrapper(NoiseLayer):
         if not isinstance(layer, keras.layers.Layer):
             raise TypeError(invalid("layer", "a Keras layer", layer))
         kwargs.setdefault("dtype", _model.float_policy(layer))
-        # What comes in is the wrapped layer's to cast, or to leave as it is.
+        # The wrapped layer casts its inputs, or leaves them as they are.
         super().__init__(autocast=False, **kwargs)
         self.layer = layer
         self.supports_masking: bool = layer.supports_masking
@@ -60,7 +60,7 @@ class NoiseWrapper(NoiseLayer):
         return outputs
 
     def perturb_call(self, x: Tensor, training: bool | None, **kwargs: Any) -> Tensor:
-        """The noisy output, for layers whose noise in training is another one."""
+        """The noisy output, for layers that have other noise in training."""
         return self.perturb(x, **kwargs)
 
     def infer(self, x: Tensor, **kwargs: Any) -> Tensor:

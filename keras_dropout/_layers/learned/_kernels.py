@@ -30,7 +30,7 @@ _REGULARIZERS = (
 
 
 def require_known(layer: keras.layers.Layer) -> None:
-    """Refuses a layer whose kernel has no known inputs."""
+    """Refuses a layer if it is unknown which axes of its kernel are inputs."""
     if not isinstance(layer, KNOWN):
         names = ", ".join(cls.__name__ for cls in KNOWN)
         raise TypeError(invalid("layer", f"one of {names}", layer))
@@ -111,7 +111,7 @@ def regularizer_of(layer: keras.layers.Layer) -> str | None:
 
 
 def require_unregularized(layer: keras.layers.Layer, instead: str) -> None:
-    """Refuses a layer whose kernel has a penalty already."""
+    """Refuses a layer that already has a penalty on its kernel."""
     name = regularizer_of(layer)
     if name is not None:
         raise ValueError(
@@ -121,7 +121,7 @@ def require_unregularized(layer: keras.layers.Layer, instead: str) -> None:
 
 
 def is_embedding(layer: keras.layers.Layer) -> bool:
-    """Whether the inputs are ids, each of which stands for one row of the kernel."""
+    """Whether the inputs are ids. An id selects a row of the kernel."""
     return isinstance(layer, L.Embedding)
 
 

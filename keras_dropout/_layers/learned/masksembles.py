@@ -192,5 +192,5 @@ class Masksembles(NoiseLayer):
 
 
 def _number(size):
-    """A size that is known as it is, another one as an integer tensor."""
+    """A known size unchanged, an unknown one as an integer tensor."""
     return size if isinstance(size, int) else ops.cast(size, "int32")

@@ -99,7 +99,7 @@ class MultiSampleDropout(BernoulliLayer):
         self.advance(training)
         if self.reduction != "mean":
             return outputs
-        # In float32 as Keras does it, whose choice of it `torch.compile` cannot follow.
+        # In float32, as in Keras. `torch.compile` cannot trace how Keras chooses it.
         dtype = keras.backend.standardize_dtype(outputs.dtype)
         wide = dtype if dtype == "float64" else "float32"
         return ops.cast(ops.mean(ops.cast(outputs, wide), axis=1), dtype)

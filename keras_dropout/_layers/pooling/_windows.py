@@ -163,5 +163,5 @@ def _every(x, axis, start, number, stride):
         index = [slice(None)] * len(x.shape)
         index[axis] = slice(start, start + (number - 1) * stride + 1, stride)
         return x[tuple(index)]
-    # Of a slice whose ends are symbols JAX cannot tell the size.
+    # JAX does not know the size of a slice if its ends are symbols.
     return ops.take(x, start + stride * ops.arange(number), axis=axis)

@@ -38,9 +38,10 @@ class _StochasticPooling(WindowLayer):
 
 
 def drawn_unit(windows: Tensor, uniforms: Tensor) -> Tensor:
-    """The unit of each window at which the running sum passes its share of the total.
+    """Draws one unit of each window, with a probability in proportion to its value.
 
-    One uniform number a window draws from the distribution, by its inverse.
+    The running sum of the window is the distribution, and is inverted: the unit drawn
+    is the first where the sum exceeds the uniform number times the total.
     """
     sums = ops.cumsum(ops.cast(windows, "float32"), axis=-1)
     target = ops.expand_dims(uniforms, -1) * sums[..., -1:]

@@ -87,9 +87,9 @@ class RecurrentNoise(_bases.RNN, NoiseLayer):
 
         Returns:
             A list of tensors of shape `(batch, time, ...)` or `(batch, 1, ...)`, the
-            same at all steps, and a function `step(cell, parts, states)` that takes
-            what belongs to one of them and returns the new states, of which the first
-            is the output. `None` stands for the cell's own step.
+            same at all steps, and a function `step(cell, parts, states)`. It takes the
+            parts of one step and returns the new states. The first of these is the
+            output. `None` stands for the cell's own step.
         """
         raise NotImplementedError
 
@@ -134,7 +134,7 @@ class Step:
 
     def call(self, inputs: Tensors, states: Any) -> Tensor:
         """The output of one step, and the new states."""
-        # Not by `ops.split`, whose sizes `torch.export` takes for unknown.
+        # Not `ops.split`: `torch.export` does not know the sizes of its results.
         parts = [inputs[:, start:end] for start, end in self.spans]
         states = self.step(self.cell, parts, states)
         return states[0], states

@@ -11,8 +11,8 @@ from keras_dropout import _constants
 from keras_dropout._layers._base import shapes
 from keras_dropout._typing import Tensor
 
-# Newton's method gains digits fast here: six steps leave nothing but the rounding
-# of float32 for every rate, block and map tried, up to 64 on 512 x 512.
+# Newton's method converges fast here: after six steps only the rounding of float32 is
+# left, for every rate, block and map that we tried, up to 64 on 512 x 512.
 _STEPS = 6
 
 # Nearer to 1 than this, float32 cannot tell the share of kept units from none.

@@ -36,7 +36,7 @@ def adapted(layer: keras.layers.Layer, kernel: Tensor) -> Tensor:
 
 
 def aligned(layer: keras.layers.Layer, bias: Tensor, x: Tensor) -> Tensor:
-    """The bias in the shape in which it adds to the outputs `x` of the linear map."""
+    """The bias, reshaped so that it can be added to `x`, the output of the map."""
     axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
     shape = [1] * len(x.shape)
     shape[axis] = -1

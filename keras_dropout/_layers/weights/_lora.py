@@ -1,4 +1,4 @@
-"""Layers with LoRA whose low-rank branch has dropout, made where they stand."""
+"""Puts dropout on the low-rank branch of layers with LoRA, in place."""
 
 import functools
 import inspect
@@ -16,7 +16,7 @@ from keras_dropout._layers.weights._unmerged import Unmerged
 
 _registered = keras.saving.register_keras_serializable("keras_dropout", "LoRADropout")
 MODES = ("input", "weights")
-# What a layer has of its own once it is noisy. Past Keras's tracking, so that its
+# The attributes of a layer that became noisy. Past Keras's tracking, so that its
 # weights, and what it is without the noise, stay as they were.
 _OWN = ("monte_carlo", "seed", "seed_generator", "noise_state", "mode", "unmerged")
 
@@ -106,7 +106,7 @@ class LoRADropout:
         return self.adapted.compute_output_spec(self, *args, **kwargs)
 
     def enable_lora(self, rank, lora_alpha=None, **kwargs):
-        # Keras's layers forget what they were told of it when they are built anew.
+        # Keras's layers lose `lora_alpha` when they are built again.
         alpha = self.lora_alpha if lora_alpha is None else lora_alpha
         super().enable_lora(rank, lora_alpha=alpha, **kwargs)
 
@@ -174,7 +174,7 @@ def adapt(layer, rate, mode, *, seed=None, monte_carlo=False):
 
 @functools.cache
 def _class_for(cls):
-    """The class of layers of the class `cls` whose branch has dropout."""
+    """A subclass of `cls` that has dropout on its branch."""
 
     def call(self, *args, **kwargs):
         return self.called_by(cls.call, *args, **kwargs)

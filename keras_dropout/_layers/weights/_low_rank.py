@@ -28,7 +28,7 @@ def is_enabled(layer):
 
 
 def require_known(layer, mode):
-    """Refuses layers whose branch cannot be told from the rest."""
+    """Refuses layers if it is unknown which part of them is the branch."""
     cls = type(layer)
     kin = next((known for known in _CLASSES if isinstance(layer, known)), None)
     names = ", ".join(known.__name__ for known in KNOWN)
@@ -64,7 +64,7 @@ def scale(layer):
 
 
 def with_dropped_inputs(layer, plain, masks, x, *args, **kwargs):
-    """The outputs of a layer whose branch sees only some of the inputs.
+    """The outputs of a layer if its branch gets only some of the inputs.
 
     Args:
         layer: A layer with LoRA.
@@ -77,7 +77,7 @@ def with_dropped_inputs(layer, plain, masks, x, *args, **kwargs):
     reverse = _is_reversible(layer) and _is_reverse(args, kwargs)
     if reverse and not _adapts_reverse(layer):
         return plain(layer, x, *args, **kwargs)
-    # What comes behind the sum has to wait for it.
+    # What follows the sum is applied below, after it.
     ends = {"logit_soft_cap": None} if reverse else {"activation": None}
     bare = _keras.borrowed(layer, lora_enabled=False, **ends)
     outputs = plain(bare, x, *args, **kwargs)

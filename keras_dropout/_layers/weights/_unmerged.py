@@ -9,7 +9,7 @@ from keras_dropout._validation import invalid
 
 
 class Unmerged(keras.layers.Layer):
-    """Saves the weights of a layer with LoRA so that it goes on from them.
+    """Saves the weights of a layer with LoRA so that training can continue.
 
     Keras saves the sum of the frozen kernel and of what LoRA adds, and sets the
     matrices to 0 when it loads that. Nothing is left then that dropout could act on,

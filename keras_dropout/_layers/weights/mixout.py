@@ -132,5 +132,5 @@ class Mixout(WeightNoise):
 
 
 def _copy(variable):
-    # Memory of its own: training changes the variable's in place.
+    # A copy: training changes the memory of the variable in place.
     return ops.stop_gradient(ops.copy(raw(variable)))

@@ -52,7 +52,7 @@ class BrierScore(_OfClasses):
         y_true: Integers `(...)` or `(..., 1)`, or one-hot `(..., classes)`. An integer
             of no class gives NaN.
         y_pred: `(..., classes)`; for binary labels `(rows,)` or `(..., 1)`, the
-            probability of 1, of which the score is $(p - y)^2$.
+            probability of 1. Then the score is $(p - y)^2$.
         sample_weight: Weights of rows, or of single labels.
 
     Raises:
