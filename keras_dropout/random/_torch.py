@@ -4,12 +4,14 @@
 |---|---|---|
 | CPU | NumPy's SFC64 (Doty-Humphrey, 2010) | 2^64 words at least |
 | CPU, normals | PyTorch's MT19937 | 2^19937 - 1 words |
+| masks on CUDA, with Triton | Philox-4x32 with 10 rounds | 2^32 words |
 | other devices | PyTorch's own, on CUDA Philox-4x32 with 10 rounds | 2^66 words |
 | under `torch.compile`, in a CUDA graph | Threefry-2x32 with 13 rounds | 2^32 numbers |
 
-Each is seeded by a hash of the key (NumPy's `SeedSequence`): SFC64 by 128 bits, other
-devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred thousand
-draws of normals about one pair is equal. A seed has 2^32 keys, one a draw, and repeats
+The first two and PyTorch's own are seeded by a hash of the key (NumPy's
+`SeedSequence`): SFC64 by 128 bits, other devices by 63, but MT19937 by the 32 that
+PyTorch takes, so that of a hundred thousand draws of normals about one pair is equal.
+The others take the key as it is. A seed has 2^32 keys, one a draw, and repeats
 after them.
 
 Where bits are expensive, one word of 32 bits gives two decisions: one from the word,
