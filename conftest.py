@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,15 +14,20 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import torch  # noqa: F401, I001
 import keras
 import pytest
+from _pytest.doctest import DoctestModule
 
 from keras_dropout.random import context
 
+# What the tests import stays, so no garbage is looked for in it.
+gc.disable()
+
+PACKAGE = pathlib.Path(__file__).with_name("keras_dropout")
 BACKEND = keras.backend.backend()
 
 # The docstring examples are collected from the package itself, where each of the
 # other two backends has files of its own that this process cannot import.
 OTHERS = {"tensorflow", "jax", "torch"} - {BACKEND}
-collect_ignore_glob = [f"keras_dropout/**/*_{name}.py" for name in OTHERS]
+collect_ignore_glob = [f"keras_dropout/**/*_{name}*.py" for name in OTHERS]
 collect_ignore_glob += [f"keras_dropout/**/{name}.py" for name in OTHERS]
 
 
@@ -31,42 +37,72 @@ def pytest_addoption(parser):
     parser.addoption("--few", action="store_true", help="take some only")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path):
+    """Looks for examples in the docstrings of the package only."""
+    collectors = yield
+    if PACKAGE in file_path.parents:
+        return collectors
+    return [each for each in collectors if not isinstance(each, DoctestModule)]
+
+
 def pytest_collection_modifyitems(config, items):
     """Leaves out tests that are of another backend, or are run on another."""
+    shares = shared_out(items)
     mine, others = [], []
     for item in items:
         mark = item.get_closest_marker("backend")
         here = mark is None or BACKEND in mark.args
-        (mine if here and is_taken(item, config) else others).append(item)
+        taken = here and is_taken(item, shares[item.nodeid], config)
+        (mine if taken else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = mine
 
 
-def is_taken(item, config):
+def number(name):
+    """A number for a name that is always the same."""
+    return zlib.crc32(name.encode())
+
+
+def shared_out(items):
+    """Which of the backends that compile runs each case, where one does.
+
+    One of the two runs a test. Of a test with several cases each runs a third. Sums
+    over the names put the cases in order, so that no backend gets all that are alike.
+    """
+    tests = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item.nodeid)
+    shares = {}
+    for name, cases in tests.items():
+        takers = ("jax", "tensorflow", *["neither"] * (len(cases) > 1))
+        for place, case in enumerate(sorted(cases, key=number), number(name)):
+            shares[case] = takers[place % len(takers)]
+    return shares
+
+
+def is_taken(item, share, config):
     """Whether this process runs a case, of those that are shared out.
 
-    PyTorch, which compiles nothing here, runs each. Of the two that compile, which
-    takes most of the time of the tests, one does. The sum over the name decides, so
-    that the choice is always the same, and follows no order of the cases.
+    PyTorch, which compiles nothing here, runs each. To compile takes most of the time
+    of the tests.
     """
     if item.get_closest_marker("release") and config.getoption("shared"):
         return False
-    number = zlib.crc32(item.nodeid.encode())
     if config.getoption("few"):
         if BACKEND == "torch":
-            return item.get_closest_marker("keras") or number % 4 == 0
-        return number // 2 % 2 == 0
+            return item.get_closest_marker("keras") or number(item.nodeid) % 4 == 0
+        return number(item.nodeid) // 2 % 2 == 0
     alone = any(map(item.get_closest_marker, ("everywhere", "backend", "skipif")))
-    if alone or BACKEND == "torch" or not config.getoption("shared"):
-        return True
-    return ("jax", "tensorflow")[number % 2] == BACKEND
+    return alone or BACKEND in ("torch", share) or not config.getoption("shared")
 
 
 def pytest_collection_finish():
     """Collects garbage less often, of which tracing makes much that does not matter."""
     _forget_garbage()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

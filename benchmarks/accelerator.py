@@ -4,6 +4,7 @@
     KERAS_BACKEND=torch python -m benchmarks.accelerator --quick   seconds, small
 
 How well the masks of the device meet their rates; `mc_predict` beside the loop by hand;
+the time of the kernels alone, on PyTorch;
 each layer with a twin beside `keras.layers`, a multiplication and on PyTorch
 `torch.nn.functional.dropout`, forward and backward; attention with and without noise;
 and the step of a small Transformer and of a ResNet with our layers, with Keras's and
@@ -20,7 +21,9 @@ import keras
 import numpy as np
 
 import keras_dropout
-from benchmarks import attention, layers, whole
+from benchmarks import attention, kernels, layers, whole
+from benchmarks.made import settings
+from benchmarks.report import markdown
 from benchmarks.steps import BACKEND, MODES
 from benchmarks.timing import take_turns
 
@@ -155,37 +158,111 @@ def _score(share, expected, count):
 def results(quick, limit=LIMIT):
     """All that is measured, a dictionary each."""
     end = time.monotonic() + limit
-    modes = MODES[BACKEND][:1] if quick else MODES[BACKEND]
+    first, *compiled = MODES[BACKEND]
     if quick:
         yield from battery(1 << 16)
         yield sampling(4, 8, 16, 0.0)
         cells = [
-            twins(QUICK, ("float32",), modes, 0.0),
+            twins(QUICK, ("float32",), [first], 0.0),
             models(whole.QUICK, 0.0),
-            attentions({16: 2}, modes, 0.0),
+            attentions({16: 2}, [first], 0.0),
         ]
     else:
         yield from battery(1 << 24)
-        yield sampling(100, 256, 1024, 20.0)
-        heart, *others = [
-            twins({name: SHAPES[name]}, ("float32", "bfloat16"), modes, 1.0)
-            for name in SHAPES
+        yield sampling(100, 256, 1024, 5.0)
+        dtypes = ("float32", "bfloat16")
+        if kernels.is_possible():
+            yield kernels.measure("float32", "eager")
+            yield kernels.measure("bfloat16", "eager")
+            yield kernels.measure("float32", "compile")
+        heart = {"Dropout": SHAPES["Dropout"]}
+        others = {name: SHAPES[name] for name in SHAPES if name not in heart}
+        cells = [
+            twins(heart, dtypes, [first], 1.0),
+            models(whole.SIZES, 5.0),
+            attentions(attention.SIZES, [first], 1.0),
+            twins(others, dtypes, [first], 0.5),
+            # Here each cell compiles anew, which takes half a minute.
+            twins(heart, dtypes, compiled, 1.0),
+            attentions(attention.SIZES, compiled, 1.0),
+            twins(others, dtypes, compiled, 0.5),
         ]
-        tokens = attention.SIZES
-        cells = [heart, models(whole.SIZES, 5.0), attentions(tokens, modes, 1.0)]
-        cells += others
     for each in cells:
         yield from until(end, each)
+
+
+def table(found):
+    """What was measured as tables, from dictionaries of `results`."""
+    alone = [
+        [
+            each["kernels"],
+            each["dtype"],
+            *_two(each["ratio"], ("torch", "keras", "ours")),
+        ]
+        for each in found
+        if "kernels" in each
+    ]
+    steps = [
+        [
+            each["mode"],
+            f"`{each['layer']}`",
+            f"{each['elements']:,}",
+            each["dtype"],
+            f"{each['cost'][0]:.2f}",
+            f"{each['gain'][0]:.2f}",
+            f"{each['gain_torch'][0]:.2f}" if "gain_torch" in each else "",
+        ]
+        for each in found
+        if "layer" in each
+    ]
+    whole = [
+        [
+            each["mode"],
+            each["model"],
+            f"{each['milliseconds']['none']:.1f} ms",
+            f"{each['ours_over_none'][0]:.2f}",
+            f"{each['keras_over_ours'][0]:.2f}",
+        ]
+        for each in found
+        if "model" in each
+    ]
+    samples = [
+        [str(each[name]) for name in ("backend", "mc_predict", "rows")]
+        + [f"{each['loop_over_ours'][0]:.1f}"]
+        for each in found
+        if "mc_predict" in each
+    ]
+    ratios = ["ours / multiply", "Keras / ours", "`F.dropout` / ours"]
+    parts = [
+        (["", "", "`F.dropout`", "Keras", "ours"], alone),
+        (
+            ["", "", "elements", "dtype", *ratios],
+            steps,
+        ),
+        (["", "", "no dropout", "ours / none", "Keras / ours"], whole),
+        (["", "samples", "rows", "loop / `mc_predict`"], samples),
+    ]
+    return "\n".join(markdown(head, rows) for head, rows in parts if rows)
+
+
+def _two(numbers, names):
+    return [f"{numbers[name]:.2f}" if name in numbers else "" for name in names]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seconds", type=float, default=LIMIT)
     parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument("--table", type=pathlib.Path, help="of results that are there")
     arguments = parser.parse_args()
+    if arguments.table:
+        lines = arguments.table.read_text().splitlines()
+        print(table([json.loads(line) for line in lines]))
+        return
     place = {"device": device(), "backend": BACKEND, "keras": keras.__version__}
-    lines = []
-    for found in results(arguments.quick):
+    lines = [json.dumps({**place, "settings": settings()})]
+    for found in results(arguments.quick, arguments.seconds):
         lines.append(json.dumps({**place, **found}))
         print(lines[-1], flush=True)
     if arguments.output:

@@ -13,8 +13,6 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def settings():
     """What the results were made with."""
-    told = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=False)
     return {
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
@@ -23,8 +21,18 @@ def settings():
         "threads": os.environ.get("OMP_NUM_THREADS", os.cpu_count()),
         "load": round(os.getloadavg()[0] / os.cpu_count(), 1),
         "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
     }
+
+
+def commit():
+    """The commit that is checked out, if this is a clone and Git is installed."""
+    told = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        found = subprocess.run(told, cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return found.stdout.strip()
 
 
 def processor():

@@ -8,7 +8,7 @@
     python -m tests --every              every case on every backend, before a release
     python -m tests -- -k max_norm -x    arguments for pytest after `--`
 
-A process has one backend, so each runs in its own, as many at a time as there are
+A process has one backend, so each runs in its own, one more at a time than there are
 cores. What needs no backend runs on one of them only. PyTorch, which compiles nothing,
 runs all other tests. JAX and TensorFlow both run those that are marked `everywhere`,
 and share out the cases of the rest. On the oldest Keras PyTorch runs the fast tests of
@@ -17,9 +17,11 @@ the former.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import sys
+import threading
 import time
 
 from tests import jobs, needs
@@ -33,6 +35,8 @@ SMOKE = (
 )
 # Seconds between two lines that tell how far the tests are.
 HEARTBEAT = 30
+# Held while something is installed or tried, which is done once.
+PREPARING = threading.Lock()
 
 
 def units(options):
@@ -40,24 +44,34 @@ def units(options):
     backends = options.backend or BACKENDS
     share = {"jax", "tensorflow"} <= set(backends) and not options.every
     shared, few = ("--shared",) * share, ("--few",) * share
-    variables = dict.fromkeys(backends, ())
-    if "jax" in backends:
-        variables["jax"] = (("XLA_FLAGS", needs.xla_flags()),)
     for backend in backends:
         marks = "not slow" if options.fast or options.smoke else ""
         if backend != backends[0]:
             marks = f"{marks} and not once" if marks else "not once"
         name = "newest Keras"
-        yield jobs.Unit(backend, name, marks, (), variables[backend], shared)
+        ready = functools.partial(prepared, backend)
+        yield jobs.Unit(backend, name, marks, ready, shared)
     if options.oldest:
         version = needs.oldest_keras()
-        path = (needs.install_keras(version),)
         for backend in backends:
             # PyTorch, which compiles nothing, shows what an older Keras lacks.
-            marks = "not once" if backend == "torch" else "keras"
+            whole = backend == "torch"
+            marks, says = ("not once", "") if whole else ("keras", "mark.keras")
             marks = f"{marks} and not slow and not newest"
             name = f"Keras {version}"
-            yield jobs.Unit(backend, name, marks, path, variables[backend], few)
+            ready = functools.partial(prepared, backend, version)
+            yield jobs.Unit(backend, name, marks, ready, few, says)
+
+
+def prepared(backend, version=None):
+    """The variables for a backend, and for a version of Keras, which is installed."""
+    variables = {}
+    with PREPARING:
+        if backend == "jax":
+            variables["XLA_FLAGS"] = needs.xla_flags()
+        if version is not None:
+            variables["PYTHONPATH"] = str(needs.install_keras(version))
+    return variables
 
 
 class Report:
@@ -78,7 +92,8 @@ class Report:
         total = max(sum(each.estimate for each in self.jobs) / self.cores, longest)
         count = len(self.jobs)
         about = f", about {total / 60:.0f} minutes" if total > 90 else ""
-        print(f"{count} processes, {min(count, self.cores)} at a time{about}:")
+        at_a_time = min(count, self.cores + jobs.SPARE)
+        print(f"{count} processes, {at_a_time} at a time{about}:")
         for unit in dict.fromkeys(each.unit for each in self.jobs):
             own = [each for each in self.jobs if each.unit == unit]
             seconds = sum(each.estimate for each in own)
@@ -153,6 +168,8 @@ def main():
         print(f"The tests need {', '.join(missing)}: pip install -e '.[test]'")
         return 2
 
+    # What one process compiles to byte code the next ones load.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     cores = cores or os.cpu_count()
     arguments = [*options.pytest, *(SMOKE if options.smoke else ())]

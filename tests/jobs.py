@@ -1,10 +1,11 @@
-"""What the runner runs: processes of pytest, as many at a time as there are cores.
+"""What the runner runs: processes of pytest, one more at a time than there are cores.
 
 A process has one backend and one version of Keras, and its share of the test files.
 All tests of a file run in one process, where what was compiled is used again.
 """
 
 import collections
+import collections.abc
 import concurrent.futures
 import dataclasses
 import json
@@ -29,6 +30,8 @@ UNKNOWN = {"tests": 3, "keras_dropout": 0.3}
 SHORTEST, LONGEST = 60, 300
 # How many such processes each core would have, if all were as long.
 SHARES = 3
+# Processes more than cores. They wait now and then: for a file, a browser, a server.
+SPARE = 1
 NOTHING_COLLECTED = 5
 
 
@@ -36,19 +39,26 @@ NOTHING_COLLECTED = 5
 class Unit:
     """One backend on one version of Keras, and which tests run there.
 
-    `path` goes before other folders of packages, `variables` are pairs of names and
-    values for the environment, and `arguments` are for pytest.
+    `prepare` makes ready what the unit needs, just before that, and gives variables of
+    the environment. `arguments` are for pytest. `says` is a text that each file with
+    such tests has, so that the others need not be read.
     """
 
     backend: str
     keras: str
     marks: str
-    path: tuple = ()
-    variables: tuple = ()
+    prepare: collections.abc.Callable = dict
     arguments: tuple = ()
+    says: str = ""
 
     def __str__(self):
         return f"{self.backend}, {self.keras}"
+
+    def files(self):
+        """The files that may have tests of this unit."""
+        return [
+            name for name in files() if self.says in (ROOT / name).read_text("utf-8")
+        ]
 
 
 @dataclasses.dataclass
@@ -108,7 +118,7 @@ def plan(units, cores, whole=False):
     seconds = {
         unit: {
             name: known.get(str(unit), {}).get(name, UNKNOWN[name.partition("/")[0]])
-            for name in files()
+            for name in unit.files()
         }
         for unit in units
     }
@@ -134,14 +144,16 @@ def run(job, arguments, show=False):
     """Runs one job to its end, and stores the result in it."""
     # The jobs share the cores, so each keeps to one thread.
     threads = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    own = job.unit.prepare()
+    paths = filter(None, (own.pop("PYTHONPATH", None), str(ROOT)))
     with tempfile.TemporaryDirectory() as folder:
         seconds = pathlib.Path(folder) / "seconds.json"
         variables = {
             "KERAS_BACKEND": job.unit.backend,
-            "PYTHONPATH": os.pathsep.join(map(str, (*job.unit.path, ROOT))),
+            "PYTHONPATH": os.pathsep.join(paths),
             "MPLBACKEND": "Agg",
             "TESTS_SECONDS": str(seconds),
-            **dict(job.unit.variables),
+            **own,
         }
         command = [sys.executable, "-m", "pytest", "-p", "tests.timing"]
         if job.unit.marks:
@@ -179,12 +191,12 @@ def _read(job, line):
 
 
 def run_all(jobs, arguments, cores, ended, beat, heartbeat):
-    """Runs all jobs, `cores` at a time.
+    """Runs all jobs, about as many at a time as there are `cores`.
 
     Calls `ended(job)` when one has ended, and `beat()` every `heartbeat` seconds.
     """
     show = len(jobs) == 1
-    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+    with concurrent.futures.ThreadPoolExecutor(cores + SPARE) as pool:
         running = {pool.submit(run, job, arguments, show): job for job in jobs}
         try:
             while running:

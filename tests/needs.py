@@ -1,5 +1,6 @@
 """What the tests need to be installed, read from `pyproject.toml`."""
 
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -70,6 +71,7 @@ def install_keras(version):
     return folder
 
 
+@functools.cache
 def xla_flags(flags=SOON):
     """A value of `XLA_FLAGS` that lets JAX compile faster.
 

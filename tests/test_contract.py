@@ -256,9 +256,10 @@ def test_live_value_refuses_what_is_no_number(row, bad):
         setattr(row.build(), row.live, bad)
 
 
-@pytest.mark.everywhere
 @every_layer(zeroes=True)
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(
+    "dtype", [pytest.param(HALF[0], marks=pytest.mark.everywhere), *HALF[1:]]
+)
 def test_a_dropped_unit_hides_nan_and_inf(row, dtype):
     """Forward and backward: whatever was dropped is 0, and so is its gradient."""
     x = row.batch()

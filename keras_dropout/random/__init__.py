@@ -31,6 +31,8 @@ if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
 # A logit whose sigmoid is 1, and whose gradient is 0, at any temperature.
 _CERTAIN = 1e30
 _backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
+# Where the compiler makes one loop of a draw and a selection, there is none.
+_drop = getattr(_backend, "drop", None)
 
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
@@ -204,7 +206,29 @@ def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     return _backend.select(keep, x, scale)
 
 
+def drop(
+    x: Tensor, shape: Shape, rate: Tensor, key: Tensor, scale: Tensor = None
+) -> Tensor:
+    """`select` by a `keep_mask` of that shape, at once where the backend can.
+
+    Args:
+        x: A float tensor.
+        shape: Shape of the mask, which broadcasts to that of `x`.
+        rate: Float or scalar tensor in `[0, 1]`, the probability of dropping.
+        key: A key of `next_key`.
+        scale: Float or scalar tensor, the factor of what is kept, or `None` for 1.
+    """
+    if _drop is not None and context.arrangement() is None:
+        whole = ops.convert_to_tensor(x)
+        if tuple(shape) == tuple(whole.shape):
+            dropped = _drop(whole, rate, key, scale)
+            if dropped is not None:
+                return dropped
+    return select(keep_mask(shape, rate, key), x, scale)
+
+
 __all__ = [
+    "drop",
     "keep_mask",
     "keep_probability",
     "next_key",

@@ -44,8 +44,10 @@ def plain(rate: Tensor) -> Tensor:
 
 
 def at_hand(number: Tensor) -> float | None:
-    """A scalar that was computed, and lies on devices of this process."""
+    """A scalar that was computed, and lies on a CPU of this process."""
     if isinstance(number, jax.core.Tracer) or number.size != 1:
+        return None
+    if any(device.platform != "cpu" for device in number.devices()):
         return None
     ready = number.is_fully_addressable and number.is_ready()
     return number.item() if ready else None
@@ -83,8 +85,14 @@ def _is_read_once(shape, parts):
 
 def dither(key: Tensor) -> Tensor:
     """A number on [0, 1) that belongs to the key."""
-    word = thresholds.dither(key.astype(jnp.uint32))
+    word = thresholds.dither(_two_words(key))
     return (word >> 8).astype(jnp.float32) * 2.0**-24
+
+
+def _two_words(key):
+    """The words of a key, in fewer steps than indexing takes."""
+    key = key.astype(jnp.uint32)
+    return [lax.index_in_dim(key, place, keepdims=False) for place in (0, 1)]
 
 
 def uniform(shape: Shape, key: Tensor, parts: int = 1) -> Tensor:
@@ -199,9 +207,10 @@ batching.primitive_batchers[_drawn] = _map_mask
 
 
 def _threshold(rate, key):
-    high, low, fraction = thresholds.parts(rate, jnp.floor, 16, 16)
-    whole = (high.astype(jnp.uint32) << 16) + low.astype(jnp.uint32)
-    return whole + (dither(key) < fraction)
+    # All exact: a float32 has fewer bits, and multiplying by a power of 2 rounds none.
+    levels = rate * 2.0**32
+    whole = lax.floor(levels)
+    return whole.astype(jnp.uint32) + (dither(key) < levels - whole)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -223,17 +232,14 @@ def _words(shape, key, parts=1):
     has the same numbers, however many rows are added at the end of each.
     """
     split = shape if parts == 1 else (parts, shape[0] // parts, *shape[1:])
-    place = jnp.zeros(split, jnp.uint32)
-    stride = 1
+    place, stride = jnp.uint32(0), 1
     for axis in reversed(range(parts > 1, len(split))):
         along = lax.broadcasted_iota(jnp.uint32, split, axis)
-        place = place + along * _modulo(stride)
-        stride *= split[axis]
-    part = jnp.zeros_like(place)
-    if parts > 1:
-        part = lax.broadcasted_iota(jnp.uint32, split, 0)
-    words, _ = threefry(key.astype(jnp.uint32), place, part, _rotate)
-    return words.reshape(shape)
+        place = along if stride == 1 else place + along * _modulo(stride)
+        stride = stride * split[axis]
+    part = lax.broadcasted_iota(jnp.uint32, split, 0) if parts > 1 else jnp.uint32(0)
+    words, _ = threefry(_two_words(key), place, part, _rotate)
+    return jnp.broadcast_to(words, split).reshape(shape)
 
 
 def _modulo(size):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 
 import keras
 import numpy as np
@@ -87,7 +88,7 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     if is_few or rate.shape.rank != 0:
         return _branched(shape, rate, key, _long_words_reach, at_once=True)
     reach = _in_graph() if tf.inside_function() else _count_reach
-    return tf.reshape(reach(count, rate, tf.cast(key, tf.int64)), shape)
+    return tf.reshape(reach(count, rate, tf.cast(key, tf.int64)), _told(shape))
 
 
 def _branched(shape, rate, key, reach, at_once=False):
@@ -98,14 +99,32 @@ def _branched(shape, rate, key, reach, at_once=False):
     return tf.cond(
         (rate > 0) & (rate < 1),
         lambda: reach(shape, rate, key),
-        lambda: tf.fill(shape, rate <= 0),
+        lambda: _filled(shape, rate, key),
     )
 
 
 def _count_reach(count, rate, key):
     """A mask of so many places in a row: one size, one mask, wherever it is drawn."""
-    reach = _either(count < _FEW, _long_words_reach, _philox_reach)
-    return _branched(tf.reshape(count, [1]), rate, key, reach)
+    shape = tf.reshape(count, [1])
+    is_usual = (rate >= 1 / 256) & (rate < 255 / 256)
+    if not isinstance(count, int):
+        is_usual = is_usual & (count >= _FEW)
+
+    def unusual():
+        is_some = (rate > 0) & (rate < 1)
+        branch = tf.where(is_some, tf.where(count < _FEW, 1, 2), 0)
+        ways = (_filled, _long_words_reach, _halves_reach)
+        return tf.switch_case(
+            branch, [functools.partial(way, shape, rate, key) for way in ways]
+        )
+
+    # To compile a branch takes longer than most draws do, so there are few.
+    return tf.cond(is_usual, lambda: _bytes_reach(shape, rate, key), unusual)
+
+
+def _filled(shape, rate, key):
+    """The mask of a rate of 0 or 1."""
+    return tf.fill(shape, rate <= 0)
 
 
 @functools.cache
@@ -172,32 +191,21 @@ def normal(
     return numbers if mean is None else mean + numbers
 
 
-def _either(condition, one, other):
-    return lambda *arguments: tf.cond(
-        condition, lambda: one(*arguments), lambda: other(*arguments)
-    )
+def _bytes_reach(shape, rate, key):
+    """A byte a decision."""
+    return _tied_reach(shape, rate, key, tf.uint8, tf.uint16)
 
 
-def _philox_reach(shape, rate, key):
-    """A byte a decision, or a half of a word where ties of bytes would be too many."""
-
-    def halves(reach, less):
-        return _tied_reach(shape, rate, key, tf.uint16, tf.uint32, reach, less)
-
-    return tf.cond(
-        (rate >= 1 / 256) & (rate < 255 / 256),
-        lambda: _tied_reach(shape, rate, key, tf.uint8, tf.uint16),
-        # Close to 1 the number that none reaches has a bit more, but not the one
-        # below it.
-        lambda: tf.cond(
-            rate < 0.5,
-            lambda: halves(tf.greater_equal, 0),
-            lambda: halves(tf.greater, 1),
-        ),
-    )
+def _halves_reach(shape, rate, key):
+    """A half of a word a decision, where ties of bytes would be too many."""
+    # The number that nothing reaches, at a rate close to 1, is none of 16 bits. So
+    # what is drawn is what is rare, which is to drop or to keep.
+    is_low = rate < 0.5
+    rare = tf.where(is_low, rate, 1.0 - rate)
+    return tf.equal(_tied_reach(shape, rare, key, tf.uint16, tf.uint32), is_low)
 
 
-def _tied_reach(shape, rate, key, first, second, reach=tf.greater_equal, less=0):
+def _tied_reach(shape, rate, key, first, second):
     """True where a first number reaches the threshold, with a second one for ties.
 
     Sixteen places, each a sixteenth of the mask from the next, share the second.
@@ -210,7 +218,7 @@ def _tied_reach(shape, rate, key, first, second, reach=tf.greater_equal, less=0)
     upper, lower = 8 * first.size, 8 * second.size
     high, low, _ = thresholds.parts(rate, tf.floor, upper, lower)
     tie = tf.cast(ties < tf.cast(low, second), first)
-    reached = reach(drawn, tf.cast(high - less, first) + tie)
+    reached = drawn >= tf.cast(high, first) + tie
     return tf.reshape(tf.reshape(reached, [-1])[:count], shape)
 
 
@@ -244,9 +252,17 @@ def _threshold(rate, key):
 
 def _count(shape):
     """How many places a shape has, a plain number if it is known."""
-    if isinstance(shape, (tuple, list)) and all(isinstance(n, int) for n in shape):
-        return math.prod(shape)
+    if isinstance(shape, (tuple, list)):
+        known = math.prod(n for n in shape if isinstance(n, int))
+        open_ = [n for n in shape if not isinstance(n, int)]
+        return functools.reduce(operator.mul, open_, known) if known else 0
     return tf.reduce_prod(tf.convert_to_tensor(shape, tf.int32))
+
+
+def _told(shape):
+    """A shape to reshape to: a plain one if one size of it is open."""
+    sizes = [n if isinstance(n, int) else -1 for n in shape]
+    return sizes if sizes.count(-1) == 1 and 0 not in sizes else shape
 
 
 def _philox_words(shape, key):

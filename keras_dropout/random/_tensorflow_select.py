@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_dropout._typing import Tensor
 from keras_dropout.random import _tensorflow_devices as devices
+from keras_dropout.random import context
 
 
 def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
@@ -36,10 +37,17 @@ def _covers(shape, other):
 def _multiplied(keep, x, scale):
     """A product in which 0 times anything is 0: the selection's kernel is slower."""
 
-    @tf.custom_gradient
-    def multiply(x):
+    def product(x):
         factor = tf.cast(keep, x.dtype)
         factor = factor if scale is None else factor * scale
+        return tf.raw_ops.MulNoNan(x=x, y=factor)
+
+    # There is no need to keep less than the factor for a gradient that nobody takes.
+    if context.is_active():
+        return product(x)
+
+    @tf.custom_gradient
+    def multiply(x):
 
         def gradient(upstream):
             # Not before it is needed: finding the factor made twice, the optimizer of
@@ -47,7 +55,7 @@ def _multiplied(keep, x, scale):
             with tf.control_dependencies([upstream]):
                 return _multiplied(keep, upstream, scale)
 
-        return tf.raw_ops.MulNoNan(x=x, y=factor), gradient
+        return product(x), gradient
 
     return multiply(x)
 

@@ -4,12 +4,14 @@
 |---|---|---|
 | CPU | NumPy's SFC64 (Doty-Humphrey, 2010) | 2^64 words at least |
 | CPU, normals | PyTorch's MT19937 | 2^19937 - 1 words |
+| masks on CUDA, with Triton | Philox-4x32 with 10 rounds | 2^32 words |
 | other devices | PyTorch's own, on CUDA Philox-4x32 with 10 rounds | 2^66 words |
 | under `torch.compile`, in a CUDA graph | Threefry-2x32 with 13 rounds | 2^32 numbers |
 
-Each is seeded by a hash of the key (NumPy's `SeedSequence`): SFC64 by 128 bits, other
-devices by 63, but MT19937 by the 32 that PyTorch takes, so that of a hundred thousand
-draws of normals about one pair is equal. A seed has 2^32 keys, one a draw, and repeats
+The first two and PyTorch's own are seeded by a hash of the key (NumPy's
+`SeedSequence`): SFC64 by 128 bits, other devices by 63, but MT19937 by the 32 that
+PyTorch takes, so that of a hundred thousand draws of normals about one pair is equal.
+The others take the key as it is. A seed has 2^32 keys, one a draw, and repeats
 after them.
 
 Where bits are expensive, one word of 32 bits gives two decisions: one from the word,
@@ -19,6 +21,7 @@ half is equal to that of the threshold, so the correlation of the two is below 2
 
 from __future__ import annotations
 
+import functools
 import math
 
 import keras
@@ -27,15 +30,17 @@ import torch
 
 from keras_dropout._keras import in_stateless_scope
 from keras_dropout._typing import Shape, Tensor
+from keras_dropout.random import _torch_compiled as compiled
+from keras_dropout.random import _torch_cuda as cuda
 from keras_dropout.random import _torch_host as host
 from keras_dropout.random import context, thresholds
+from keras_dropout.random._torch_compiled import shift_right
 from keras_dropout.random._torch_host import at_hand as at_hand
 from keras_dropout.random._torch_host import loops_wait as loops_wait
 from keras_dropout.random._torch_host import plain as plain
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select
-from keras_dropout.random.threefry import threefry
 
 # Below this many elements the call costs more than the loop.
 _FEW = 4096
@@ -48,9 +53,10 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     state = generator.state
     value = state.value
     words = value.clone()
-    # 0 and 1, made on the device.
-    step = torch.arange(2, dtype=words.dtype, device=words.device)
-    followed = not host.is_unknown(words) and not (words.is_cpu or words.is_meta)
+    unknown = host.is_unknown(words)
+    followed = not (unknown or words.is_cpu or words.is_meta)
+    kept = followed and type(words) is torch.Tensor
+    step = (_step if kept else _new_step)(words.dtype, words.device)
     if followed:
         seed, counter = host.note(words, host.words(value))
     elif host.is_captured(words):
@@ -65,6 +71,14 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     if followed:
         host.note(value, (seed, (counter + 1) & 0xFFFFFFFF))
     return words
+
+
+def _new_step(dtype, device):
+    """0 and 1, made on the device."""
+    return torch.arange(2, dtype=dtype, device=device)
+
+
+_step = functools.cache(_new_step)
 
 
 def may_export() -> bool:
@@ -92,10 +106,12 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     """True where random bits reach the threshold of the rate."""
     if isinstance(rate, torch.Tensor):
         rate = plain(rate.detach())
+    if cuda.draws(math.prod(shape), rate, key):
+        return drawn(shape, lambda shape: cuda.keep_mask(shape, rate, key, _rank()))
     if host.is_unknown(key):
         # The sign of a difference is faster: compiled loops over Booleans are slow.
         last = (_threshold(rate, key, 31) - 1).to(torch.int32)
-        below = (last - _shift_right(_compiled_numbers(shape, key), 1)) >> 31
+        below = (last - shift_right(compiled.numbers(shape, key, _rank()), 1)) >> 31
         return below.to(torch.int8) != 0
     if not key.is_cpu:
         return drawn(shape, lambda shape: _device_reach(shape, rate, key))
@@ -103,6 +119,16 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
         words = drawn(shape, lambda shape: _cpu_long_words(shape, key))
         return words >= _threshold(rate, key, 32)
     return drawn(shape, lambda shape: _cpu_reach(shape, rate, key))
+
+
+def drop(x: Tensor, rate: Tensor, key: Tensor, scale: Tensor = None) -> Tensor | None:
+    """`select` by a `keep_mask` for each element at once, or None if it cannot be."""
+    if isinstance(scale, torch.Tensor) and scale.requires_grad:
+        return None
+    rate = plain(rate.detach()) if isinstance(rate, torch.Tensor) else rate
+    if not cuda.drops(x, rate, key, scale):
+        return None
+    return cuda.drop(x, rate, key, 1.0 if scale is None else scale, _rank())
 
 
 def dither(key: Tensor) -> Tensor:
@@ -116,8 +142,8 @@ def dither(key: Tensor) -> Tensor:
 def uniform(shape: Shape, key: Tensor, parts: int = 1) -> Tensor:
     """Float32 uniforms on [0, 1)."""
     if host.is_unknown(key):
-        words, _ = _compiled_words(math.prod(shape), key)
-        return (_shift_right(words, 8).float() * 2.0**-24).reshape(shape)
+        words, _ = compiled.words(math.prod(shape), key, _rank())
+        return (shift_right(words, 8).float() * 2.0**-24).reshape(shape)
     return drawn(shape, lambda shape: _uniform(shape, key))
 
 
@@ -131,7 +157,7 @@ def normal(
     """Float32 normals."""
     stddev = plain(stddev)
     if host.is_unknown(key):
-        numbers = _compiled_normals(shape, key)
+        numbers = compiled.normals(shape, key, _rank())
     elif isinstance(stddev, float):
         return drawn(shape, lambda shape: _normal(shape, key, mean or 0.0, stddev))
     else:
@@ -145,7 +171,7 @@ def _uniform(shape, key):
     if not key.is_cpu:
         return torch.rand(shape, generator=_generator(key), device=key.device)
     words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
-    return _shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
+    return shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
 
 
 def _normal(shape, key, mean, stddev):
@@ -250,41 +276,3 @@ def _rank():
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank()
     return 0
-
-
-def _compiled_numbers(shape, key):
-    """Random 32-bit numbers, four from each pair of words, a quarter apart."""
-    count = math.prod(shape)
-    words = _compiled_words(-(-count // 4), key)
-    numbers = [number for word in words for number in (word, _rotate(word, 16))]
-    return torch.stack(numbers).reshape(-1)[:count].reshape(shape)
-
-
-def _compiled_normals(shape, key):
-    """Normals by the transform of Box and Muller (1958), two from each pair of words.
-
-    The compiler has fast logarithms and cosines, but no fast inverse of `erf`.
-    """
-    count = math.prod(shape)
-    first, second = _compiled_words(-(-count // 2), key)
-    # The middles of 2^24 steps, so that the logarithm is finite.
-    radius = torch.sqrt(-2.0 * torch.log((_shift_right(first, 8) + 0.5) * 2.0**-24))
-    angle = _shift_right(second, 8) * (2.0 * math.pi * 2.0**-24)
-    both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)])
-    return both.reshape(-1)[:count].reshape(shape)
-
-
-def _compiled_words(count, key):
-    """Pairs of random words as int32, whose sums wrap as those of unsigned ones do."""
-    place = torch.arange(count, dtype=torch.int32, device=key.device)
-    low = torch.bitwise_and(key, 0xFFFFFFFF)
-    key = torch.where(low < 1 << 31, low, low - (1 << 32)).to(torch.int32)
-    return threefry(key, place, torch.full_like(place, _rank()), _rotate)
-
-
-def _shift_right(words, bits):
-    return (words >> bits) & ((1 << (32 - bits)) - 1)
-
-
-def _rotate(words, bits):
-    return (words << bits) | _shift_right(words, 32 - bits)

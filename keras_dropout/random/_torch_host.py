@@ -12,13 +12,17 @@ So nothing is known while a graph is captured, and tensors that it changed are a
 read from the device afterwards.
 """
 
+import weakref
+
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from keras_dropout._typing import Tensor
 
-_notes = WeakTensorKeyDictionary()
-_CAPTURED = object()
+# By the identity of the tensor. PyTorch may clear a weak reference early; then the note
+# is lost, and the device is read again. What a graph writes to must not be lost.
+_notes: dict[int, tuple] = {}
+_captured = WeakTensorKeyDictionary()
 
 
 def is_unknown(tensor):
@@ -36,26 +40,31 @@ def is_captured(tensor):
 def note(tensor, numbers):
     """Notes what a tensor on a device holds, and returns it."""
     # A tensor that is made in `torch.inference_mode` does not count.
-    counts = not tensor.is_cpu and not tensor.is_inference()
-    if counts and _notes.get(tensor) is not _CAPTURED:
-        # The storage is kept, so that no other gets its address.
-        _notes[tensor] = numbers, tensor._version, tensor.untyped_storage()
+    if tensor.is_cpu or tensor.is_inference() or (_captured and tensor in _captured):
+        return numbers
+    place = id(tensor)
+    reference = weakref.ref(tensor, lambda _: _notes.pop(place, None))
+    # The storage is kept, so that no other gets its address.
+    _notes[place] = reference, numbers, tensor._version, tensor.untyped_storage()
     return numbers
 
 
 def captured(tensor):
     """Notes that a CUDA graph writes to a tensor."""
-    _notes[tensor] = _CAPTURED
+    _captured[tensor] = True
+    _notes.pop(id(tensor), None)
 
 
 def known(tensor):
     """What a tensor holds, if that is noted and holds still, else None."""
-    noted = _notes.get(tensor)
-    if noted is None or noted is _CAPTURED:
+    noted = _notes.get(id(tensor))
+    if noted is None:
         return None
-    numbers, version, storage = noted
+    reference, numbers, version, storage = noted
+    if reference() is not tensor or tensor._version != version:
+        return None
     same = tensor.untyped_storage()._cdata == storage._cdata
-    return numbers if same and tensor._version == version else None
+    return numbers if same else None
 
 
 def words(key):

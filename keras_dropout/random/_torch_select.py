@@ -7,6 +7,7 @@ import inspect
 import torch
 
 from keras_dropout._typing import Tensor, Tensors
+from keras_dropout.random import _torch_cuda as cuda
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 # Below this many elements the call costs more than the loop.
@@ -17,6 +18,10 @@ def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
     """`scale * x` where kept and 0 elsewhere."""
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
         x, scale = x * scale, None
+    if cuda.selects(keep, x, scale):
+        found = cuda.select(keep, x, scale)
+        if found is not None:
+            return found
     compiling = torch.compiler.is_compiling()
     if (
         not x.is_cpu

@@ -106,10 +106,23 @@ def fetched(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: keras.ops.convert_to_numpy(x) for name, x in arrays.items()}
 
 
+def on_accelerator() -> bool:
+    """Whether Keras puts its tensors on a GPU or TPU."""
+    made = keras.ops.zeros(())
+    if keras.backend.backend() == "tensorflow":
+        return "GPU" in made.device or "TPU" in made.device
+    if keras.backend.backend() == "jax":
+        return any(device.platform != "cpu" for device in made.devices())
+    return made.device.type not in ("cpu", "meta")
+
+
 def _with_seeds(function, variables, values, generators, seeds, arguments):
     states = [generator.state for generator in generators]
     mapping = [*zip(variables, values, strict=True)]
-    mapping += [(state, seeds[place]) for place, state in enumerate(states)]
+    if states and not isinstance(seeds, tuple):
+        # In one operation.
+        seeds = keras.ops.unstack(seeds, len(states))
+    mapping += zip(states, seeds[: len(states)], strict=True)
     with keras.StatelessScope(mapping):
         return function(*arguments)
 

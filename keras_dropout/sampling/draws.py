@@ -52,6 +52,11 @@ def supplied(watcher: Any = None) -> Iterator[None]:
         _thread.watcher = previous
 
 
+def is_drawing() -> bool:
+    """Whether this thread is within a function of `keras.random` that is watched."""
+    return getattr(_thread, "is_drawing", False)
+
+
 class Watcher:
     """Is told what Keras draws for a thread, and may draw something else."""
 
@@ -113,14 +118,19 @@ def _watched(name, own):
     @functools.wraps(own)
     def function(*args, **kwargs):
         watcher = getattr(_thread, "watcher", None)
-        if watcher is None:
+        # Some of these functions draw by others of them, which is one draw.
+        if watcher is None or is_drawing():
             return own(*args, **kwargs)
         given = signature.bind(*args, **kwargs)
         _thread.asked = given.arguments.get("seed")
         if not _is_seeded(_thread.asked):
             given.arguments["seed"] = stand_in()
         shape = given.arguments.get("noise_shape")
-        result = watcher.result(name, own, given)
+        _thread.is_drawing = True
+        try:
+            result = watcher.result(name, own, given)
+        finally:
+            _thread.is_drawing = False
         if name == "shuffle" and not given.arguments.get("axis"):
             # One order of all rows, whichever samples they belong to.
             shape = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 import weakref
 from collections.abc import Sequence
@@ -17,14 +18,22 @@ from keras_dropout._typing import Tensors
 from keras_dropout.graph.endings import endings
 from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
-from keras_dropout.sampling import backends, nested, noise, outputs, seen
+from keras_dropout.sampling import (
+    backends,
+    nested,
+    noise,
+    outputs,
+    seen,
+    sizes,
+    summaries,
+)
 from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
-from keras_dropout.sampling.meeting import Learned, fixed_rows, meet
+from keras_dropout.sampling.fixed import fixed_rows
+from keras_dropout.sampling.meeting import Learned, meet
 from keras_dropout.sampling.plan import Plan, has_own_predict_step
-from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.sampling.sources import Noise
-from keras_dropout.uncertainty import statistics
+from keras_dropout.sampling.summaries import Running, Summing
 
 # Compiled for one model, the latest of them: old choices of layers and outputs go.
 _KEPT = 8
@@ -93,7 +102,8 @@ class Engine:
         self.layers: list[keras.layers.Layer] = _model.flatten_layers(model)[1:]
         self.noises: list[Noise] = list(noises)
         self._numbers = noise.numbers(noises)
-        self.masks, self._told, self._keep = masks, told, keep
+        self.masks, self._told = masks, told
+        self._summing = Summing(masks, keep)
         self._fingerprint = Fingerprint(model, self._numbers)
         self.plan: Plan = Plan(model, noises)
         self.seeded: list[keras.random.SeedGenerator] = noise.generators(model, noises)
@@ -101,12 +111,10 @@ class Engine:
         self.apart: np.ndarray = noise.apart(self.seeded, noises)
         # A reference to each variable also keeps its id unique.
         self.variables: list[keras.Variable] = model.variables
-        state = self.variables, self.seeded
         # Where nothing runs before the noise, compiling would take longer.
         make = backends.compiled if self.plan.has_prefix else backends.eager
-        self._prefix = make(self.plan.prefix, *state)
-        self._chunk = backends.compiled(self._summarised, *state, data=2)
-        self._whole = backends.compiled(self._without_noise, *state)
+        self._prefix = make(self.plan.prefix, self.variables, self.seeded)
+        self._compile()
         self._learned = None
         # What each output is, `None` where that is not known; or `None` for all.
         self._endings = None
@@ -161,10 +169,14 @@ class Engine:
         if self._endings == before:
             return False
         # What was compiled took the outputs for plain values.
-        state = self.variables, self.seeded
-        self._chunk = backends.compiled(self._summarised, *state, data=2)
-        self._whole = backends.compiled(self._without_noise, *state)
+        self._compile()
         return True
+
+    def _compile(self):
+        state = self.variables, self.seeded
+        self._summarised = backends.compiled(self._summaries, *state, data=2)
+        self._drawn = backends.compiled(self._parts, *state, data=2)
+        self._whole = backends.compiled(self._without_noise, *state)
 
     def prefix(self, inputs: Tensors) -> Any:
         """What is computed once for these inputs."""
@@ -192,15 +204,10 @@ class Engine:
         with context.silence():
             results = self.plan.whole(inputs)
         heads = outputs.heads(self._model(), self._told, results, self._endings)
-        names = ("values", "noise_variance", "valid")
-        told = [
-            {name: getattr(head, name) for name in names}
-            for head in keras.tree.flatten(heads)
-        ]
-        return [{n: x for n, x in head.items() if x is not None} for head in told]
+        return [summaries.parts(head) for head in keras.tree.flatten(heads)]
 
-    def chunk(self, prepared: Any, seeds: Any, kept: Any, first: Any) -> list[Any]:
-        """Summaries of some samples, as a flat list with one for each head.
+    def chunk(self, prepared: Any, seeds: Any, kept: Any, first: Any) -> Running:
+        """Starts to draw some samples.
 
         Args:
             prepared: What `prefix` gave.
@@ -213,13 +220,27 @@ class Engine:
         rows = self._open_rows(features)
         # Counted here, it is no part of what is compiled.
         count = np.float32(np.sum(kept))
-        arguments = *prepared, kept, count, np.int32(first), numbers
-        return self._chunk(seeds, *arguments, rows=rows)
+        arguments = seeds, *prepared, kept, count, np.int32(first), numbers
+        if not self._is_few(features, kept):
+            return Running(self._summarised(*arguments, rows=rows))
+        measures = self._learned.measures
+        finish = functools.partial(self._summing.on_host, measures=measures, kept=kept)
+        return Running(self._drawn(*arguments, rows=rows), finish)
 
-    def _summarised(self, features, masks, kept, count, first, numbers):
+    def _is_few(self, features, kept):
+        """Whether a call gives so few numbers that the host sums them up."""
+        rows = sizes.filled(nested.rows(features))
+        return len(kept) * rows * self._learned.numbers <= summaries.FEW
+
+    def _summaries(self, features, masks, kept, count, first, numbers):
         arrangement = self.arrangement(features, kept.shape[0], first)
         drawn = self.draw(features, masks, arrangement, numbers)
         return self.summaries(drawn, arrangement, kept, count)
+
+    def _parts(self, features, masks, kept, count, first, numbers):
+        arrangement = self.arrangement(features, kept.shape[0], first)
+        drawn = self.draw(features, masks, arrangement, numbers)
+        return [summaries.parts(head) for head in drawn.heads]
 
     def arrangement(
         self, features: Any, samples: int, first: Any, places: Any = None
@@ -244,7 +265,8 @@ class Engine:
         """
         if numbers is not None:
             places = [(id(instance), name) for instance, name in self._numbers]
-            numbers = {place: numbers[at] for at, place in enumerate(places)}
+            each = ops.unstack(numbers, len(places)) if places else ()
+            numbers = dict(zip(places, each, strict=True))
         with activated(self.noises, arrangement, numbers):
             results = self.plan.suffix(features, masks, arrangement.samples)
             noted = {id(layer) for layer in context.noted()}
@@ -259,32 +281,5 @@ class Engine:
         self, drawn: Any, arrangement: Any, kept: Any, count: Any = None
     ) -> list[dict[str, Any]]:
         """The summary of each head, a dictionary of arrays."""
-        return [self._summary(head, arrangement, kept, count) for head in drawn.heads]
-
-    def _summary(self, head, arrangement, kept, count):
-        samples = arrangement.samples
-
-        def unfold(x):
-            if samples == 1:
-                return x[None]
-            return ops.reshape(x, (samples, arrangement.rows, *ops.shape(x)[1:]))
-
-        values = unfold(head.values)
-        spread = head.noise_variance
-        block = {"antithetic": min(2, samples), "stratified": samples}
-        summary = statistics.summarise(
-            values,
-            kept,
-            head.measure,
-            ops,
-            block=block.get(self.masks, 1),
-            noise_variance=None if spread is None else unfold(spread),
-            count=count,
-        )
-        if self._keep is True or (self._keep and not head.measure.has_classes):
-            summary["samples"] = values
-            if self._keep == DENSITY and spread is not None:
-                summary["noise_samples"] = unfold(spread)
-        if head.valid is not None:
-            summary["valid"] = unfold(head.valid)[0]
-        return summary
+        samples, rows = arrangement.samples, arrangement.rows
+        return self._summing.within(drawn.heads, samples, rows, kept, count)

@@ -9,6 +9,7 @@ import keras
 
 from keras_dropout import _model
 from keras_dropout._typing import Shape
+from keras_dropout.sampling import draws
 
 UNSEEDED = (
     "it draws random numbers that no seed controls. Draw with `keras.random` and a "
@@ -27,6 +28,7 @@ class Run:
         moves: Whether it moved statistics: variables of floats, buffers of PyTorch.
         moves_outside: Whether a global generator of another library moved.
         hears: Whether it told a recurrent cell with dropouts that it is training.
+        takes_seeds: Whether it took a seed to draw by something else than Keras.
     """
 
     seeds: list[Any] = dataclasses.field(default_factory=list)
@@ -35,9 +37,11 @@ class Run:
     moves: bool = False
     moves_outside: bool = False
     hears: bool = False
+    takes_seeds: bool = False
 
     def seed(self, generator: Any, asked: Any) -> None:
         self.seeds.append((generator, asked))
+        self.takes_seeds = self.takes_seeds or not draws.is_drawing()
 
     def draw(self, shape: Shape) -> None:
         self.shapes.append(shape)
@@ -57,6 +61,7 @@ class Finding:
         tells_cells: Whether recurrent cells with dropouts learn at inference that they
             are training, whatever the layer is told.
         tells_cells_in_training: Whether they learn it in training.
+        is_silent: Whether nothing that it draws changes what it gives.
     """
 
     at_inference: int = 0
@@ -67,6 +72,7 @@ class Finding:
     trouble: str = ""
     tells_cells: bool = False
     tells_cells_in_training: bool = False
+    is_silent: bool = False
 
 
 def trouble(layer: keras.layers.Layer, first: Run, trained: Run) -> str:

@@ -16,6 +16,7 @@ from keras_dropout.sampling import kept, keys, nested, noise, sizes
 from keras_dropout.sampling.engine import Engine, engine
 from keras_dropout.sampling.settings import Settings
 from keras_dropout.sampling.sources import Noise
+from keras_dropout.sampling.summaries import Running
 
 # For batches of unknown size, as in an exported model.
 _ROWS = 32
@@ -155,8 +156,8 @@ class Member:
             return 0
         return call // 2 if self.pairs_calls else call
 
-    def calls(self, batch: Any, key: Any) -> Iterator[list[Any]]:
-        """Yields the summaries of samples, a list of heads each call.
+    def calls(self, batch: Any, key: Any) -> Iterator[Running]:
+        """Starts the calls that draw the samples, and yields each.
 
         Args:
             batch: The inputs, a structure of arrays.

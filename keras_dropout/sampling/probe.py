@@ -19,14 +19,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dropout import _keras, _model
 from keras_dropout._typing import Data, Shape
 from keras_dropout.random import context
-from keras_dropout.sampling import compare, draws, elsewhere
+from keras_dropout.sampling import compare, draws, elsewhere, ends
 from keras_dropout.sampling.activation import covered
 from keras_dropout.sampling.finding import UNSEEDED, Finding, Run, grow, trouble
+from keras_dropout.sampling.fixed import fixed_rows
 
 # Rows of the data to look at. More would find noise that no seed repeats more surely,
 # if it is rare.
@@ -70,12 +72,14 @@ class _Probe(draws.Watcher):
         self.stack = []
         # Set while a layer is in training, so that those within it are not.
         self.is_training = False
+        # At which end of their ranges numbers are drawn, or `None` for usual draws.
+        self.end = None
 
     def run(self, x: Data) -> Any:
         visits = [_Visit(each, tuple(self.covers(each))) for each in self.layers]
         with covered(visits), draws.supplied(self), context.sampling(self.layers):
             try:
-                self.model(_rows(x), training=False)
+                self.model(_rows(x, self.model), training=False)
             except Exception:
                 # A part of the rows may be no input for this model; all of them are.
                 self.found.clear()
@@ -112,6 +116,11 @@ class _Probe(draws.Watcher):
     def draw(self, shape: Shape) -> None:
         if self.stack:
             self.stack[-1].draw(shape)
+
+    def result(self, name: str, own: Callable[..., Any], given: Any) -> Any:
+        if self.end is not None:
+            return ends.drawn(name, own, given, self.end)
+        return own(*given.args, **given.kwargs)
 
     def visit(
         self,
@@ -159,6 +168,15 @@ class _Probe(draws.Watcher):
             run = self.trained if noisy is not first else self.one_run
             doubled = repeat(run, *keras.tree.map_structure(_twice, (args, kwargs)))
             finding.has_rows = grow(noisy, doubled)
+
+            def at_end(end, args, kwargs):
+                self.end = end
+                try:
+                    return repeat(run, args, kwargs)
+                finally:
+                    self.end = None
+
+            finding.is_silent = ends.change_nothing(at_end, noisy, args, kwargs)
         return first.outputs
 
     def trained(self, layer: keras.layers.Layer, own: Callable[..., Any], args, kwargs):
@@ -228,10 +246,18 @@ def _cell_generators(layer):
     return {id(each) for each in _model.seed_generators(layer.cell)}
 
 
-def _rows(x):
-    return keras.tree.map_structure(
-        lambda each: each[:_ROWS] if getattr(each, "shape", None) else each, x
-    )
+def _rows(x, model):
+    made_for = fixed_rows(model)
+
+    def some(each):
+        if not getattr(each, "shape", None):
+            return each
+        if made_for is None:
+            return each[:_ROWS]
+        places = np.minimum(np.arange(made_for), each.shape[0] - 1)
+        return ops.take(each, places, axis=0)
+
+    return keras.tree.map_structure(some, x)
 
 
 def _twice(x):

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_dropout._typing import Data
 from keras_dropout.sampling import backends, inputs, keys, nested, noise, sizes
-from keras_dropout.sampling.meeting import fixed_rows
+from keras_dropout.sampling.fixed import fixed_rows
 from keras_dropout.sampling.member import Member, batch_size_of
 from keras_dropout.sampling.progress import Progress
 from keras_dropout.sampling.settings import Settings
@@ -166,7 +166,9 @@ class Sampler:
         return sizes.filled if fixed is None else lambda rows, most: fixed
 
     def _batch_size(self, x, asked):
-        return self._fixed or asked or batch_size_of(self.members, x)
+        # A batch that cannot be filled up may be any, as for `predict`.
+        told = asked if asked and not self.fills else self._fixed or asked
+        return told or batch_size_of(self.members, x)
 
     def _batch(self, x, number, rows, tell):
         sampled = [
@@ -195,8 +197,8 @@ class Sampler:
         calls = member.calls(x, self._key(number))
         if not settings.tol:
             calls = _one_ahead(calls)
-        for heads in calls:
-            for total, head in zip(totals, heads, strict=True):
+        for call in calls:
+            for total, head in zip(totals, call.summaries(), strict=True):
                 total.add(head)
             if tell is not None:
                 tell(before + totals[0].drawn)
@@ -270,9 +272,9 @@ def _joined(parts, row_axis, class_axis):
 def _one_ahead(calls):
     """The same calls, each started before the one before it is waited for."""
     last = next(calls)
-    for heads in calls:
+    for call in calls:
         yield last
-        last = heads
+        last = call
     yield last
 
 

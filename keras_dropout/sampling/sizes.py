@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from keras_dropout._typing import Tensors
-from keras_dropout.sampling import nested
+from keras_dropout.sampling import backends, nested
 from keras_dropout.sampling.plan import Plan
 
 # Bytes of the widest tensor in a call of the suffix: more would leave the cache.
@@ -21,6 +21,10 @@ _MEMORY = 64 << 20
 _MOST_ROWS = 4096
 # The batch that Keras predicts with, so it is known to fit; and the largest.
 _BATCH, _LARGEST_BATCH = 32, 256
+# A GPU has tens of thousands of threads, and waits for the host between calls. So its
+# memory sets the bounds, not a cache: this is a thirtieth of 8 GiB.
+_DEVICE_MEMORY = 256 << 20
+_DEVICE_ROWS = 1 << 16
 # How many times as wide as its inputs a model that runs whole is assumed to be, if its
 # layers were not watched.
 _WIDER = 8
@@ -49,7 +53,10 @@ def max_rows(plan: Plan, inputs: Tensors, wider: float | None = None) -> int:
 
 
 def _rows_of(suffix):
-    rows = min(1 << (max(1, _CACHE // suffix) - 1).bit_length(), _MOST_ROWS)
+    space, most = _CACHE, _MOST_ROWS
+    if backends.on_accelerator():
+        space, most = _DEVICE_MEMORY, _DEVICE_ROWS
+    rows = min(1 << (max(1, space // suffix) - 1).bit_length(), most)
     # Numbers of samples are round, so a power of 2 times 5 leaves nothing over.
     return max(1, rows * 5 // 4)
 

@@ -39,6 +39,8 @@ class Noise:
         generators: The generators that a layer of the user's own draws by.
         trouble: Why it cannot be sampled, or "".
         is_assumed: Whether nobody has looked yet whether it is a noise at all.
+        changes_nothing: Whether its layer is of the user's own, and gives the same
+            whatever it draws.
     """
 
     layer: keras.layers.Layer
@@ -51,6 +53,7 @@ class Noise:
     generators: tuple[keras.random.SeedGenerator, ...] = ()
     trouble: str = ""
     is_assumed: bool = False
+    changes_nothing: bool = False
 
     @property
     def name(self) -> str:
@@ -64,7 +67,7 @@ class Noise:
             return self.layer.is_silent
         if self.is_foreign:
             # One that draws nothing is not found in the first place.
-            return False
+            return self.changes_nothing
         if isinstance(self.layer, keras.layers.RNN):
             return all(adapters.drops_nothing(getattr(*each)) for each in self.strength)
         return adapters.is_silent(self.layer)
@@ -104,7 +107,9 @@ def _findings(model, unknown, x):
     """What the unknown layers of a model do, or `None` if nobody can look."""
     before = _values(unknown)
     kept, moving, known = _looked.get(model, (None, (), None))
-    if kept == {place: x for place, x in before.items() if place not in moving}:
+    same = kept == {place: x for place, x in before.items() if place not in moving}
+    # What is silent may have been changed through a variable.
+    if same and not any(each.is_silent for each in (known or {}).values()):
         return known
     is_made_up = x is None
     if is_made_up:
@@ -192,6 +197,7 @@ def _foreign(layer, finding):
         is_single=not finding.has_rows,
         generators=tuple(finding.generators),
         trouble=UNSEEDED if finding.is_unseeded else trouble,
+        changes_nothing=finding.is_silent,
     )
 
 

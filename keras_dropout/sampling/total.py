@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_dropout.sampling import backends
 from keras_dropout.uncertainty import pooling, statistics
 from keras_dropout.uncertainty.statistics import Measure
 
@@ -31,8 +30,7 @@ class Total:
         self._waiting: list[Any] = []
 
     def add(self, head: Mapping[str, Any]) -> None:
-        """Adds the summary of one call."""
-        head = backends.fetched(head)
+        """Adds the summary of one call, a dictionary of NumPy arrays."""
         self.drawn += round(float(head["count"]))
         if "valid" in head:
             self.valid = np.array(head.pop("valid")[: self.rows])

@@ -60,8 +60,15 @@ connect = _in("_layers/weights/drop_connect", "test_weight_layers")
 size = _in("sampling/sizes", "uncertainty/test_sizes")
 surgery = _in("surgery/insert", "test_surgery")
 
+kernel = _in("random/_triton_kernels", "random/test_triton", backend="torch")
+
 MUTATIONS = (
     # Formulas.
+    _in("_layers/_base/bernoulli", "test_core_layers")(
+        "units that are kept are not scaled",
+        "return formulas.inverse(random.keep_probability(rate))",
+        "return None",
+    ),
     formula(
         "kept units are not scaled",
         "return random.select(keep, x, scale)",
@@ -113,6 +120,21 @@ MUTATIONS = (
         "ops.expand_dims(uniforms, -1) * ops.mean(sums, axis=-1, keepdims=True)",
     ),
     # Masks: who shares them, and how much they drop.
+    kernel(
+        "two decisions of a kernel are one",
+        "_kept((b << 16) | (b >> 16), least, all_drop)",
+        "_kept(b, least, all_drop)",
+    ),
+    kernel(
+        "all ranks draw one mask in a kernel",
+        "none, none + rank, none",
+        "none, none, none",
+    ),
+    _in("random/_torch_cuda", "random/test_triton", backend="torch")(
+        "the backward pass draws with a key of its own",
+        "ctx.drawn = rate, key, scale, rank",
+        "ctx.drawn = rate, key + 1, scale, rank",
+    ),
     _in("random/__init__", "test_core_layers")(
         "the asked rate is not the rate",
         "return _backend.keep_mask(shape, rate, key)",
@@ -146,8 +168,8 @@ MUTATIONS = (
     block("the rate of seeds is not solved for", "_STEPS = 6", "_STEPS = 1"),
     path(
         "the branch is scaled though it should not be",
-        "return keep, scale if self.scale_by_keep else None",
-        "return keep, scale",
+        "return super().factor(rate) if self.scale_by_keep else None",
+        "return super().factor(rate)",
     ),
     path(
         "inference is not the mean",

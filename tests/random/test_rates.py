@@ -89,7 +89,7 @@ def test_the_smallest_rates_are_met_to_one_part_in_ten_thousand(way, rate, monke
         unit = step * 2.0**-48 / 16
 
         def draw(shape, rate, key):
-            return module._philox_reach((16 * every.size,), rate, key)
+            return module._count_reach(16 * every.size, rate, key)
     elif way is plain:
         words = np.zeros((18, every.size), np.uint16)
         words[16:] = (every * step).view(np.uint16).reshape(2, -1)
@@ -102,7 +102,7 @@ def test_the_smallest_rates_are_met_to_one_part_in_ten_thousand(way, rate, monke
         import torch
 
         numbers = torch.from_numpy(2 * every.astype(np.int32))
-        monkeypatch.setattr(module, "_compiled_numbers", lambda *_: numbers)
+        monkeypatch.setattr(module.compiled, "numbers", lambda *_: numbers)
         unit = 2.0**-31
         compiled = way(lambda key: module.keep_mask((1,), rate, key))
 

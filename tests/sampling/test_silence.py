@@ -6,6 +6,7 @@ import pytest
 
 import keras_dropout as kd
 from keras_dropout.sampling import noise
+from tests.sampling import unknown
 from tests.uncertainty import models
 
 pytestmark = pytest.mark.everywhere
@@ -96,3 +97,53 @@ def test_what_is_silent_is_not_called_active():
     prediction = kd.mc_predict(model, np.ones((3, 4), "float32"), samples=4)
 
     assert prediction.active == ("heard",)
+
+
+WAYS = ("normal", "stddev", "times", "uniform", "in training", "dropout")
+# What JAX compiles for long.
+SLOW = ("randint", "centred", "binomial", "beta", "gamma")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [*WAYS, *(pytest.param(n, marks=pytest.mark.backend("torch")) for n in SLOW)],
+)
+def test_noise_of_your_own_of_strength_zero_is_silent_and_no_other(way):
+    x = models.x_of(3, 4)
+    for strength in (0.0, 1e-4):
+        layer = unknown.Strength(way, strength)
+
+        found = noise.find(_flat(layer), x)
+
+        # Keras's `dropout` draws nothing at rate 0.
+        assert all(each.is_silent for each in found) == (strength == 0)
+
+
+def test_noise_of_your_own_of_strength_zero_is_refused():
+    model = _flat(unknown.Strength("normal", 0.0))
+    x = models.x_of(3, 4)
+
+    with pytest.raises(ValueError, match=r"rate 0: '.*strength.*', so all samples"):
+        kd.mc_predict(model, x, samples=2)
+    with pytest.raises(ValueError, match="so all samples would be equal"):
+        kd.MonteCarlo(model)
+    # Zeros do not show whether what multiplies them is noise.
+    times = _flat(unknown.Strength("times", 0.5))
+    assert kd.mc_predict(times, 0 * x, samples=2).active
+
+
+def test_a_strength_in_a_variable_may_rise_again():
+    model = _flat(unknown.Strength("normal", keras.Variable(0.0)))
+    x = models.x_of(3, 4)
+    with pytest.raises(ValueError, match="so all samples would be equal"):
+        kd.mc_predict(model, x, samples=2)
+
+    model.layers[0].strength.assign(1.0)
+
+    assert (kd.mc_predict(model, x, samples=2).std > 0).all()
+
+
+def test_draws_that_are_not_those_of_keras_are_no_silence():
+    x = models.x_of(3, 4)
+
+    assert (kd.mc_predict(_flat(unknown.Raw()), x, samples=4).std > 0).all()

@@ -11,6 +11,7 @@ from keras.src.applications.convnext import ConvNeXt, StochasticDepth
 import keras_dropout as kd
 from keras_dropout._layers._base.noise_layer import NoiseLayer
 from keras_dropout.random import context
+from keras_dropout.sampling import noise
 from tests.sampling import unknown
 from tests.uncertainty import models
 
@@ -330,3 +331,10 @@ def test_a_whole_network_of_keras_applications_is_sampled():
     assert len(prediction.active) == 3
     distinct = {tuple(row.round(3)) for row in prediction.samples[:, 0]}
     assert 3 <= len(distinct) <= 8
+
+
+def test_a_draw_by_another_function_of_keras_is_one_draw():
+    # On PyTorch a truncated normal is made of normals.
+    (found,) = noise.find(_model(unknown.Strength("times", 0.5)), models.x_of(3, 4))
+
+    assert not found.is_single

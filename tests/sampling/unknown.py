@@ -153,3 +153,61 @@ class HalfCell(L.SimpleRNNCell):
             if mask is None
             else ops.concatenate([mask[:, :1], ops.ones_like(mask[:, 1:])], axis=1)
         )
+
+
+class Strength(L.Layer):
+    """Noise whose strength is a number, in a way that a user might write it."""
+
+    def __init__(self, way, strength):
+        super().__init__()
+        self.way, self.strength = way, strength
+        self.generator = keras.random.SeedGenerator(2)
+
+    def call(self, x, training=None):
+        s, shape, seed = self.strength, ops.shape(x), {"seed": self.generator}
+        return {
+            "normal": lambda: x + s * keras.random.normal(shape, **seed),
+            "stddev": lambda: x + keras.random.normal(shape, stddev=s, **seed),
+            "times": lambda: (
+                x * (1 + keras.random.truncated_normal(shape, 0, s, **seed))
+            ),
+            "uniform": lambda: (
+                x * ops.floor(1 - s + keras.random.uniform(shape, **seed))
+            ),
+            "in training": lambda: (
+                x + s * keras.random.uniform(shape, -1, 1, **seed) if training else x
+            ),
+            "dropout": lambda: keras.random.dropout(x, s, **seed) if training else x,
+            "randint": lambda: (
+                x + s * ops.cast(keras.random.randint(shape, 0, 5, **seed), "float32")
+            ),
+            "centred": lambda: x + s * _centred(keras.random.normal(shape, **seed)),
+            "binomial": lambda: x + s * keras.random.binomial(shape, 3.0, 0.5, **seed),
+            "beta": lambda: x + s * keras.random.beta(shape, 2.0, 3.0, **seed),
+            "gamma": lambda: x + s * keras.random.gamma(shape, 2.0, **seed),
+        }[self.way]()
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def _centred(x):
+    return x - ops.mean(x, axis=-1, keepdims=True)
+
+
+class Raw(L.Layer):
+    """Takes seeds from Keras, and draws by functions of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = keras.random.SeedGenerator(2)
+
+    def call(self, x):
+        seed = ops.cast(self.generator.next()[1] % 65521, "float32")
+        noise = ops.sin(seed * (1.0 + ops.cast(ops.arange(ops.size(x)), "float32")))
+        return (
+            x + ops.reshape(noise, ops.shape(x)) + 0 * keras.random.normal(ops.shape(x))
+        )
+
+    def compute_output_shape(self, shape):
+        return shape

@@ -32,6 +32,16 @@ def test_the_widest_tensor_decides_how_many_rows_a_call_takes():
     assert sizes.max_rows(image, np.zeros((2, 64, 64, 3))) == 5
 
 
+def test_a_gpu_takes_what_its_memory_allows(monkeypatch):
+    wide = _plan(keras.Input((6,)), L.Dropout(0.5), L.Dense(1 << 12), L.Dense(2))
+    narrow = _plan(keras.Input((6,)), L.Dropout(0.5), L.Dense(2))
+    monkeypatch.setattr(sizes.backends, "on_accelerator", lambda: True)
+
+    # Five quarters of 2^28 bytes in the call, 2^14 bytes a row, and of 2^16 rows.
+    assert sizes.max_rows(wide, models.x_of(2, 6)) == 5 << 12
+    assert sizes.max_rows(narrow, models.x_of(2, 6)) == 5 << 14
+
+
 def test_open_sizes_count_as_those_of_the_data():
     plan = _plan(keras.Input((None, 4)), L.Dense(8), L.Dropout(0.5), L.Dense(16))
 

@@ -41,8 +41,16 @@ class BernoulliLayer(NoiseLayer):
         """The mask for one call on `x`, and the factor for what is kept."""
         rate = random.plain(self.current("rate"))
         keep = random.keep_mask(self.mask_shape(ops.shape(x)), rate, self.key())
-        return keep, formulas.inverse(random.keep_probability(rate))
+        return keep, self.factor(rate)
+
+    def factor(self, rate: Tensor) -> Tensor | None:
+        """What is kept is multiplied by this, at a rate; `None` for 1."""
+        return formulas.inverse(random.keep_probability(rate))
 
     def perturb(self, x: Tensor) -> Tensor:
+        if type(self).keep_mask is BernoulliLayer.keep_mask:
+            rate = random.plain(self.current("rate"))
+            shape, key = self.mask_shape(ops.shape(x)), self.key()
+            return random.drop(x, shape, rate, key, self.factor(rate))
         keep, scale = self.keep_mask(x)
         return formulas.where_kept(keep, x, scale)

@@ -26,11 +26,16 @@ class CheckedVariable(_bases.Variable):
 
     def assign(self, value: Any) -> Any:
         # What a trainer brings back from its steps must come in, with all the rest.
-        if self.check and not (_keras.in_stateless_scope() or _keras.is_taken(self)):
-            number = _number(value)
-            if number is not None:
-                self.check(number)
-        return super().assign(value)
+        if not self.check or _keras.in_stateless_scope() or _keras.is_taken(self):
+            return super().assign(value)
+        number = _number(value)
+        if number is None:
+            return super().assign(value)
+        self.check(number)
+        assigned = super().assign(value)
+        # So that a draw after it is the same to the bit, on a GPU too.
+        random.note(self, number)
+        return assigned
 
 
 def _number(value):

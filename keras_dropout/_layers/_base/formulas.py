@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 from keras import ops
 
 from keras_dropout import random
@@ -79,7 +80,17 @@ def mix(keep: Tensor, x: Tensor, anchor: Tensor, keep_probability: Tensor) -> Te
     dtype = x.dtype
     x, anchor = ops.cast(x, "float32"), ops.cast(anchor, "float32")
     factor = ops.cast(keep, "float32") * inverse(keep_probability)
-    return ops.cast(factor * x + (1.0 - factor) * anchor, dtype)
+    return ops.cast(_between(anchor, x, factor), dtype)
+
+
+def _between(start: Tensor, end: Tensor, factor: Tensor) -> Tensor:
+    """`start` at a factor of 0 and `end` at 1, to the bit."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # In one pass over memory, and one backward.
+        return torch.lerp(start, end, factor)
+    return factor * end + (1.0 - factor) * start
 
 
 def where_updated(updated: Tensor, old: Tensor, new: Tensor) -> Tensor:

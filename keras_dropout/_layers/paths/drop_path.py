@@ -77,9 +77,8 @@ class DropPath(BernoulliLayer):
     def mask_shape(self, shape: Shape) -> Shape:
         return shapes.one_per(self.per, shape)
 
-    def keep_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        keep, scale = super().keep_mask(x)
-        return keep, scale if self.scale_by_keep else None
+    def factor(self, rate: Tensor) -> Tensor | None:
+        return super().factor(rate) if self.scale_by_keep else None
 
     def get_config(self) -> Config:
         own = {"per": self.per, "scale_by_keep": self.scale_by_keep}

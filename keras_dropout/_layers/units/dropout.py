@@ -79,9 +79,8 @@ class Dropout(BernoulliLayer):
     def mask_shape(self, shape: Shape) -> Shape:
         return shapes.resolve(self.noise_shape, shape)
 
-    def keep_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        keep, scale = super().keep_mask(x)
-        return keep, scale if self.scaling == "train" else None
+    def factor(self, rate: Tensor) -> Tensor | None:
+        return super().factor(rate) if self.scaling == "train" else None
 
     def infer(self, x: Tensor) -> Tensor:
         if self.scaling == "train":
