@@ -20,7 +20,8 @@ from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import backends, nested, noise, outputs, seen
 from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
-from keras_dropout.sampling.meeting import Learned, fixed_rows, meet
+from keras_dropout.sampling.fixed import fixed_rows
+from keras_dropout.sampling.meeting import Learned, meet
 from keras_dropout.sampling.plan import Plan, has_own_predict_step
 from keras_dropout.sampling.settings import DENSITY
 from keras_dropout.sampling.sources import Noise

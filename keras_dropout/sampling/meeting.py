@@ -30,6 +30,7 @@ from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import (
     backends,
+    fixed,
     nested,
     noise,
     other_rows,
@@ -37,6 +38,7 @@ from keras_dropout.sampling import (
     widths,
 )
 from keras_dropout.sampling.activation import replayed
+from keras_dropout.sampling.fixed import exactly, fixed_rows
 from keras_dropout.uncertainty.statistics import Measure
 
 if TYPE_CHECKING:
@@ -87,10 +89,10 @@ class Learned:
 def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
     """What can be learned of a model from some rows of inputs, as NumPy arrays."""
     few = _take(inputs, slice(0, _FEW))
-    fixed = fixed_rows(model)
+    made_for = fixed_rows(model)
     try:
-        if fixed is not None:
-            few = nested.mapped(lambda x: _exactly(x, fixed), inputs)
+        if made_for is not None:
+            few = exactly(inputs, made_for)
         one, drawn, sizes = _probe(engine, few, 1)
     except Exception:
         # A model may take a batch only as a whole, as one of all nodes of a graph does.
@@ -107,9 +109,10 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
         active=drawn.active,
     )
     no_axes = (0,) * len(sizes)
-    if fixed is not None:
-        why = f"it is made for batches of {fixed} rows"
-        return learn(why_single=why, fills=True, axes=None, row_axes=no_axes)
+    if made_for is not None:
+        why = f"it is made for batches of {made_for} rows"
+        fills = engine.plan.is_rowwise or _may_be_filled(engine, few)
+        return learn(why_single=why, fills=fills, axes=None, row_axes=no_axes)
     one_a_call = _why_one_a_call(engine)
     rows = _count(few)
     if engine.plan.is_rowwise and all(size[:1] == (rows,) for size in sizes):
@@ -138,6 +141,20 @@ def meet(engine: Engine, model: keras.Model, inputs: Tensors) -> Learned:
         and not any(each.is_foreign and each.is_single for each in engine.noises),
         axes=axes if any(axis != 0 for axis in axes) else None,
         row_axes=row_axes,
+    )
+
+
+def _may_be_filled(engine, batch):
+    """Whether further rows in a batch leave alone what its first rows give."""
+    try:
+        (_, whole), *others = fixed.results(engine, batch)
+    except Exception:
+        return False
+    rounding = _rounding(engine.layers)
+    return all(
+        _alike(a[:kept], b[:kept], rounding)
+        for kept, outputs in others
+        for a, b in zip(whole, outputs, strict=True)
     )
 
 
@@ -264,11 +281,6 @@ def _alike(a, b, rounding):
     return np.allclose(a, b, rtol=0, atol=rounding * scale, equal_nan=True)
 
 
-def _exactly(x, rows):
-    """So many rows, the last of `x` again where there are too few."""
-    return x[np.minimum(np.arange(rows), len(x) - 1)]
-
-
 def _joined(few, others):
     return nested.mapped(lambda *parts: np.concatenate(parts, axis=0), few, others)
 
@@ -279,11 +291,3 @@ def _count(inputs):
 
 def _take(inputs, rows):
     return nested.mapped(lambda x: x[rows], inputs)
-
-
-def fixed_rows(model: keras.Model) -> int | None:
-    """The number of rows that a model's inputs are made for, if they are."""
-    for tensor in getattr(model, "inputs", None) or ():
-        if tensor.shape and tensor.shape[0] is not None:
-            return tensor.shape[0]
-    return None

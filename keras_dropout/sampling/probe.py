@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dropout import _keras, _model
@@ -27,6 +28,7 @@ from keras_dropout.random import context
 from keras_dropout.sampling import compare, draws, elsewhere, ends
 from keras_dropout.sampling.activation import covered
 from keras_dropout.sampling.finding import UNSEEDED, Finding, Run, grow, trouble
+from keras_dropout.sampling.fixed import fixed_rows
 
 # Rows of the data to look at. More would find noise that no seed repeats more surely,
 # if it is rare.
@@ -77,7 +79,7 @@ class _Probe(draws.Watcher):
         visits = [_Visit(each, tuple(self.covers(each))) for each in self.layers]
         with covered(visits), draws.supplied(self), context.sampling(self.layers):
             try:
-                self.model(_rows(x), training=False)
+                self.model(_rows(x, self.model), training=False)
             except Exception:
                 # A part of the rows may be no input for this model; all of them are.
                 self.found.clear()
@@ -244,10 +246,18 @@ def _cell_generators(layer):
     return {id(each) for each in _model.seed_generators(layer.cell)}
 
 
-def _rows(x):
-    return keras.tree.map_structure(
-        lambda each: each[:_ROWS] if getattr(each, "shape", None) else each, x
-    )
+def _rows(x, model):
+    made_for = fixed_rows(model)
+
+    def some(each):
+        if not getattr(each, "shape", None):
+            return each
+        if made_for is None:
+            return each[:_ROWS]
+        places = np.minimum(np.arange(made_for), each.shape[0] - 1)
+        return ops.take(each, places, axis=0)
+
+    return keras.tree.map_structure(some, x)
 
 
 def _twice(x):

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_dropout._typing import Data
 from keras_dropout.sampling import backends, inputs, keys, nested, noise, sizes
-from keras_dropout.sampling.meeting import fixed_rows
+from keras_dropout.sampling.fixed import fixed_rows
 from keras_dropout.sampling.member import Member, batch_size_of
 from keras_dropout.sampling.progress import Progress
 from keras_dropout.sampling.settings import Settings
@@ -166,7 +166,9 @@ class Sampler:
         return sizes.filled if fixed is None else lambda rows, most: fixed
 
     def _batch_size(self, x, asked):
-        return self._fixed or asked or batch_size_of(self.members, x)
+        # A batch that cannot be filled up may be any, as for `predict`.
+        told = asked if asked and not self.fills else self._fixed or asked
+        return told or batch_size_of(self.members, x)
 
     def _batch(self, x, number, rows, tell):
         sampled = [
