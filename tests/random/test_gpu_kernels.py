@@ -61,7 +61,11 @@ def on_device(graph):
     import tensorflow as tf
 
     found = {}
+    # What the graph gives back is the test's own.
+    ends = {each.op.name for each in graph.outputs}
     for operation in graph.get_operations():
+        if operation.name in ends:
+            continue
         inputs = [each for each in operation.inputs if each.op.name in found]
         given = operation.type == "Placeholder"
         given &= all(each.dtype != tf.resource for each in operation.outputs)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import keras_dropout as kd
-from keras_dropout.random.schemes import SCHEMES
 from keras_dropout.sampling import summaries
 
 L = keras.layers
@@ -29,6 +28,14 @@ KINDS = {
     "values": "values",
     "gaussian": "gaussian",
 }
+
+
+# The blocks of a call are of one, two or all samples, whatever compiles it.
+SCHEMES = [
+    "independent",
+    "antithetic",
+    pytest.param("stratified", marks=pytest.mark.backend("torch")),
+]
 
 
 @pytest.mark.parametrize("masks", SCHEMES)
