@@ -281,7 +281,9 @@ def test_refuses_an_empty_pick(callback):
         callback(layers=[])
 
 
+# `test_structure` finds assertions sooner.
 @pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="values stay in place")
 def test_sets_rates_where_assertions_are_off():
     script = (

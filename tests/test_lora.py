@@ -1,8 +1,5 @@
 """Dropout on the branch of LoRA: what it drops, how much, and when it is there."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -10,6 +7,7 @@ import pytest
 import keras_dropout as kd
 from keras_dropout.sampling import noise
 from keras_dropout.sampling.plan import Plan
+from tests import fresh
 from tests.bounds import near
 from tests.test_contract import array
 
@@ -350,7 +348,7 @@ def test_a_fresh_process_has_the_noise_too(tmp_path):
     np.save(tmp_path / "x.npy", IDS)
 
     files = [tmp_path / name for name in ("model.keras", "x.npy", "y.npz")]
-    subprocess.run([sys.executable, "-c", FRESH, *files], check=True)
+    fresh.run(FRESH, *files)
 
     found = np.load(tmp_path / "y.npz")
     np.testing.assert_allclose(found["y"], model.predict(IDS, verbose=0), atol=1e-5)

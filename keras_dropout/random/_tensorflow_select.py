@@ -34,26 +34,30 @@ def _covers(shape, other):
     return all(size != 1 or size == another for size, another in pairs)
 
 
-def _multiplied(keep, x, scale):
-    """A product in which 0 times anything is 0: the selection's kernel is slower."""
+def _multiplied(keep, x, scale, is_backward=False):
+    """A product in which 0 times anything is 0: the selection's kernel is slower.
+
+    By measurement, a step takes less memory if it scales `x` forward, and less time if
+    it scales the mask backward.
+    """
 
     def product(x):
         factor = tf.cast(keep, x.dtype)
-        factor = factor if scale is None else factor * scale
+        if scale is not None:
+            factor, x = (factor * scale, x) if is_backward else (factor, x * scale)
         return tf.raw_ops.MulNoNan(x=x, y=factor)
 
-    # There is no need to keep less than the factor for a gradient that nobody takes.
     if context.is_active():
+        # A gradient is hardly ever taken then, and need not keep as little as it can.
         return product(x)
 
     @tf.custom_gradient
     def multiply(x):
-
         def gradient(upstream):
             # Not before it is needed: finding the factor made twice, the optimizer of
             # graphs would keep it in place of the mask, of one byte an element.
             with tf.control_dependencies([upstream]):
-                return _multiplied(keep, upstream, scale)
+                return _multiplied(keep, upstream, scale, not is_backward)
 
         return product(x), gradient
 

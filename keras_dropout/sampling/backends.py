@@ -119,10 +119,11 @@ def on_accelerator() -> bool:
 def _with_seeds(function, variables, values, generators, seeds, arguments):
     states = [generator.state for generator in generators]
     mapping = [*zip(variables, values, strict=True)]
-    if states and not isinstance(seeds, tuple):
-        # In one operation.
-        seeds = keras.ops.unstack(seeds, len(states))
-    mapping += zip(states, seeds[: len(states)], strict=True)
+    if states:
+        if not isinstance(seeds, tuple):
+            # In one operation.
+            seeds = keras.ops.unstack(seeds, len(states))
+        mapping += zip(states, seeds, strict=True)
     with keras.StatelessScope(mapping):
         return function(*arguments)
 

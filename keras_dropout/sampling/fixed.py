@@ -15,7 +15,7 @@ from keras import ops
 
 from keras_dropout._typing import Tensors
 from keras_dropout.random import context
-from keras_dropout.sampling import backends, keys, nested, other_rows
+from keras_dropout.sampling import backends, draws, keys, nested, other_rows
 
 if TYPE_CHECKING:
     from keras_dropout.sampling.engine import Engine
@@ -37,7 +37,7 @@ def exactly(inputs: Tensors, rows: int) -> Any:
 def results(engine: Engine, batch: Tensors) -> list[tuple[int, list[Any]]]:
     """What a model gives for a batch, and with other rows in the last places.
 
-    Noise is left out, or is the same each time if it cannot be.
+    Noise is left out. What cannot be left out is the same each time.
 
     Args:
         engine: The engine of a model.
@@ -50,20 +50,14 @@ def results(engine: Engine, batch: Tensors) -> list[tuple[int, list[Any]]]:
     kept = (rows, 1, max(1, rows // 2))
     batches = [nested.mapped(lambda x, n=n: _first(x, n), batch) for n in kept]
     seeds = keys.seeds((0, 0), [0], engine.generators)[0]
-    is_always_on = any(each.is_foreign and each.always for each in engine.noises)
 
     def once(inputs):
         # Each time begins with the states and seeds of the first.
         given = [(each, ops.convert_to_tensor(each)) for each in engine.variables]
         states = zip(engine.seeded, seeds, strict=True)
         given += [(g.state, ops.convert_to_tensor(s, g.state.dtype)) for g, s in states]
-        with keras.StatelessScope(given):
-            if not is_always_on:
-                with context.silence():
-                    return keras.tree.flatten(engine.plan.whole(inputs))
-            features, masks = engine.plan.prefix(inputs)
-            drawn = engine.draw(features, masks, engine.arrangement(features, 1, 0))
-        return [head.values for head in drawn.heads]
+        with keras.StatelessScope(given), context.silence(), draws.supplied():
+            return keras.tree.flatten(engine.plan.whole(inputs))
 
     found = backends.run_once(lambda *x: [*map(once, x)], engine.variables, *batches)
     return list(zip(kept, found, strict=True))

@@ -117,6 +117,10 @@ def replace_tokens(
     ids: Tensor, keep: Tensor, token_id: int, protected_ids: Sequence[int]
 ) -> Tensor:
     """`token_id` where neither kept nor protected."""
+    compared = ids
+    if keras.backend.backend() == "tensorflow" and ids.dtype == "int32":
+        # TensorFlow has the host compare integers of 32 bits, which are mostly shapes.
+        compared = ops.cast(ids, "int64")
     for protected in protected_ids:
-        keep = ops.logical_or(keep, ids == protected)
+        keep = ops.logical_or(keep, compared == protected)
     return ops.where(keep, ids, _constants.scalar(token_id, ids.dtype))
