@@ -44,7 +44,7 @@ def test_host_and_call_sum_up_to_the_same_numbers(masks, monkeypatch):
     x = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
 
     def predicted():
-        # The last of these calls has more samples than are wanted.
+        # One call, of more samples than are wanted.
         return kd.mc_predict(
             model,
             x,
@@ -52,7 +52,6 @@ def test_host_and_call_sum_up_to_the_same_numbers(masks, monkeypatch):
             masks=masks,
             outputs=KINDS,
             seed=0,
-            max_rows=16,
             return_samples=True,
             verbose=0,
         )
