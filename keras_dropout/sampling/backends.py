@@ -107,13 +107,22 @@ def fetched(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def on_accelerator() -> bool:
-    """Whether Keras puts its tensors on a GPU or TPU."""
-    made = keras.ops.zeros(())
-    if keras.backend.backend() == "tensorflow":
-        return "GPU" in made.device or "TPU" in made.device
-    if keras.backend.backend() == "jax":
-        return any(device.platform != "cpu" for device in made.devices())
-    return made.device.type not in ("cpu", "meta")
+    """Whether Keras puts its tensors on a GPU or TPU, also within a graph."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        # Tensors of a graph that is made have no device.
+        with jax.ensure_compile_time_eval():
+            devices = keras.ops.zeros(()).devices()
+        return any(device.platform != "cpu" for device in devices)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.init_scope():
+            device = keras.ops.zeros(()).device
+        return "GPU" in device or "TPU" in device
+    return keras.ops.zeros(()).device.type not in ("cpu", "meta")
 
 
 def _with_seeds(function, variables, values, generators, seeds, arguments):

@@ -11,6 +11,7 @@ import numpy as np
 from keras_dropout import _model
 from keras_dropout._layers._base.noise_layer import NoiseLayer
 from keras_dropout._typing import Data, Picks
+from keras_dropout.sampling import adapters
 from keras_dropout.sampling.sources import Noise, sources
 
 
@@ -57,14 +58,15 @@ def select(model: keras.Model, noises: Sequence[Noise], layers: Picks) -> list[N
         picked = _model.select(model, layers, lambda each: id(each) in noisy, "noise")
         ids = {id(layer) for layer in picked}
         chosen = [each for each in noises if each.always or id(each.layer) in ids]
-    for each in chosen:
-        if each.trouble:
-            raise ValueError(
-                f"Layer {each.name!r} holds noise that cannot be sampled: "
-                f"{each.trouble}"
-                + ("" if each.always else ", or leave this one out with `layers`")
-                + f". Received: model={model.name!r}"
-            )
+    troubled = [each for each in chosen if each.trouble]
+    if troubled:
+        first, *others = troubled
+        raise ValueError(
+            f"Layer {first.name!r} holds noise that cannot be sampled: {first.trouble}"
+            + ("" if first.always else ", or leave this one out with `layers`")
+            + (f". These hold such noise, too: {_names(others)}" if others else "")
+            + f". Received: model={model.name!r}"
+        )
     return chosen
 
 
@@ -95,9 +97,12 @@ def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
     require_valid(noises)
     if not all(noise.is_silent for noise in noises):
         return
-    trouble = f"all noise of `model` has rate 0: {_names(noises)}"
+    off = [layer for layer in _model.flatten_layers(model) if is_off(layer)]
+    names = [each.name for each in noises]
+    names += [getattr(layer, "path", None) or layer.name for layer in off]
+    trouble = f"all noise of `model` has rate 0: {', '.join(map(repr, names))}"
     remedy = "Raise a rate"
-    if not noises:
+    if not names:
         trouble = "`model` has no noise to sample"
         remedy = "Add a dropout layer"
     raise ValueError(
@@ -105,6 +110,11 @@ def require_some(model: keras.Model, noises: Sequence[Noise]) -> None:
         f"or call `model.predict` for its deterministic output. "
         f"Received: model={model.name!r}"
     )
+
+
+def is_off(layer: keras.layers.Layer) -> bool:
+    """Whether it is a noise layer of Keras's with strength 0, which is no noise."""
+    return adapters.stands_in(layer) is not None and adapters.is_silent(layer)
 
 
 def require_valid(noises: Sequence[Noise]) -> None:

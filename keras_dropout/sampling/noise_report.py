@@ -127,7 +127,7 @@ def noise_report(model: Model, x: Data = None) -> NoiseReport:
             report.append(
                 _row(layer, _strength(layer), source, sampled, why, told, known)
             )
-        elif _is_off(layer):
+        elif noise.is_off(layer):
             strength = _strength(layer)
             report.append(_row(layer, strength, "number", "no", None, _OFF, known))
         report += _slivers(layer)
@@ -224,7 +224,7 @@ def _cells(layer):
 
 def _shares(layer, known):
     """What one draw is for, or `None` for no noise."""
-    if id(layer) not in known and not _is_off(layer):
+    if id(layer) not in known and not noise.is_off(layer):
         return None
     if isinstance(layer, NoiseLayer):
         family = family_of(type(layer))
@@ -243,11 +243,6 @@ def _shares(layer, known):
 
 def _kind(layer):
     return type(layer).__name__
-
-
-def _is_off(layer):
-    """Whether it is a noise layer of Keras's with strength 0."""
-    return adapters.stands_in(layer) is not None and adapters.is_silent(layer)
 
 
 def _slivers(layer):

@@ -206,6 +206,15 @@ def test_noise_that_no_seed_reaches_is_refused_by_name(layer, beside):
         kd.mc_predict(model, models.x_of(3, 4), samples=3)
 
 
+def test_all_noise_that_no_seed_reaches_is_named():
+    model = _model(Elsewhere(name="one"), L.Dense(4), Elsewhere(name="two"))
+
+    with pytest.raises(
+        ValueError, match=r"one' holds noise.*hold such noise, too: '.*two'"
+    ):
+        kd.mc_predict(model, models.x_of(3, 4), samples=3)
+
+
 def test_noise_that_cannot_be_sampled_may_be_left_out():
     model = _model(L.Dropout(0.5), ElsewhereInTraining())
 

@@ -359,8 +359,12 @@ def test_a_layer_that_is_always_on_stays_on():
     ("layers", "trouble"),
     [
         ([L.Dense(2)], "`model` has no noise to sample"),
-        ([L.Dropout(0.0), L.Dense(2)], "`model` has no noise to sample"),
+        ([L.Dropout(0.0, name="off"), L.Dense(2)], "has rate 0: 'off'"),
         ([kd.layers.Dropout(0.0, name="quiet")], "has rate 0: 'quiet'"),
+        (
+            [kd.layers.Dropout(0.0, name="quiet"), L.Dropout(0.0, name="off")],
+            "has rate 0: 'quiet', 'off'",
+        ),
     ],
 )
 def test_a_model_with_nothing_to_sample_is_refused(layers, trouble):
