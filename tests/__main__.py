@@ -8,7 +8,7 @@
     python -m tests --every              every case on every backend, before a release
     python -m tests -- -k max_norm -x    arguments for pytest after `--`
 
-A process has one backend, so each runs in its own, one more at a time than there are
+A process has one backend, so each runs in its own, as many at a time as there are
 cores. What needs no backend runs on one of them only. PyTorch, which compiles nothing,
 runs all other tests. JAX and TensorFlow both run those that are marked `everywhere`,
 and share out the cases of the rest. On the oldest Keras PyTorch runs the fast tests of
@@ -92,7 +92,7 @@ class Report:
         total = max(sum(each.estimate for each in self.jobs) / self.cores, longest)
         count = len(self.jobs)
         about = f", about {total / 60:.0f} minutes" if total > 90 else ""
-        at_a_time = min(count, self.cores + jobs.SPARE)
+        at_a_time = min(count, self.cores)
         print(f"{count} processes, {at_a_time} at a time{about}:")
         for unit in dict.fromkeys(each.unit for each in self.jobs):
             own = [each for each in self.jobs if each.unit == unit]

@@ -1,4 +1,4 @@
-"""What the runner runs: processes of pytest, one more at a time than there are cores.
+"""What the runner runs: processes of pytest, as many at a time as there are cores.
 
 A process has one backend and one version of Keras, and its share of the test files.
 All tests of a file run in one process, where what was compiled is used again.
@@ -30,8 +30,6 @@ UNKNOWN = {"tests": 3, "keras_dropout": 0.3}
 SHORTEST, LONGEST = 60, 300
 # How many such processes each core would have, if all were as long.
 SHARES = 3
-# Processes more than cores. They wait now and then: for a file, a browser, a server.
-SPARE = 1
 NOTHING_COLLECTED = 5
 
 
@@ -191,12 +189,12 @@ def _read(job, line):
 
 
 def run_all(jobs, arguments, cores, ended, beat, heartbeat):
-    """Runs all jobs, about as many at a time as there are `cores`.
+    """Runs all jobs, `cores` at a time.
 
     Calls `ended(job)` when one has ended, and `beat()` every `heartbeat` seconds.
     """
     show = len(jobs) == 1
-    with concurrent.futures.ThreadPoolExecutor(cores + SPARE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
         running = {pool.submit(run, job, arguments, show): job for job in jobs}
         try:
             while running:

@@ -125,9 +125,10 @@ def drop(x: Tensor, rate: Tensor, key: Tensor, scale: Tensor = None) -> Tensor |
     """`select` by a `keep_mask` for each element at once, or None if it cannot be."""
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
         return None
-    rate = plain(rate.detach()) if isinstance(rate, torch.Tensor) else rate
+    # Asked first: an export keeps what is computed, whether it is used or not.
     if not cuda.drops(x, rate, key, scale):
         return None
+    rate = plain(rate.detach()) if isinstance(rate, torch.Tensor) else rate
     return cuda.drop(x, rate, key, 1.0 if scale is None else scale, _rank())
 
 
