@@ -94,7 +94,7 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, rank: int) -> Tensor:
     count = math.prod(shape)
     if not torch.compiler.is_compiling():
         keep = torch.empty(shape, dtype=torch.bool, device=key.device)
-        _draw("draw", keep.view(torch.int8), key, rate, rank, count)
+        _over_blocks("draw", count, rate, keep.view(torch.int8), key, rate, rank, count)
         return keep
     number = None if isinstance(rate, torch.Tensor) else rate
     bits = keep_bits(key, None if number is not None else rate, number, rank, count)
@@ -114,7 +114,8 @@ def keep_bits(
 ) -> torch.Tensor:
     """A mask of one bit a place, for programs that `torch.compile` makes."""
     bits = torch.empty(_blocks(count) * BLOCK, dtype=torch.uint8, device=key.device)
-    _draw("draw_bits", bits, key, number if rate is None else rate, rank, count)
+    rate = number if rate is None else rate
+    _over_blocks("draw_bits", count, rate, bits, key, rate, rank)
     return bits
 
 
@@ -178,10 +179,7 @@ class _Select(torch.autograd.Function):
 
 def _dropped(x, rate, key, scale, rank):
     y, count = torch.empty_like(x), x.numel()
-    _launch(
-        "drop", _blocks(count), x, y, key, rate, scale, rank, count,
-        IS_POINTER=isinstance(rate, torch.Tensor), BLOCK=BLOCK,
-    )  # fmt: skip
+    _over_blocks("drop", count, rate, x, y, key, rate, scale, rank, count)
     return y
 
 
@@ -248,12 +246,10 @@ def _blocks(count):
     return -(-count // (8 * BLOCK))
 
 
-def _draw(name, y, key, rate, rank, count):
-    given = (y, key, rate, rank) + ((count,) if name == "draw" else ())
-    _launch(
-        name, _blocks(count), *given,
-        IS_POINTER=isinstance(rate, torch.Tensor), BLOCK=BLOCK,
-    )  # fmt: skip
+def _over_blocks(name, count, rate, *given):
+    """Runs a kernel whose blocks draw for so many places."""
+    is_pointer = isinstance(rate, torch.Tensor)
+    _launch(name, _blocks(count), *given, IS_POINTER=is_pointer, BLOCK=BLOCK)
 
 
 def _launch(name, blocks, first, *given, **constants):

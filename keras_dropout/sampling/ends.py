@@ -44,11 +44,8 @@ def drawn(name: str, own: Callable[..., Any], given: Any, end: str) -> Tensor:
         given: Its bound arguments.
         end: "low" or "high".
     """
-    result, told, is_high = (
-        own(*given.args, **given.kwargs),
-        given.arguments,
-        end == "high",
-    )
+    result = own(*given.args, **given.kwargs)
+    told, is_high = given.arguments, end == "high"
     if name == "dropout":
         rate = ops.cast(told["rate"], result.dtype)
         return result if is_high else ops.where(rate > 0, 0 * result, result)
