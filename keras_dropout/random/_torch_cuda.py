@@ -3,7 +3,8 @@
 Without them a draw takes a kernel for the bits and one for the comparison, and a
 selection one for the factor and one for the choice, each over the whole tensor. What
 is drawn and selected at once takes one kernel, as a multiplication does, and the
-backward pass draws the same mask again instead of keeping it.
+backward pass draws the same mask again instead of keeping it. Small tensors that have
+a gradient are selected by PyTorch's own operations (see `_LARGE`).
 """
 
 from __future__ import annotations
