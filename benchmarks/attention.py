@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 import keras_dropout as kd
-from benchmarks.made import settings
+from benchmarks.made import how_made, settings
 from benchmarks.report import markdown
 from benchmarks.steps import BACKEND, MODES, training_step
 from benchmarks.timing import take_turns
@@ -100,14 +100,8 @@ def table(cells):
 def report(results):
     """The table of all backends, and how it was made."""
     cells = [cell for part in results["parts"].values() for cell in part]
-    made = list(results["settings"].values())
-    told = dict.fromkeys(
-        f"Keras {each['keras']}, {each['processor']}, {each['threads']} thread, of "
-        f"{each['processors']} processors with {each['load']} processes each, "
-        f"{each['date']}, commit {each['commit']}."
-        for each in made
-    )
-    return "\n".join([table(cells), *told, ""])
+    sentences = map(how_made, results["settings"].values())
+    return "\n".join([table(cells), "\n\n".join(sentences), ""])
 
 
 def main(arguments=None):

@@ -18,6 +18,7 @@ import time
 import keras
 
 import keras_dropout as kd
+from benchmarks.made import how_made
 from benchmarks.mc_predict import MODELS, _x
 
 L = keras.layers
@@ -66,8 +67,7 @@ def one_round(name, options):
 def table(options):
     """Prints the medians, and the median of the ratios of first calls."""
     backend = keras.backend.backend()
-    print(f"\nKeras {keras.__version__} on {backend}, {options.rows} rows, ", end="")
-    print(f"{options.samples} samples; seconds\n")
+    print(f"\n{backend}, {options.rows} rows, {options.samples} samples; seconds\n")
     kinds = ("predict, first", "mc_predict, first", "predict", "mc_predict", "new rows")
     print("| model |", " | ".join(kinds), "| first / first | net |")
     print("|---" * (len(kinds) + 3) + "|")
@@ -82,6 +82,7 @@ def table(options):
             )
             cells.append(f"{ratio:.2f}")
         print("|", " | ".join([name, *cells]), "|", flush=True)
+    print(f"\n{how_made()}")
 
 
 def main():

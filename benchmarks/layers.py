@@ -137,7 +137,9 @@ def main():
         print(report.line(cell), flush=True)
     lines = ",\n".join(json.dumps(cell) for cell in found)
     (arguments.output / "layers.json").write_text(f"[\n{lines}\n]\n")
-    table = report.table(found)
+    from benchmarks.made import how_made, settings
+
+    table = f"{report.table(found)}\n{how_made(settings('each backend'))}\n"
     (arguments.output / "layers.md").write_text(table)
     report.plot(found, arguments.output / "layers.svg")
     print(table)

@@ -20,9 +20,10 @@ import numpy as np
 
 import keras_dropout as kd
 from benchmarks import processes, report
+from benchmarks.made import how_made, settings
 from benchmarks.timing import take_turns
 from benchmarks.wrappers import model_of
-from examples.experiment import origin, rounded
+from examples.experiment import rounded
 
 L = keras.layers
 BOUND = 1.5
@@ -176,9 +177,10 @@ def main():
     arguments.output.mkdir(parents=True, exist_ok=True)
     passed = ["--measure", *sys.argv[1:]]
     cells = list(processes.measure("benchmarks.learned", passed))
-    results = {"settings": origin(), "cells": cells}
+    made = settings("each backend")
+    results = {"settings": made, "cells": cells}
     (arguments.output / "learned.json").write_text(json.dumps(rounded(results)) + "\n")
-    (arguments.output / "learned.md").write_text(table(cells))
+    (arguments.output / "learned.md").write_text(f"{table(cells)}\n{how_made(made)}\n")
     print(table(cells))
 
 

@@ -1,43 +1,33 @@
-"""What results were made with: versions, the processor, the date and the commit."""
+"""What results were made with, and how busy the machine was."""
 
-import datetime
 import os
-import pathlib
-import platform
-import subprocess
 
-import keras
-
-ROOT = pathlib.Path(__file__).parents[1]
+from examples.experiment import origin
 
 
-def settings():
-    """What the results were made with."""
-    return {
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "processor": processor(),
+def settings(backend=None):
+    """What the results were made with; `backend` in words, where there are several."""
+    made = {
+        **origin(),
         "processors": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS", os.cpu_count()),
         "load": round(os.getloadavg()[0] / os.cpu_count(), 1),
-        "date": datetime.date.today().isoformat(),
-        "commit": commit(),
     }
+    return {**made, "backend": backend} if backend else made
 
 
-def commit():
-    """The commit that is checked out, if this is a clone and Git is installed."""
-    told = ["git", "rev-parse", "--short", "HEAD"]
-    try:
-        found = subprocess.run(told, cwd=ROOT, capture_output=True, text=True)
-    except OSError:
-        return ""
-    return found.stdout.strip()
+def how_made(made=None, *more):
+    """Sentences that say how results were made, for below a table.
 
-
-def processor():
-    """The name of the processor."""
-    info = pathlib.Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()
+    Args:
+        made: What `settings` gave, or `None` for what is so in this process.
+        *more: Versions of what else took part.
+    """
+    made = made or settings()
+    names = [f"Keras {made['keras']} on {made['backend']}", *more, made["processor"]]
+    threads = f"{made['threads']} thread{'s' * (int(made['threads']) != 1)} a process"
+    return (
+        f"{', '.join(names)}, {threads}, {made['date']}, commit {made['commit']}. "
+        f"{made['load']} processes were waiting or running on each of "
+        f"{made['processors']} processors."
+    )

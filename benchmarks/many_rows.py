@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 import keras_dropout as kd
-from benchmarks.made import settings
+from benchmarks.made import how_made, settings
 
 L = keras.layers
 OUTPUT = pathlib.Path(__file__).parents[1] / "docs" / "assets" / "benchmarks"
@@ -90,14 +90,8 @@ def table(results):
         size = f"{cell['rows']:,} | {cell['samples']}"
         lines.append(f"| {name(cell)} | {size} | {speed:,} |")
     made = results["settings"]
-    ray = f", Ray {made['ray']}" if made["ray"] else ""
-    text = (
-        f"Keras {made['keras']} on {made['backend']}{ray}, {made['processor']}, "
-        f"{made['date']}, commit {made['commit']}. Each process has one thread. "
-        f"{made['load']} processes were waiting or running on each of "
-        f"{made['processors']} processors."
-    )
-    return "\n".join([*lines, "", text, ""])
+    ray = [f"Ray {made['ray']}"] if made["ray"] else []
+    return "\n".join([*lines, "", how_made(made, *ray), ""])
 
 
 def draw(results):

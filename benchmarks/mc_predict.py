@@ -9,7 +9,7 @@ c. one `predict` on that clone with all rows repeated for all samples.
 All of them end in mean and variance. `mc_predict` chooses its batches itself, c takes
 1,024 rows at a time, a and b take `--batch-size`. Run it for each backend:
 
-    KERAS_BACKEND=jax python benchmarks/mc_predict.py --samples 10 50 500
+    KERAS_BACKEND=jax python -m benchmarks.mc_predict --samples 10 50 500
 
 With `--memory` it prints the peak memory of a process for the first and for the last
 number of samples.
@@ -27,6 +27,7 @@ import keras
 import numpy as np
 
 import keras_dropout as kd
+from benchmarks.made import how_made
 
 L = keras.layers
 
@@ -166,7 +167,7 @@ def timed(functions, rounds, limit):
 def table(options):
     """Prints the times and the ratios to `mc_predict`."""
     backend = keras.backend.backend()
-    print(f"\nKeras {keras.__version__} on {backend}, {options.rows} rows\n")
+    print(f"\n{backend}, {options.rows} rows\n")
     print("| model | T | mc_predict (s) | a / ours | b / ours | c / ours |")
     print("|---|---|---|---|---|---|")
     for name in options.models:
@@ -182,6 +183,7 @@ def table(options):
             ]
             row = " | ".join([name, str(samples), f"{ours:.4f}", *ratios])
             print(f"| {row} |", flush=True)
+    print(f"\n{how_made()}")
 
 
 def peak(options):

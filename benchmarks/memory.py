@@ -85,8 +85,11 @@ def main():
                 for cell in processes.measure("benchmarks.memory", passed, [backend])
             ]
             taken[backend][contender] = statistics.median(found)
-    (arguments.output / "memory.md").write_text(table(taken))
-    print(table(taken))
+    from benchmarks.made import how_made, settings
+
+    text = f"{table(taken)}\n{how_made(settings('each backend'))}\n"
+    (arguments.output / "memory.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 import keras_dropout as kd
+from benchmarks.made import how_made
 from benchmarks.timing import take_turns
 
 L = keras.layers
@@ -145,11 +146,8 @@ def main(arguments=None):
         )
         for name, make in MODELS.items()
     }
-    settings = (
-        f"Keras {keras.__version__} on {keras.backend.backend()}, one thread of a "
-        f"processor; {len(test[1])} test digits, 600 digits to train on, one seed."
-    )
-    text = table(found, settings)
+    size = f"{len(test[1])} test digits, 600 digits to train on, one seed."
+    text = table(found, f"{size} {how_made()}")
     told.output.mkdir(parents=True, exist_ok=True)
     (told.output / "moments.md").write_text(text)
     print(text)

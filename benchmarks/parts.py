@@ -125,7 +125,10 @@ def main():
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     passed = ["--measure", *sys.argv[1:]]
+    from benchmarks.made import how_made, settings
+
     found = table(processes.measure("benchmarks.parts", passed))
+    found += f"\n{how_made(settings('each backend'))}\n"
     (arguments.output / "parts.md").write_text(found)
     print(found)
 

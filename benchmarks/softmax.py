@@ -15,6 +15,7 @@ import pathlib
 import keras
 import numpy as np
 
+from benchmarks.made import how_made
 from benchmarks.moments import OUTPUT
 from keras_dropout.moments import gaussian
 
@@ -73,8 +74,8 @@ def table(cases, samples):
                 numbers = " | ".join(f"{each:.4f}" for each in found)
                 kind = "correlated" if correlated else "independent"
                 lines.append(f"| {classes} | {variance:g} | {kind} | {numbers} |")
-    told = f"Mean over {cases} cases, each of {samples:,} samples."
-    return "\n".join([*lines, "", told, ""])
+    size = f"Mean over {cases} cases, each of {samples:,} samples."
+    return "\n".join([*lines, "", f"{size} {how_made()}", ""])
 
 
 def main(arguments=None):

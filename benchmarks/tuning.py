@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 import keras_dropout as kd
+from benchmarks.made import how_made
 from benchmarks.moments import OUTPUT, data
 from keras_dropout.sampling import kept
 
@@ -69,12 +70,8 @@ def table(found, rows, settings):
     """The times as a table of Markdown."""
     lines = ["| model | processor, s | clock, s |", "|---|--:|--:|"]
     lines += [f"| {name} | {a:.1f} | {b:.1f} |" for name, (a, b) in found.items()]
-    told = (
-        f"Keras {keras.__version__} on {keras.backend.backend()}, one thread of a "
-        f"processor that other programs used as well; {settings} settings, {rows} "
-        f"rows, {SAMPLES} samples."
-    )
-    return "\n".join([*lines, "", told, ""])
+    size = f"{settings} settings, {rows} rows, {SAMPLES} samples."
+    return "\n".join([*lines, "", f"{size} {how_made()}", ""])
 
 
 def main(arguments=None):
