@@ -51,6 +51,18 @@ def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     return _backend.once(generator, lambda: _backend.next_key(generator))
 
 
+def next_state(
+    generator: keras.random.SeedGenerator, draw: Callable[[], Tensor]
+) -> Tensor:
+    """What `draw()` takes from a generator, another state in each step of a loop.
+
+    Args:
+        generator: The seed generator that `draw` advances.
+        draw: Function that returns its next state.
+    """
+    return _backend.next_state(generator, draw)
+
+
 def is_exported_without_state() -> bool:
     """Whether this call is part of an export to a format without random state."""
     return _backend.may_export() and exports.format_now() is not None

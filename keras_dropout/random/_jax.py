@@ -12,6 +12,7 @@ generator, and each device of a mesh computes the part that it holds.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,13 @@ from keras_dropout.random.threefry import threefry
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     """The next state: programs are written for the whole batch, not for a replica."""
     return generator.next()
+
+
+def next_state(
+    generator: keras.random.SeedGenerator, draw: Callable[[], Tensor]
+) -> Tensor:
+    """What `draw()` takes from a generator."""
+    return draw()
 
 
 def may_export() -> bool:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import _tensorflow_devices as devices
 from keras_dropout.random import thresholds
+from keras_dropout.random._tensorflow_loops import next_state as next_state
 from keras_dropout.random._tensorflow_replay import once as once
 from keras_dropout.random._tensorflow_select import select as select
 from keras_dropout.random.fusion import is_cheap_to_fuse
@@ -37,7 +38,7 @@ _FEW = 8192
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
     """The next state, with the id of a strategy's replica mixed into the seed."""
-    words = generator.next()
+    words = next_state(generator, generator.next)
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return words

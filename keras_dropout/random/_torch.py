@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -79,6 +80,13 @@ def _new_step(dtype, device):
 
 
 _step = functools.cache(_new_step)
+
+
+def next_state(
+    generator: keras.random.SeedGenerator, draw: Callable[[], Tensor]
+) -> Tensor:
+    """What `draw()` takes from a generator."""
+    return draw()
 
 
 def may_export() -> bool:

@@ -55,7 +55,7 @@ def probed(
     seeds: Any,
     generators: Sequence[keras.random.SeedGenerator],
     *arguments: Any,
-) -> Any:
+) -> tuple[Any, list[Any]]:
     """`function(*arguments)` for what it learns: on JAX in thought, without values.
 
     Args:
@@ -64,16 +64,24 @@ def probed(
         seeds: As `compiled` takes them.
         generators: As in `compiled`.
         *arguments: Structures of NumPy arrays.
+
+    Returns:
+        The results, and on JAX the tensors that were used outside of the loop that
+        they belong to.
     """
     if keras.backend.backend() != "jax":
-        return _in_scope(function, (), (), generators, seeds, arguments)
+        return _in_scope(function, (), (), generators, seeds, arguments), []
     import jax
 
     def step(values, seeds, *arguments):
         return _with_seeds(function, variables, values, generators, seeds, arguments)
 
     values = [variable.value for variable in variables]
-    return jax.eval_shape(step, values, seeds.astype("uint32"), *arguments)
+    made, results = jax.make_jaxpr(step, return_shape=True)(
+        values, seeds.astype("uint32"), *arguments
+    )
+    # JAX takes what the body of a loop left behind for a constant.
+    return results, [x for x in made.consts if isinstance(x, jax.core.Tracer)]
 
 
 def run_once(

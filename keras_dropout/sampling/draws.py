@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from keras_dropout import _keras
+from keras_dropout import _keras, random
 from keras_dropout._typing import Shape
 
 _lock = threading.Lock()
@@ -109,7 +109,8 @@ def _next(generator, *args, **kwargs):
         if is_stand_in:
             # Keras's global generator jumps between a million seeds; this one counts.
             args, kwargs = (), {}
-    return _own_next(generator, *args, **kwargs)
+    own = functools.partial(_own_next, generator, *args, **kwargs)
+    return random.next_state(generator, own)
 
 
 def _watched(name, own):

@@ -20,6 +20,7 @@ from keras_dropout.random import context
 from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import (
     backends,
+    loops,
     nested,
     noise,
     outputs,
@@ -270,6 +271,7 @@ class Engine:
         with activated(self.noises, arrangement, numbers):
             results = self.plan.suffix(features, masks, arrangement.samples)
             noted = {id(layer) for layer in context.noted()}
+        loops.states(self.seeded)
         heads = outputs.heads(self._model(), self._told, results, self._endings)
         return Drawn(
             heads=keras.tree.flatten(heads),

@@ -32,6 +32,7 @@ from keras_dropout.random.schemes import Arrangement, Places
 from keras_dropout.sampling import (
     backends,
     fixed,
+    loops,
     nested,
     noise,
     other_rows,
@@ -209,15 +210,16 @@ def _probe(engine, inputs, samples):
     def call(inputs):
         features, masks = engine.plan.prefix(inputs)
         places = Places()
-        rows = engine.plan.rows(features)
-        arrangement = Arrangement(samples, rows, places=places)
+        arrangement = Arrangement(samples, engine.plan.rows(features), places=places)
         drawn = engine.draw(features, masks, arrangement)
-        seen.append((places.shapes, drawn))
+        seen.append((places.shapes, drawn, loops.states(engine.seeded)))
         return [head.values for head in drawn.heads]
 
     seeds = np.zeros((engine.generators, 2), np.int64)
-    results = backends.probed(call, engine.variables, seeds, engine.seeded, inputs)
-    places, drawn = seen[-1]
+    given = engine.variables, seeds, engine.seeded, inputs
+    results, escaped = backends.probed(call, *given)
+    places, drawn, states = seen[-1]
+    loops.require_none(engine, states, escaped)
     return places, drawn, [tuple(each.shape) for each in results]
 
 
