@@ -103,7 +103,8 @@ def test_where_steps_cannot_be_told_apart_it_is_refused(noise):
 
 @pytest.mark.backend("tensorflow", "torch")
 @pytest.mark.parametrize(
-    "noise, way, count", [("ours", "map", STEPS + 1), ("own", "nested", 4 * STEPS + 1)]
+    ("noise", "way", "count"),
+    [("ours", "map", STEPS + 1), ("own", "nested", 4 * STEPS + 1)],
 )
 def test_steps_of_any_loop_have_their_own_and_so_does_what_follows(noise, way, count):
     inputs = keras.Input((1,))
