@@ -15,8 +15,13 @@ import keras
 
 from keras_dropout import _model
 
-# What trainers, and PyTorch for them, set while a model trains or predicts.
-OF_TRAINERS = ("training", "stop_training", "stop_evaluating", "stop_predicting")
+# What trainers, and PyTorch for them, set while a model trains or predicts. TensorFlow
+# sets their functions on all layers while it saves a model.
+OF_TRAINERS = (
+    "training",
+    *(f"stop_{what}" for what in ("training", "evaluating", "predicting")),
+    *(f"{what}_function" for what in ("train", "test", "predict")),
+)
 _PLAIN = (str, bytes, bool, numbers.Number, type(None))
 _USUAL = frozenset([str, bytes, bool, int, float, type(None)])
 _IGNORED = object()

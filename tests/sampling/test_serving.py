@@ -90,7 +90,8 @@ def test_inputs_and_outputs_keep_their_structure(tmp_path):
         "b": [numbers.normal(size=(ROWS, 4)).astype("float32")],
         "a": numbers.normal(size=(ROWS, 3)).astype("float32"),
     }
-    server = kd.MonteCarlo(model, 4, seed=1)
+    # What such a server traces must know what was tested of the model.
+    server = kd.MonteCarlo(model, 4, masks="stratified", seed=1)
 
     call = served(server, tmp_path)
 
