@@ -1,4 +1,4 @@
-"""Seeds of noise that is drawn in a loop of TensorFlow, as in the cell of an RNN.
+"""Seeds of noise that TensorFlow draws in a loop, as in the cell of an RNN.
 
 The body of a loop is traced once. A state that a scope holds would be the same in each
 step, and so would the noise. A variable, as in training, moves in each step.
@@ -25,8 +25,9 @@ def next_state(
 ) -> Tensor:
     """What `draw()` takes from a generator, another number in each step of a loop.
 
-    It is taken before the loop, and the numbers of the steps are mixed in. So the state
-    of the scope stays one that later layers can use.
+    It is taken where the scope's state was made, and the numbers of the steps are mixed
+    in. So the next state is one that layers behind the loop can use, and also those
+    behind a branch or a function.
 
     Args:
         generator: The seed generator that `draw` advances.
@@ -35,11 +36,15 @@ def next_state(
     state = _keras.scoped(generator.state)
     if state is None or tf.executing_eagerly():
         return draw()
-    around, steps = _loops(getattr(state, "graph", None))
-    if not steps:
+    home = None if tf.is_tensor(state) and hasattr(state, "numpy") else state.graph
+    graph = tf.compat.v1.get_default_graph()
+    if graph is home:
         return draw()
-    with around.as_default():
+    with tf.init_scope() if home is None else home.as_default():
         words = draw()
+    steps = _steps(graph, home)
+    if not steps:
+        return words
     place = tf.zeros((), tf.int64)
     for step in steps:
         place = place * _INNER_STRIDE + tf.cast(step, tf.int64) + 1
@@ -47,14 +52,12 @@ def next_state(
     return tf.bitwise.bitwise_xor(words, tf.stack([mixed, tf.zeros_like(mixed)]))
 
 
-def _loops(home):
-    """The graph around all loops that run since the graph `home`, and their steps."""
-    graph = around = tf.compat.v1.get_default_graph()
+def _steps(graph, home):
+    """The numbers of the steps of all loops from the graph `home` to this one."""
     steps = []
     while graph is not home and hasattr(graph, "outer_graph"):
         # TensorFlow exports no name of it. Its first input counts the steps.
         if type(graph).__name__ == "WhileBodyFuncGraph":
             steps.append(graph.inputs[0])
-            around = graph.outer_graph
         graph = graph.outer_graph
-    return around, steps[::-1]
+    return steps[::-1]

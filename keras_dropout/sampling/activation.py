@@ -19,6 +19,7 @@ import keras
 from keras_dropout import _keras, _model
 from keras_dropout.random import context
 from keras_dropout.sampling import draws
+from keras_dropout.sampling.functions import traced_anew
 
 if TYPE_CHECKING:
     from keras_dropout.sampling.sources import Noise
@@ -68,7 +69,8 @@ def covered(noises: Sequence[Noise]) -> Iterator[None]:
         for place in places.values():
             _cover(*place)
             done.append(place)
-        yield
+        with traced_anew():
+            yield
     finally:
         for place in done:
             _uncover(*place)

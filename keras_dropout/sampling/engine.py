@@ -31,6 +31,7 @@ from keras_dropout.sampling import (
 from keras_dropout.sampling.activation import activated, replayed
 from keras_dropout.sampling.fingerprint import Fingerprint
 from keras_dropout.sampling.fixed import fixed_rows
+from keras_dropout.sampling.functions import traced_anew
 from keras_dropout.sampling.meeting import Learned, meet
 from keras_dropout.sampling.plan import Plan, has_own_predict_step
 from keras_dropout.sampling.sources import Noise
@@ -202,7 +203,7 @@ class Engine:
         return nested.rows(inputs) if is_open else None
 
     def _without_noise(self, inputs):
-        with context.silence():
+        with context.silence(), traced_anew():
             results = self.plan.whole(inputs)
         heads = outputs.heads(self._model(), self._told, results, self._endings)
         return [summaries.parts(head) for head in keras.tree.flatten(heads)]
