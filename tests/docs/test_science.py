@@ -124,7 +124,7 @@ class TestUci:
         made, choices = example("uci_report"), example("uci_networks").CHOICES
         found = results("uci")
 
-        assert len(made.sets(found)) >= 2
+        assert len(made.sets(found)) == 5
         for name in made.sets(found):
             runs = made.by_method(found, name)["paper"]
             for score in ("rmse", "likelihood"):
