@@ -8,8 +8,8 @@ WIDTH, NARROW = 4.4, 1.9
 SMALL = 5.6
 # Rows of at least so many images are halved.
 LONG = 6
-# More panels than this, none of them wider than that, stand in two columns, unless words
-# stand beside them.
+# More panels than this, none of them wider than that, stand in two columns. With words
+# beside them they stand in one.
 FEW, WIDE = 4, 3.3
 # Letters that fit below the width of a phone.
 LETTERS = 34
