@@ -40,8 +40,8 @@ def hook(monkeypatch):
     return importlib.import_module
 
 
-# Run again only by hours of a processor: their files have no origin yet.
-LONG = {"cifar10", "mnist_overfitting"}
+# Run again only by hours of a processor: its file has no origin yet.
+LONG = {"cifar10"}
 
 
 @pytest.mark.parametrize(
