@@ -21,6 +21,8 @@ from keras_dropout.random import context
 # What the tests import stays, so no garbage is looked for in it.
 gc.disable()
 
+# A test with as many cases, such as one for each layer, is run in halves.
+MANY = 20
 PACKAGE = pathlib.Path(__file__).with_name("keras_dropout")
 BACKEND = keras.backend.backend()
 
@@ -66,36 +68,46 @@ def number(name):
 
 
 def shared_out(items):
-    """Which of the backends that compile runs each case, where one does.
+    """Which of the backends that compile run each case. PyTorch runs all.
 
-    One of the two runs a test. Of a test with several cases each runs a third. Sums
-    over the names put the cases in order, so that no backend gets all that are alike.
+    Sums over the names put the cases in order, so that no backend gets all that are
+    alike.
     """
     tests = {}
     for item in items:
-        tests.setdefault(item.nodeid.partition("[")[0], []).append(item.nodeid)
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     shares = {}
     for name, cases in tests.items():
-        takers = ("jax", "tensorflow", *["neither"] * (len(cases) > 1))
-        for place, case in enumerate(sorted(cases, key=number), number(name)):
+        takers = takers_of(cases)
+        cases = sorted((case.nodeid for case in cases), key=number)
+        for place, case in enumerate(cases, number(name)):
             shares[case] = takers[place % len(takers)]
     return shares
 
 
-def is_taken(item, share, config):
-    """Whether this process runs a case, of those that are shared out.
+def takers_of(cases):
+    """The backends that take the cases of a test, in turn.
 
-    PyTorch, which compiles nothing here, runs each. To compile takes most of the time
-    of the tests.
+    To compile takes most of the time of the tests. So JAX and TensorFlow each take a
+    third of the tests, and a quarter of the cases of a test with several. Both take
+    what is marked `everywhere`, or half of the cases each if there are many.
     """
+    jax, tensorflow = ("jax",), ("tensorflow",)
+    if cases[0].get_closest_marker("everywhere"):
+        return [jax + tensorflow] if len(cases) < MANY else [jax, tensorflow]
+    return [jax, tensorflow, *[()] * min(len(cases), 2)]
+
+
+def is_taken(item, share, config):
+    """Whether this process runs a case, of those that are shared out."""
     if item.get_closest_marker("release") and config.getoption("shared"):
         return False
     if config.getoption("few"):
         if BACKEND == "torch":
             return item.get_closest_marker("keras") or number(item.nodeid) % 4 == 0
         return number(item.nodeid) // 2 % 2 == 0
-    alone = any(map(item.get_closest_marker, ("everywhere", "backend", "skipif")))
-    return alone or BACKEND in ("torch", share) or not config.getoption("shared")
+    alone = any(map(item.get_closest_marker, ("backend", "skipif")))
+    return alone or BACKEND in ("torch", *share) or not config.getoption("shared")
 
 
 def pytest_collection_finish():

@@ -121,6 +121,7 @@ def draw(results):
             ax.errorbar(gains.mean(), height, xerr=width, fmt="o", color="#2a9d8f")
         ax.axvline(0, color="#e76f51", lw=1, ls="--")
         ax.set(title=name)
+        ax.locator_params(axis="x", nbins=3)
     axes[0, 0].set_yticks(range(len(shown)), [METHODS[m] for m in reversed(shown)])
     figure.supxlabel("nats above the paper's protocol", fontsize="medium")
     return figure

@@ -13,7 +13,7 @@ from tests.catalogue import Row
 pytestmark = [pytest.mark.slow, pytest.mark.backend("torch")]
 
 # One row and one precision for each layer, so that each family meets all precisions,
-# and the first rank of those that come in three.
+# and the first rank of those that come in three. Every second one is for a release.
 # `python -m tests.compiled` takes every row in every precision.
 FIRST = {
     row.name: row
@@ -21,7 +21,12 @@ FIRST = {
     if not row.name.endswith(("2D", "3D"))
 }
 CASES = [
-    (FIRST[name], compiled.DTYPES[place % 3])
+    pytest.param(
+        FIRST[name],
+        compiled.DTYPES[place % 3],
+        marks=[pytest.mark.release] * (place % 2),
+        id=f"{name}-{compiled.DTYPES[place % 3]}",
+    )
     for place, name in enumerate(sorted(FIRST))
 ]
 
@@ -40,7 +45,7 @@ def _fast():
         keras.config.enable_flash_attention()
 
 
-@pytest.mark.parametrize(("row", "dtype"), CASES, ids=str)
+@pytest.mark.parametrize(("row", "dtype"), CASES)
 def test_every_layer_is_one_graph_that_a_second_call_uses_again(row, dtype):
     compiled.check(row, dtype)
 

@@ -8,7 +8,8 @@ WIDTH, NARROW = 4.4, 1.9
 SMALL = 5.6
 # Rows of at least so many images are halved.
 LONG = 6
-# More panels than this, none of them wider than that, stand in two columns.
+# More panels than this, none of them wider than that, stand in two columns. With words
+# beside them they stand in one.
 FEW, WIDE = 4, 3.3
 # Letters that fit below the width of a phone.
 LETTERS = 34
@@ -27,7 +28,8 @@ def narrow(figure):
     elif width / columns < NARROW or not any(ax.axison for ax in panels):
         return False
     else:
-        count = 1 if len(panels) <= FEW or width / columns > WIDE else 2
+        whole = len(panels) <= FEW or width / columns > WIDE or any(map(wordy, panels))
+        count = 1 if whole else 2
     stack(figure, panels, grid, count)
     figure.set_size_inches(WIDTH, height / rows * math.ceil(len(panels) / count) + 0.4)
     figure.set_layout_engine("constrained")
@@ -64,6 +66,11 @@ def stack(figure, panels, grid, count):
         options = {"loc": "outside upper center", "ncols": 2 if several else 1}
         figure.legend(legend.legend_handles, texts, **options)
         legend.remove()
+
+
+def wordy(ax):
+    """Whether the labels beside a panel leave no room for another panel."""
+    return max(len(text.get_text()) for text in ax.get_yticklabels()) > LETTERS / 3
 
 
 def letters(ax):

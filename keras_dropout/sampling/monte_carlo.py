@@ -130,7 +130,7 @@ class MonteCarlo(Lender, _bases.Model):
         self.__dict__["calibration"] = calibrated.checked(calibration)
         # How the outputs are nested, as soon as that was seen.
         self.__dict__["structure"] = None
-        held([model], self._require_noise)
+        noise.require_some(model, self._noises())
         if model.built:
             self.learn()
 
@@ -143,9 +143,6 @@ class MonteCarlo(Lender, _bases.Model):
     def masks(self) -> str:
         """How the masks of the samples depend on each other, as in `mc_predict`."""
         return self.settings.masks
-
-    def _require_noise(self):
-        noise.require_some(self.model, self._noises())
 
     def _noises(self):
         found = noise.find(self.model)

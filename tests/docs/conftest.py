@@ -73,6 +73,12 @@ def browser():
         "--no-sandbox",
         "--disable-background-networking",
         "--disable-dev-shm-usage",
+        # One thread and one process draw, as fits a machine with few cores.
+        "--disable-gpu",
+        "--disable-software-rasterizer",
+        "--disable-extensions",
+        "--disable-threaded-compositing",
+        "--disable-features=IsolateOrigins,site-per-process",
         "--window-size=1300,1000",
     ):
         options.add_argument(argument)

@@ -96,10 +96,13 @@ def measures(browser, width):
         "mobile": width < 600,
     }
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    # A busy browser may still show the layout of the former width.
-    with contextlib.suppress(AssertionError):
-        wait_until(lambda: browser.execute_script(MEASURES)["page"] <= width, seconds=3)
-    return types.SimpleNamespace(**browser.execute_script(MEASURES))
+    end = time.monotonic() + 3
+    while True:
+        found = types.SimpleNamespace(**browser.execute_script(MEASURES))
+        # A busy browser may still show the layout of the former width.
+        if found.page <= width or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
 
 
 def look(browser, scheme):

@@ -64,17 +64,18 @@ def applied(mutation, folder):
         path.write_text(text)
 
 
-def run(tests, folder):
+def run(tests, folder, patience=None):
     """Runs the tests in the copy. Returns pytest's status and what it printed.
 
-    A child of this process, which has imported what takes long to import.
+    A child of this process, which has imported what takes long to import. It may take
+    `patience` seconds.
     """
     printed = folder / "printed.txt"
     child = multiprocessing.get_context("fork").Process(
         target=_run_here, args=(tests, folder, printed)
     )
     child.start()
-    child.join(PATIENCE)
+    child.join(patience)
     if child.is_alive():
         child.kill()
         child.join()
@@ -147,7 +148,7 @@ def main():
         for mutation in chosen:
             start = time.monotonic()
             with applied(mutation, folder):
-                found, how = verdict(*run(mutation.tests, folder))
+                found, how = verdict(*run(mutation.tests, folder, PATIENCE))
             verdicts.append(found)
             seconds = time.monotonic() - start
             print(f"{found:9}{seconds:4.0f} s  {mutation.name:50}{how}", flush=True)

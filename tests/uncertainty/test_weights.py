@@ -48,21 +48,6 @@ def test_sampling_waits_for_weights_that_are_away(dropout):
 
 
 @jax_only
-@pytest.mark.parametrize("dropout", [keras.layers.Dropout, kd.layers.Dropout])
-def test_a_model_is_wrapped_while_its_weights_are_away(dropout):
-    model, x = models.mlp(dropout=dropout), models.x_of(4, 6)
-    expected = kd.mc_predict(model, x, samples=4, seed=0).mean
-
-    later = threading.Timer(0.2, _taken(model))
-    later.start()
-    server = kd.MonteCarlo(model, samples=4, seed=0)
-    found = server.predict(x, verbose=0)["mean"]
-    later.join()
-
-    assert found.shape == expected.shape
-
-
-@jax_only
 def test_sampling_starts_again_where_weights_vanish_meanwhile(monkeypatch):
     model, x = models.mlp(), models.x_of(4, 6)
     options = {"samples": 6, "seed": 0, "max_rows": 8}
