@@ -246,7 +246,7 @@ MUTATIONS = (
         "numbers = stddev * numbers\n",
         "numbers = 1.0 * numbers\n",
     ),
-    _in("random/_tensorflow", "test_contract", backend="tensorflow")(
+    _in("random/_tensorflow", "random/test_draws", backend="tensorflow")(
         "the key is ignored",
         "reach(count, rate, tf.cast(key, tf.int64))",
         "reach(count, rate, 0 * tf.cast(key, tf.int64))",
