@@ -141,7 +141,7 @@ def _in_scope(function, variables, values, generators, seeds, arguments):
     """As `_with_seeds`, on arrays and without gradients."""
     backend = keras.backend.backend()
     arguments = _converted(keras.ops.convert_to_tensor, arguments)
-    if len(seeds):
+    if generators:
         seeds = random.keys(seeds)
     run = functools.partial(
         _with_seeds, function, variables, values, generators, seeds, arguments
