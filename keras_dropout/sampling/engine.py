@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_dropout import _model
 from keras_dropout._typing import Tensors
@@ -223,7 +222,8 @@ class Engine:
         rows = self._open_rows(features)
         # Counted here, it is no part of what is compiled.
         count = np.float32(np.sum(kept))
-        arguments = seeds, *prepared, kept, count, np.int32(first), noise.told(self._numbers)
+        numbers = noise.told(self._numbers)
+        arguments = seeds, *prepared, kept, count, np.int32(first), numbers
         if not self._is_few(features, kept):
             return Running(self._summarised(*arguments, rows=rows))
         measures = self._learned.measures

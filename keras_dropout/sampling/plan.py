@@ -187,10 +187,9 @@ def _run(steps, values, wanted):
 
 
 def _without_elements(rows):
-    if isinstance(rows, int):
-        # JAX would compile an operation for this.
-        return ops.convert_to_tensor(np.zeros((rows, 0), bool))
-    return ops.zeros((rows, 0), "bool")
+    # JAX would compile an operation for it.
+    make = np.zeros if isinstance(rows, int) else ops.zeros
+    return make((rows, 0), "bool")
 
 
 def _tile(x, samples):
