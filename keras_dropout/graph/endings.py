@@ -188,6 +188,11 @@ def _of_activation(activation, rank):
     """What an activation gives, tried out on numbers; `None` where that fails."""
     if activation in (None, keras.activations.linear):
         return VALUES
+    # These need no trial, for which JAX would compile each of their operations.
+    if activation is keras.activations.softmax and rank > 1:
+        return Ending("probabilities", -1)
+    if activation is keras.activations.sigmoid:
+        return Ending("binary", _labels(rank))
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5, 6)[:rank]).astype("float32")
     try:
         with eagerly():

@@ -21,7 +21,8 @@ import tensorflow as tf
 
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import _tensorflow_devices as devices
-from keras_dropout.random import thresholds
+from keras_dropout.random import _tensorflow_shared as shared
+from keras_dropout.random import context, thresholds
 from keras_dropout.random._tensorflow_loops import next_state as next_state
 from keras_dropout.random._tensorflow_replay import once as once
 from keras_dropout.random._tensorflow_select import select as select
@@ -34,6 +35,12 @@ _REPLICA_STRIDE = 0x9E3779B1
 _PHILOX = 1
 # Below this many places the operations cost more than the bits.
 _FEW = 8192
+# What `_count_reach` takes.
+_COUNT_REACH = (
+    tf.TensorSpec([], tf.int32),
+    tf.TensorSpec([], tf.float32),
+    tf.TensorSpec([2], tf.int64),
+)
 
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
@@ -88,7 +95,11 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     is_few = isinstance(count, int) and count < _FEW
     if is_few or rate.shape.rank != 0:
         return _branched(shape, rate, key, _long_words_reach, at_once=True)
-    reach = _in_graph() if tf.inside_function() else _count_reach
+    reach = _count_reach
+    if tf.inside_function():
+        share = shared.as_it_is if context.is_active() else shared.optimised
+        # To trace its many branches anew for each draw takes longer than the draws.
+        reach = share(_count_reach, _COUNT_REACH)
     return tf.reshape(reach(count, rate, tf.cast(key, tf.int64)), _told(shape))
 
 
@@ -107,46 +118,19 @@ def _branched(shape, rate, key, reach, at_once=False):
 def _count_reach(count, rate, key):
     """A mask of so many places in a row: one size, one mask, wherever it is drawn."""
     shape = tf.reshape(count, [1])
+    ways = (_filled, _long_words_reach, _halves_reach, _bytes_reach)
     is_usual = (rate >= 1 / 256) & (rate < 255 / 256)
-    if not isinstance(count, int):
-        is_usual = is_usual & (count >= _FEW)
-
-    def unusual():
-        is_some = (rate > 0) & (rate < 1)
-        branch = tf.where(is_some, tf.where(count < _FEW, 1, 2), 0)
-        ways = (_filled, _long_words_reach, _halves_reach)
-        return tf.switch_case(
-            branch, [functools.partial(way, shape, rate, key) for way in ways]
-        )
-
+    way = tf.where(count < _FEW, 1, tf.where(is_usual, 3, 2))
     # To compile a branch takes longer than most draws do, so there are few.
-    return tf.cond(is_usual, lambda: _bytes_reach(shape, rate, key), unusual)
+    return tf.switch_case(
+        tf.where((rate > 0) & (rate < 1), way, 0),
+        [functools.partial(way, shape, rate, key) for way in ways],
+    )
 
 
 def _filled(shape, rate, key):
     """The mask of a rate of 0 or 1."""
     return tf.fill(shape, rate <= 0)
-
-
-@functools.cache
-def _in_graph():
-    """`_count_reach` as a function that all graphs share.
-
-    It has many branches. To trace them anew for each draw takes longer than the draws.
-    """
-    signature = [
-        tf.TensorSpec([], tf.int32),
-        tf.TensorSpec([], tf.float32),
-        tf.TensorSpec([2], tf.int64),
-    ]
-    # Put into the graph of each draw, it would be optimised there each time.
-    attributes = {"_noinline": True}
-    return tf.function(
-        _count_reach,
-        input_signature=signature,
-        autograph=False,
-        experimental_attributes=attributes,
-    )
 
 
 def loops_wait() -> bool:

@@ -38,8 +38,8 @@ def sampling(
     Args:
         layers: The layers whose noise is on.
         arrangement: How the rows are arranged, or `None` for rows of one call.
-        numbers: Dictionary of (id of an instance, name) to what `number` gives for
-            them, or `None`.
+        numbers: Dictionary of (id of an instance, name) to the pair of what `number`
+            and `scale` give for them, or `None`.
     """
     previous = getattr(_thread, "context", None)
     on = frozenset(map(id, layers))
@@ -89,7 +89,12 @@ def number(instance: object, name: str) -> Any:
     """A number that an instance holds, or what the samples are to take for it."""
     numbers = _thread.context.numbers
     place = (id(instance), name)
-    return numbers[place] if place in numbers else getattr(instance, name)
+    return numbers[place][0] if place in numbers else getattr(instance, name)
+
+
+def scale(instance: object, name: str) -> Any:
+    """The factor `1 / (1 - rate)` for a rate that `number` gives, or None if untold."""
+    return _thread.context.numbers.get((id(instance), name), (None, None))[1]
 
 
 def scratch() -> dict[Any, Any]:

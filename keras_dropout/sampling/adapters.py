@@ -47,16 +47,18 @@ def as_it_is(
     return own(*args, **kwargs)
 
 
-def _drop(x, rate, noise_shape, generator):
-    keep = random.keep_mask(noise_shape, rate, random.next_key(generator))
-    kept = formulas.inverse(random.keep_probability(rate))
-    return formulas.where_kept(keep, x, kept)
+def _drop(layer, name, x, noise_shape):
+    """Dropout of `x` at the rate that an attribute of a layer holds."""
+    rate, scale = context.number(layer, name), context.scale(layer, name)
+    keep = random.keep_mask(noise_shape, rate, random.next_key(layer.seed_generator))
+    if scale is None:
+        scale = formulas.inverse(random.keep_probability(rate))
+    return formulas.where_kept(keep, x, scale)
 
 
 def _dropout(layer, own, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
-    rate = context.number(layer, "rate")
-    return _drop(inputs, rate, shape, layer.seed_generator)
+    return _drop(layer, "rate", inputs, shape)
 
 
 def _spatial_dropout(layer, own, inputs, training=None):
@@ -64,8 +66,7 @@ def _spatial_dropout(layer, own, inputs, training=None):
     data_format = getattr(layer, "data_format", "channels_last")
     axes = shapes.positions(len(inputs.shape), data_format)
     shape = shapes.shared_over(ops.shape(inputs), axes)
-    rate = context.number(layer, "rate")
-    return _drop(inputs, rate, shape, layer.seed_generator)
+    return _drop(layer, "rate", inputs, shape)
 
 
 def _alpha_dropout(layer, own, inputs, training=None):
@@ -108,8 +109,7 @@ def _attention(
         return_attention_scores=True,
         use_causal_mask=use_causal_mask,
     )
-    rate = context.number(layer, "dropout")
-    weights = _drop(weights, rate, ops.shape(weights), layer.seed_generator)
+    weights = _drop(layer, "dropout", weights, ops.shape(weights))
     outputs = ops.matmul(weights, inputs[1])
     if mask and mask[0] is not None:
         outputs = ops.where(ops.expand_dims(mask[0], axis=-1), outputs, 0)
@@ -189,13 +189,10 @@ def _cell_mask(cell, step_input, name):
     cached = context.scratch()
     place = (id(cell), name)
     if place not in cached and getattr(cell, name) > 0:
-        rate = context.number(cell, name)
         shape, ones = ops.shape(step_input), ops.ones_like(step_input)
         # Private in Keras: the LSTM and the GRU cell want a mask for each gate.
         count = getattr(cell, "dropout_mask_count", None)
-        masks = [
-            _drop(ones, rate, shape, cell.seed_generator) for _ in [0] * (count or 1)
-        ]
+        masks = [_drop(cell, name, ones, shape) for _ in [0] * (count or 1)]
         cached[place] = masks[0] if count is None else masks
     return cached.get(place)
 

@@ -122,7 +122,7 @@ def on_accelerator() -> bool:
 
         # Tensors of a graph that is made have no device.
         with jax.ensure_compile_time_eval():
-            devices = keras.ops.zeros(()).devices()
+            devices = jax.device_put(0.0).devices()
         return any(device.platform != "cpu" for device in devices)
     if backend == "tensorflow":
         import tensorflow as tf
@@ -148,8 +148,14 @@ def _with_seeds(function, variables, values, generators, seeds, arguments):
 def _in_scope(function, variables, values, generators, seeds, arguments):
     """As `_with_seeds`, on arrays and without gradients."""
     backend = keras.backend.backend()
-    arguments = _converted(keras.ops.convert_to_tensor, arguments)
-    if len(seeds):
+    convert = keras.ops.convert_to_tensor
+    if backend == "jax":
+        import jax
+
+        # It would compile a program for each shape.
+        convert = jax.device_put
+    arguments = _converted(convert, arguments)
+    if generators:
         seeds = random.keys(seeds)
     run = functools.partial(
         _with_seeds, function, variables, values, generators, seeds, arguments

@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_dropout import _model
 from keras_dropout._typing import Tensors
@@ -113,9 +112,13 @@ class Engine:
         self.apart: np.ndarray = noise.apart(self.seeded, noises)
         # A reference to each variable also keeps its id unique.
         self.variables: list[keras.Variable] = model.variables
-        # Where nothing runs before the noise, compiling would take longer.
-        make = backends.compiled if self.plan.has_prefix else backends.eager
-        self._prefix = make(self.plan.prefix, self.variables, self.seeded)
+        # Where no layer runs before the noise, compiling would take longer.
+        if self.plan.has_prefix:
+            self._prefix = backends.compiled(
+                self.plan.prefix, self.variables, self.seeded
+            )
+        else:
+            self._prefix = backends.eager(self.plan.prefix, (), ())
         self._compile()
         self._learned = None
         # What each output is, `None` where that is not known; or `None` for all.
@@ -217,11 +220,11 @@ class Engine:
             kept: Boolean array, which of the samples count.
             first: The number of the first sample.
         """
-        numbers = np.array([getattr(*each) for each in self._numbers], np.float32)
         features = prepared[0] if self.plan.is_whole else prepared[0][-1]
         rows = self._open_rows(features)
         # Counted here, it is no part of what is compiled.
         count = np.float32(np.sum(kept))
+        numbers = noise.told(self._numbers)
         arguments = seeds, *prepared, kept, count, np.int32(first), numbers
         if not self._is_few(features, kept):
             return Running(self._summarised(*arguments, rows=rows))
@@ -262,13 +265,11 @@ class Engine:
             features: The first result of the plan's prefix.
             masks: The second.
             arrangement: The arrangement of the samples.
-            numbers: What to take for the rates of Keras's layers, an array, or
-                `None` for what they are.
+            numbers: What to take for the rates of Keras's layers, as `noise.told`
+                gives it, or `None` for what they are.
         """
         if numbers is not None:
-            places = [(id(instance), name) for instance, name in self._numbers]
-            each = ops.unstack(numbers, len(places)) if places else ()
-            numbers = dict(zip(places, each, strict=True))
+            numbers = noise.by_place(self._numbers, numbers)
         with activated(self.noises, arrangement, numbers):
             results = self.plan.suffix(features, masks, arrangement.samples)
             noted = {id(layer) for layer in context.noted()}

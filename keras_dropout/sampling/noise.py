@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_dropout import _model
 from keras_dropout._layers._base.noise_layer import NoiseLayer
@@ -175,6 +176,27 @@ def numbers(noises: Sequence[Noise]) -> list[tuple[object, str]]:
     """
     told = [each for each in noises if each.overrides and not each.is_foreign]
     return [attribute for each in told for attribute in each.strength]
+
+
+def told(numbers: Sequence[tuple[object, str]]) -> np.ndarray:
+    """The values of `numbers`, then for each the scale that belongs to it as a rate.
+
+    XLA compiles a kernel for each division of scalars, so the host divides.
+    """
+    values = np.array([getattr(*each) for each in numbers], np.float32)
+    kept = 1 - values
+    scales = np.divide(1, kept, out=np.zeros_like(kept), where=kept != 0)
+    return np.concatenate([values, scales])
+
+
+def by_place(
+    numbers: Sequence[tuple[object, str]], told: Any
+) -> dict[tuple[int, str], tuple[Any, Any]]:
+    """What `told` gave, an array of the backend, as `context.sampling` takes it."""
+    places = [(id(instance), name) for instance, name in numbers]
+    each = ops.unstack(told, 2 * len(places)) if places else ()
+    pairs = zip(each[: len(places)], each[len(places) :], strict=True)
+    return dict(zip(places, pairs, strict=True))
 
 
 def constants(noises: Sequence[Noise]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dropout import _model
@@ -77,7 +78,7 @@ class Plan:
         # A column without elements tells the number of rows, which layers may have
         # folded with other axes in all of the features.
         rows = ops.shape(nested.present(entered)[0])[0]
-        return [*features, ops.zeros((rows, 0), "bool")], masks
+        return [*features, _without_elements(rows)], masks
 
     def whole(self, inputs: Tensors) -> Any:
         """What the model gives for these inputs, in one piece."""
@@ -183,6 +184,12 @@ def _run(steps, values, wanted):
             if last[slot] is step:
                 del values[slot]
         values.update(zip(step.writes, keras.tree.flatten(results), strict=True))
+
+
+def _without_elements(rows):
+    # JAX would compile an operation for it.
+    make = np.zeros if isinstance(rows, int) else ops.zeros
+    return make((rows, 0), "bool")
 
 
 def _tile(x, samples):

@@ -152,9 +152,11 @@ def test_draws_under_xla_take_symbolic_shapes_and_live_rates():
 def test_graphs_share_one_trace_of_a_mask_and_draw_what_eager_calls_draw():
     import tensorflow as tf
 
-    from keras_dropout.random import _tensorflow
+    from keras_dropout.random import _tensorflow, _tensorflow_shared, context
 
-    shared = _tensorflow._in_graph()
+    shared = _tensorflow_shared.optimised(
+        _tensorflow._count_reach, _tensorflow._COUNT_REACH
+    )
     # Other tests, such as those of replicas, may have traced it, too.
     before = shared.experimental_get_tracing_count()
     rates = (0.0, 0.001, 0.3, 0.999, 1.0)
@@ -163,7 +165,9 @@ def test_graphs_share_one_trace_of_a_mask_and_draw_what_eager_calls_draw():
         @tf.function
         def draw(rows, rate, key, size=size):
             known = random.keep_mask((size, 100), rate, key)
-            return known, random.keep_mask((rows, 100), rate, key)
+            with context.sampling([]):
+                sampled = random.keep_mask((rows, 100), rate, key)
+            return known, random.keep_mask((rows, 100), rate, key), sampled
 
         for rate in rates:
             eager = random.keep_mask((size, 100), rate, key())
