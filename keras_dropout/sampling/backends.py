@@ -11,7 +11,6 @@ shapes, pads batches to a few sizes. PyTorch compiles nothing here.
 
 from __future__ import annotations
 
-import collections
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -20,9 +19,7 @@ import keras
 import numpy as np
 
 from keras_dropout import random
-
-# How many signatures of a function stay compiled, the latest of them.
-_KEPT = 32
+from keras_dropout.sampling.signatures import Latest, signature
 
 # Whether another number of rows needs a recompile, so that batches are filled up.
 FILLS: bool = keras.backend.backend() == "jax"
@@ -175,10 +172,10 @@ def _jax(function, variables, generators, data):
     def step(values, seeds, *arguments):
         return _with_seeds(function, variables, values, generators, seeds, arguments)
 
-    signatures = _Latest()
+    signatures = Latest()
 
     def run(seeds, *arguments, rows=None):
-        if signatures.is_full_with(_signature(arguments)):
+        if signatures.is_full_with(signature(arguments)):
             step.clear_cache()
         values = [variable.value for variable in variables]
         return step(values, seeds.astype("uint32"), *arguments)
@@ -194,7 +191,7 @@ def _tensorflow(function, variables, generators, data):
         return _with_seeds(function, (), (), generators, seeds, arguments)
 
     # By shape and type. A `tf.function` keeps all of its traces, and warns of many.
-    traced = _Latest()
+    traced = Latest()
     # Whether the model can be traced without knowing the number of rows.
     may_be_open = True
 
@@ -203,10 +200,10 @@ def _tensorflow(function, variables, generators, data):
         arguments = _converted(tf.convert_to_tensor, arguments)
         # One row may stand for all rows, where that is what a shape says.
         rows = rows if rows != 1 and may_be_open else None
-        signature = _signature(arguments, rows, data)
-        if signature not in traced:
-            traced[signature] = trace(seeds, arguments, rows)
-        return traced[signature](seeds, *arguments)
+        found = signature(arguments, rows, data)
+        if found not in traced:
+            traced[found] = trace(seeds, arguments, rows)
+        return traced[found](seeds, *arguments)
 
     def trace(seeds, arguments, rows):
         made = tf.function(step, autograph=False)
@@ -247,51 +244,6 @@ def eager(
         return _in_scope(function, (), (), generators, seeds, arguments)
 
     return run
-
-
-class _Latest(collections.OrderedDict):
-    """A dictionary that forgets what was not used for long."""
-
-    def __getitem__(self, key: Any):
-        self.move_to_end(key)
-        return super().__getitem__(key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        if len(self) > _KEPT:
-            self.popitem(last=False)
-
-    def is_full_with(self, key: Any) -> bool:
-        """Notes a key. Whether there were too many, so that all are forgotten."""
-        if key not in self and len(self) == _KEPT:
-            self.clear()
-            self[key] = None
-            return True
-        self[key] = None
-        return False
-
-
-def _signature(arguments, rows=None, data=0):
-    """Structure, shapes and dtypes of arguments, as something to look up by.
-
-    In the first `data` of them a first axis of so many rows counts as open.
-    """
-
-    def of(x, rows):
-        if isinstance(x, dict):
-            return tuple((key, of(each, rows)) for key, each in x.items())
-        if isinstance(x, (list, tuple)):
-            return type(x), *(of(each, rows) for each in x)
-        if x is None:
-            return None
-        shape = tuple(x.shape)
-        if rows is not None and shape[:1] == (rows,):
-            shape = None, *shape[1:]
-        return shape, x.dtype
-
-    return tuple(
-        of(x, rows if place < data else None) for place, x in enumerate(arguments)
-    )
 
 
 def _converted(convert, arguments):
