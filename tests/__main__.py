@@ -11,9 +11,9 @@
 A process has one backend, so each runs in its own, as many at a time as there are
 cores. What needs no backend runs on one of them only. PyTorch, which compiles nothing,
 runs all other tests. JAX and TensorFlow both run those that are marked `everywhere`,
-and each runs a third of the rest. On the oldest Keras PyTorch runs the fast tests of
-what Keras itself may change and a quarter of the others, and JAX and TensorFlow half of
-the former.
+and each runs a quarter of the rest. On the oldest Keras PyTorch runs the fast tests of
+what Keras itself may change and a quarter of the others, and JAX and TensorFlow a
+quarter of the former.
 """
 
 import argparse

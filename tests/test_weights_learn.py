@@ -64,7 +64,7 @@ def test_learns_digits(name):
     )
     (x, y), (x_test, y_test) = _digits()
 
-    model.fit(x, y, epochs=20, batch_size=70, verbose=0)
+    model.fit(x, y, epochs=12, batch_size=70, verbose=0)
 
     # Hands that were not seen in training: a linear model reaches 0.9, chance is 0.1.
     assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85

@@ -70,7 +70,8 @@ def stack(figure, panels, grid, count):
 
 def wordy(ax):
     """Whether the labels beside a panel leave no room for another panel."""
-    return max(len(text.get_text()) for text in ax.get_yticklabels()) > LETTERS / 3
+    words = [text.get_text() for text in ax.get_yticklabels()]
+    return max(map(len, words), default=0) > LETTERS / 3
 
 
 def letters(ax):
