@@ -40,12 +40,8 @@ def hook(monkeypatch):
     return importlib.import_module
 
 
-# Run again only by hours of a processor: its file has no origin yet.
-LONG = {"cifar10"}
-
-
 @pytest.mark.parametrize(
-    "name", sorted({p.stem for p in (DOCS / "results").glob("*.json")} - LONG)
+    "name", sorted(p.stem for p in (DOCS / "results").glob("*.json"))
 )
 def test_says_where_when_and_of_what_the_results_are(name):
     made = results(name)["settings"]
