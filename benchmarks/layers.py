@@ -13,6 +13,7 @@ import pathlib
 import sys
 
 from benchmarks import processes, report
+from benchmarks.made import how_made, settings
 from benchmarks.timing import take_turns
 
 FLAT = {"small": (32, 64), "medium": (128, 1024), "large": (256, 8192)}
@@ -137,8 +138,6 @@ def main():
         print(report.line(cell), flush=True)
     lines = ",\n".join(json.dumps(cell) for cell in found)
     (arguments.output / "layers.json").write_text(f"[\n{lines}\n]\n")
-    from benchmarks.made import how_made, settings
-
     table = f"{report.table(found)}\n{how_made(settings('each backend'))}\n"
     (arguments.output / "layers.md").write_text(table)
     report.plot(found, arguments.output / "layers.svg")

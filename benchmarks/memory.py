@@ -15,6 +15,7 @@ import resource
 import statistics
 
 from benchmarks import processes, report
+from benchmarks.made import how_made, settings
 
 SHAPE = (32768, 512)
 DEPTH = 6
@@ -85,8 +86,6 @@ def main():
                 for cell in processes.measure("benchmarks.memory", passed, [backend])
             ]
             taken[backend][contender] = statistics.median(found)
-    from benchmarks.made import how_made, settings
-
     text = f"{table(taken)}\n{how_made(settings('each backend'))}\n"
     (arguments.output / "memory.md").write_text(text)
     print(text)

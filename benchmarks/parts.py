@@ -17,6 +17,7 @@ import sys
 
 from benchmarks import processes, report
 from benchmarks.layers import FLAT
+from benchmarks.made import how_made, settings
 from benchmarks.timing import geometric_mean, take_turns
 
 RATE = 0.3
@@ -125,8 +126,6 @@ def main():
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     passed = ["--measure", *sys.argv[1:]]
-    from benchmarks.made import how_made, settings
-
     found = table(processes.measure("benchmarks.parts", passed))
     found += f"\n{how_made(settings('each backend'))}\n"
     (arguments.output / "parts.md").write_text(found)

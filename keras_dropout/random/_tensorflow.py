@@ -120,10 +120,10 @@ def _count_reach(count, rate, key):
     shape = tf.reshape(count, [1])
     ways = (_filled, _long_words_reach, _halves_reach, _bytes_reach)
     is_usual = (rate >= 1 / 256) & (rate < 255 / 256)
-    way = tf.where(count < _FEW, 1, tf.where(is_usual, 3, 2))
+    place = tf.where(count < _FEW, 1, tf.where(is_usual, 3, 2))
     # To compile a branch takes longer than most draws do, so there are few.
     return tf.switch_case(
-        tf.where((rate > 0) & (rate < 1), way, 0),
+        tf.where((rate > 0) & (rate < 1), place, 0),
         [functools.partial(way, shape, rate, key) for way in ways],
     )
 

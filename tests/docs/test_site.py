@@ -96,13 +96,16 @@ def measures(browser, width):
         "mobile": width < 600,
     }
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    end = time.monotonic() + 3
-    while True:
-        found = types.SimpleNamespace(**browser.execute_script(MEASURES))
-        # A busy browser may still show the layout of the former width.
-        if found.page <= width or time.monotonic() > end:
-            return found
-        time.sleep(0.05)
+    found = []
+
+    def fits():
+        found.append(types.SimpleNamespace(**browser.execute_script(MEASURES)))
+        return found[-1].page <= width
+
+    # A busy browser may still show the layout of the former width.
+    with contextlib.suppress(AssertionError):
+        wait_until(fits, seconds=3)
+    return found[-1]
 
 
 def look(browser, scheme):
