@@ -153,3 +153,13 @@ def test_it_is_compiled_whole(fused):
         return layer(x, x, training=False)
 
     np.testing.assert_allclose(array(call(x)), found, rtol=1e-5, atol=1e-6)
+
+
+def test_a_factor_at_inference_is_kept(fused):
+    """Dropout may scale at inference instead of in training."""
+    layer, x = built(multi_head(dropout=0.5)), batch()
+    whole = array(layer(x, x)) - array(ops.convert_to_tensor(layer.output_dense.bias))
+    scaled = layers.Dropout(0.75, scaling="inference")
+    kd.replace_dropout(layer, lambda old: scaled, in_place=True)
+
+    np.testing.assert_allclose(array(layer(x, x)), whole / 4, rtol=1e-4, atol=1e-6)

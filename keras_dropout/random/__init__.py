@@ -33,6 +33,8 @@ _CERTAIN = 1e30
 _backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
 # Where the compiler makes one loop of a draw and a selection, there is none.
 _drop = getattr(_backend, "drop", None)
+# Only PyTorch's fused attention has dropout of its own.
+_attend = getattr(_backend, "attend", None)
 
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
@@ -239,7 +241,42 @@ def drop(
     return select(keep_mask(shape, rate, key), x, scale)
 
 
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    rate: Tensor,
+    draw: Callable[[], Tensor],
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float = 1.0,
+) -> Tensor | None:
+    """Attention with dropout of its weights, in one operation that stores none.
+
+    Args:
+        query: Tensor `(batch, time, heads, dim)`.
+        key: Likewise.
+        value: Likewise.
+        rate: Float or scalar tensor in `[0, 1]`, the probability of dropping.
+        draw: Function that returns a key of `next_key`. It is called once, if the
+            backend has such an operation.
+        mask: Boolean tensor that broadcasts to `(batch, heads, queries, keys)`, true
+            where a query sees a key, or None.
+        is_causal: Whether no query sees a later key.
+        scale: The factor of the products of queries and keys.
+
+    Returns:
+        A tensor like `query`, or `None` where the backend has no such operation.
+    """
+    if _attend is None or context.arrangement() is not None:
+        return None
+    told = {"mask": mask, "is_causal": is_causal, "scale": scale}
+    return _attend(query, key, value, rate, draw, **told)
+
+
 __all__ = [
+    "attend",
     "drop",
     "keep_mask",
     "keep_probability",

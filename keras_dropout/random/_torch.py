@@ -24,6 +24,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,9 +32,11 @@ import torch
 
 from keras_dropout._keras import in_stateless_scope
 from keras_dropout._typing import Shape, Tensor
+from keras_dropout.random import _torch_attention as attention
 from keras_dropout.random import _torch_compiled as compiled
 from keras_dropout.random import _torch_cuda as cuda
 from keras_dropout.random import _torch_host as host
+from keras_dropout.random import _torch_numpy as cpu
 from keras_dropout.random import context, thresholds
 from keras_dropout.random._torch_compiled import shift_right
 from keras_dropout.random._torch_host import at_hand as at_hand
@@ -42,9 +45,6 @@ from keras_dropout.random._torch_host import plain as plain
 from keras_dropout.random._torch_mapped import drawn, is_mapped
 from keras_dropout.random._torch_replay import once as once
 from keras_dropout.random._torch_select import select as select
-
-# Below this many elements the call costs more than the loop.
-_FEW = 4096
 
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
@@ -124,9 +124,9 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     if not key.is_cpu:
         return drawn(shape, lambda shape: _device_reach(shape, rate, key))
     if isinstance(rate, torch.Tensor):
-        words = drawn(shape, lambda shape: _cpu_long_words(shape, key))
+        words = drawn(shape, lambda shape: cpu.long_words(shape, _seeds(key)))
         return words >= _threshold(rate, key, 32)
-    return drawn(shape, lambda shape: _cpu_reach(shape, rate, key))
+    return drawn(shape, lambda shape: cpu.reach(shape, rate, _seeds(key)))
 
 
 def drop(x: Tensor, rate: Tensor, key: Tensor, scale: Tensor = None) -> Tensor | None:
@@ -138,6 +138,22 @@ def drop(x: Tensor, rate: Tensor, key: Tensor, scale: Tensor = None) -> Tensor |
         return None
     rate = plain(rate.detach()) if isinstance(rate, torch.Tensor) else rate
     return cuda.drop(x, rate, key, 1.0 if scale is None else scale, _rank())
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    rate: Tensor,
+    draw: Callable[[], Tensor],
+    **options: Any,
+) -> Tensor | None:
+    """Attention with dropout of its weights at once, or None if it cannot be."""
+    rate = plain(rate)
+    if not attention.is_possible(query, rate):
+        return None
+    seed = _seed(draw())
+    return attention.attend(query, key, value, rate=rate, seed=seed, **options)
 
 
 def dither(key: Tensor) -> Tensor:
@@ -179,51 +195,13 @@ def normal(
 def _uniform(shape, key):
     if not key.is_cpu:
         return torch.rand(shape, generator=_generator(key), device=key.device)
-    words = torch.from_numpy(_cpu_words(math.prod(shape), key, np.int32))
+    words = torch.from_numpy(cpu.words(math.prod(shape), _seeds(key), np.int32))
     return shift_right(words, 8).float().mul_(2.0**-24).reshape(shape)
 
 
 def _normal(shape, key, mean, stddev):
     numbers = torch.empty(shape, dtype=torch.float32, device=key.device)
     return numbers.normal_(mean, stddev, generator=_generator(key))
-
-
-def _cpu_reach(shape, rate, key):
-    reached = _numpy_reach(math.prod(shape), rate, key)
-    return torch.from_numpy(reached.reshape(shape))
-
-
-def _cpu_long_words(shape, key):
-    """Random words of 32 bits as int64."""
-    words = _cpu_words(math.prod(shape), key, np.uint32).astype(np.int64)
-    return torch.from_numpy(words.reshape(shape))
-
-
-def _numpy_reach(count, rate, key):
-    """True where random bits reach the threshold, from NumPy, which is fast at it."""
-    if rate <= 0 or rate >= 1:
-        return np.full(count, rate <= 0)
-    if not 1 / 256 <= rate < 255 / 256:
-        return _cpu_tied(count, rate, key, np.uint16, np.uint32)
-    if count < _FEW:
-        return _cpu_words(count, key, np.uint32) >= np.uint32(rate * 2.0**32)
-    return _cpu_tied(count, rate, key, np.uint8, np.uint16)
-
-
-def _cpu_tied(count, rate, key, first, second):
-    """True where a first number reaches the threshold, with a second one for ties.
-
-    Sixteen places, each a sixteenth of the mask from the next, share the second.
-    """
-    words = _cpu_words(18 * -(-count // 16), key, first).reshape(18, -1)
-    drawn, ties = words[:16], words[16:].reshape(-1).view(second)
-    upper, lower = 8 * np.dtype(first).itemsize, 8 * np.dtype(second).itemsize
-    high, low, _ = thresholds.parts(rate, math.floor, upper, lower)
-    tie = (ties < second(low)).view(np.uint8).astype(first, copy=False)
-    # Close to 1 the number that none reaches has a bit more, but not the one below it.
-    reach, least = (np.greater_equal, high) if rate < 0.5 else (np.greater, high - 1)
-    reached = reach(drawn, first(least) + tie)
-    return reached.reshape(-1)[:count]
 
 
 def _threshold(rate, key, bits):
@@ -235,13 +213,6 @@ def _threshold(rate, key, bits):
         high, low, fraction = thresholds.parts(float(rate), math.floor, bits - 16, 16)
         whole = high * 65536 + low
     return whole + (dither(key) < fraction)
-
-
-def _cpu_words(count, key, dtype):
-    """Random words of some size, from NumPy."""
-    each = 8 // np.dtype(dtype).itemsize
-    words = np.random.SFC64(_seeds(key)).random_raw(-(-count // each))
-    return words.view(dtype)[:count]
 
 
 def _device_reach(shape, rate, key):
@@ -265,12 +236,16 @@ def _seeds(key):
     return np.random.SeedSequence((*host.words(key), _rank()))
 
 
+def _seed(key):
+    low, high = _seeds(key).generate_state(2).tolist()
+    # PyTorch takes seeds of 64 bits with a sign, so one bit is left out.
+    return (high >> 1 << 32) | low
+
+
 def _generator(key):
     if key.device.type == "meta":
         return None
-    low, high = _seeds(key).generate_state(2).tolist()
-    # PyTorch takes seeds of 64 bits with a sign, so one bit is left out.
-    return _generator_of(key.device, (high >> 1 << 32) | low)
+    return _generator_of(key.device, _seed(key))
 
 
 def _generator_of(device, seed):

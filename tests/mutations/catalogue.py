@@ -56,6 +56,7 @@ shake = _in("_layers/paths/shake", "test_shake")
 path = _in("_layers/paths/drop_path", "test_paths")
 attention = _in("_layers/tokens/attention", "test_attention")
 fused = _in("_layers/tokens/_fused", "test_fused_attention")
+noisy = _in("random/_torch_attention", "test_noisy_attention", backend="torch")
 connect = _in("_layers/weights/drop_connect", "test_weight_layers")
 size = _in("sampling/sizes", "uncertainty/test_sizes")
 surgery = _in("surgery/insert", "test_surgery")
@@ -388,12 +389,21 @@ MUTATIONS = (
         "return _silent(layer) if layer.monte_carlo else layer",
         "return layer",
     ),
-    fused("the noise within is passed over", "not dropout.is_noisy(training)", "True"),
+    fused(
+        "the noise within is passed over",
+        "return dropout.is_noisy(training)",
+        "return 0",
+    ),
     fused(
         "samples pass over Keras's dropout within",
-        "return not training and not context.is_on(dropout)",
-        "return not training",
+        "return training or context.is_on(dropout)",
+        "return training",
     ),
+    fused("a factor at inference is left out", " or _changes_inference(dropout)", ""),
+    noisy(
+        "PyTorch's generator keeps a seed of ours", "generator.set_state(state)", "pass"
+    ),
+    noisy("attention draws by PyTorch's own seed", "generator.manual_seed(seed)", ""),
     _in("callbacks/rate_scheduler", "test_callbacks")(
         "each epoch begins anew",
         "self._assign(self._begun + batch)",

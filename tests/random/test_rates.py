@@ -93,7 +93,7 @@ def test_the_smallest_rates_are_met_to_one_part_in_ten_thousand(way, rate, monke
     elif way is plain:
         words = np.zeros((18, every.size), np.uint16)
         words[16:] = (every * step).view(np.uint16).reshape(2, -1)
-        monkeypatch.setattr(module, "_cpu_words", lambda *_: words)
+        monkeypatch.setattr(module.cpu, "words", lambda *_: words)
         unit = step * 2.0**-48 / 16
 
         def draw(shape, rate, key):

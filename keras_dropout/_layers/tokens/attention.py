@@ -86,8 +86,11 @@ class _NoisyAttention(BernoulliLayer, _bases.Attention):
         training=None,
         return_attention_scores=False,
     ):
-        if not return_attention_scores and _fused.is_enough(self, query, training):
-            return _fused.attend(self, query, key, value, attention_mask), None
+        if not return_attention_scores:
+            given = query, key, value, attention_mask, training
+            outputs = _fused.at_once(self, *given)
+            if outputs is not None:
+                return outputs, None
         return super()._compute_attention(
             query, key, value, attention_mask, training, return_attention_scores
         )
