@@ -53,21 +53,24 @@ def key_of(seed):
     return random.next_key(keras.random.SeedGenerator(seed))
 
 
-MASK = np.tril(np.ones((24, 24), bool))
-HIDDEN = [
-    {},
-    {"is_causal": True},
-    {"mask": MASK},
-    {"mask": MASK[:, ::-1] | np.eye(24, dtype=bool), "is_causal": True},
-]
+CAUSAL = np.tril(np.ones((24, 24), bool))
+MASK = CAUSAL[:, ::-1] | np.eye(24, dtype=bool)
+# What the operation is told, and the pairs that it is to see.
+SEEN = {
+    "whole": ({}, None),
+    "causal": ({"is_causal": True}, CAUSAL),
+    "masked": ({"mask": MASK}, MASK),
+    "both": ({"is_causal": True, "mask": MASK}, MASK & CAUSAL),
+}
 
 
-@pytest.mark.parametrize("told", HIDDEN, ids=["whole", "causal", "masked", "both"])
-def test_weights_are_dropped_and_scaled_one_by_one(told, asked):
-    query, key, value = tokens()
+@pytest.mark.parametrize("name", SEEN)
+def test_weights_are_dropped_and_scaled_one_by_one(name, asked):
+    (query, key, value), (told, mask) = tokens(), SEEN[name]
     if "mask" in told:
         told = {**told, "mask": ops.convert_to_tensor(told["mask"])[None, None]}
-    whole = array(ops.dot_product_attention(query, key, value, scale=0.5, **told))
+    mask = None if mask is None else ops.convert_to_tensor(mask)[None, None]
+    whole = array(ops.dot_product_attention(query, key, value, mask=mask, scale=0.5))
 
     outputs = random.attend(
         query, key, value, RATE, lambda: key_of(1), scale=0.5, **told
