@@ -10,7 +10,6 @@ the samples by a scheme; the layers do not notice.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,21 +19,13 @@ from keras import ops
 
 from keras_dropout import _constants
 from keras_dropout._typing import Shape, Tensor
-from keras_dropout.random import context, exports, schemes
+from keras_dropout.random import context, exports, masking, schemes
+from keras_dropout.random.backends import backend as _backend
 from keras_dropout.random.context import sample_index
+from keras_dropout.random.masking import attend, select
 
-if keras.backend.backend() not in ("tensorflow", "jax", "torch"):
-    raise ImportError(
-        "keras_dropout runs on the TensorFlow, JAX and PyTorch backends of Keras. "
-        f"Received: KERAS_BACKEND={keras.backend.backend()}"
-    )
 # A logit whose sigmoid is 1, and whose gradient is 0, at any temperature.
 _CERTAIN = 1e30
-_backend = importlib.import_module(f"{__name__}._{keras.backend.backend()}")
-# Where the compiler makes one loop of a draw and a selection, there is none.
-_drop = getattr(_backend, "drop", None)
-# Only PyTorch's fused attention has dropout of its own.
-_attend = getattr(_backend, "attend", None)
 
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
@@ -205,21 +196,6 @@ def normal(
     return numbers if mean is None else mean + numbers
 
 
-def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
-    """`scale * x` where kept and 0 elsewhere, in the backend's fastest way.
-
-    A selection, not a product: NaN or infinity that is not kept does not come
-    through, forward or backward.
-    """
-    keep, x = ops.convert_to_tensor(keep), ops.convert_to_tensor(x)
-    if isinstance(x, keras.Variable):
-        # A tensor for TensorFlow, but without what its tensors have.
-        x = x.value
-    if scale is not None and not isinstance(scale, float):
-        scale = ops.cast(scale, x.dtype)
-    return _backend.select(keep, x, scale)
-
-
 def drop(
     x: Tensor, shape: Shape, rate: Tensor, key: Tensor, scale: Tensor = None
 ) -> Tensor:
@@ -232,47 +208,10 @@ def drop(
         key: A key of `next_key`.
         scale: Float or scalar tensor, the factor of what is kept, or `None` for 1.
     """
-    if _drop is not None and context.arrangement() is None:
-        whole = ops.convert_to_tensor(x)
-        if tuple(shape) == tuple(whole.shape):
-            dropped = _drop(whole, rate, key, scale)
-            if dropped is not None:
-                return dropped
+    dropped = masking.drop(x, shape, rate, key, scale)
+    if dropped is not None:
+        return dropped
     return select(keep_mask(shape, rate, key), x, scale)
-
-
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    rate: Tensor,
-    draw: Callable[[], Tensor],
-    *,
-    mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float = 1.0,
-) -> Tensor | None:
-    """Attention with dropout of its weights, in one operation that stores none.
-
-    Args:
-        query: Tensor `(batch, time, heads, dim)`.
-        key: Likewise.
-        value: Likewise.
-        rate: Float or scalar tensor in `[0, 1]`, the probability of dropping.
-        draw: Function that returns a key of `next_key`. It is called once, if the
-            backend has such an operation.
-        mask: Boolean tensor that broadcasts to `(batch, heads, queries, keys)`, true
-            where a query sees a key, or None.
-        is_causal: Whether no query sees a later key.
-        scale: The factor of the products of queries and keys.
-
-    Returns:
-        A tensor like `query`, or `None` where the backend has no such operation.
-    """
-    if _attend is None or context.arrangement() is not None:
-        return None
-    told = {"mask": mask, "is_causal": is_causal, "scale": scale}
-    return _attend(query, key, value, rate, draw, **told)
 
 
 __all__ = [

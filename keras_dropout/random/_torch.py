@@ -129,6 +129,15 @@ def keep_mask(shape: Shape, rate: Tensor, key: Tensor, parts: int = 1) -> Tensor
     return drawn(shape, lambda shape: cpu.reach(shape, rate, _seeds(key)))
 
 
+def are_tensors(given: tuple[Any, ...]) -> bool:
+    """Whether these are tensors of one device, of no class of their own.
+
+    Keras takes longer to find out than a small tensor takes to be masked.
+    """
+    device = getattr(given[0], "device", None)
+    return all(type(each) is torch.Tensor and each.device == device for each in given)
+
+
 def drop(x: Tensor, rate: Tensor, key: Tensor, scale: Tensor = None) -> Tensor | None:
     """`select` by a `keep_mask` for each element at once, or None if it cannot be."""
     if isinstance(scale, torch.Tensor) and scale.requires_grad:
