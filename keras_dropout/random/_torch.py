@@ -4,7 +4,7 @@
 |---|---|---|
 | CPU | NumPy's SFC64 (Doty-Humphrey, 2010) | 2^64 words at least |
 | CPU, normals | PyTorch's MT19937 | 2^19937 - 1 words |
-| masks on CUDA, with Triton | Philox-4x32 with 10 rounds | 2^32 words |
+| masks on CUDA, with Triton | Philox-4x32 with 7 rounds | 2^32 words |
 | other devices | PyTorch's own, on CUDA Philox-4x32 with 10 rounds | 2^66 words |
 | under `torch.compile`, in a CUDA graph | Threefry-2x32 with 13 rounds | 2^32 numbers |
 

@@ -85,13 +85,13 @@ def store(pointer, numbers, mask=True):
     pointer.memory[places[mask]] = numbers[mask]
 
 
-def philox(seed, *counter):
-    """Four words of Philox-4x32 with 10 rounds, as block of uint32 each."""
+def philox(seed, *counter, n_rounds):
+    """Four words of Philox-4x32, as block of uint32 each."""
     word = np.uint64(0xFFFFFFFF)
     seed = np.asarray(seed, np.uint64)
     keys = [seed & word, seed >> np.uint64(32)]
     words = list(np.broadcast_arrays(*(np.asarray(c, np.uint64) for c in counter)))
-    for _ in range(10):
+    for _ in range(n_rounds):
         first, second = (
             words[place] * np.uint64(by)
             for place, by in zip((0, 2), _MULTIPLIERS, strict=True)

@@ -36,18 +36,33 @@ def key():
 
 
 @pytest.mark.parametrize(
-    ("seed", "counter", "words"),
+    ("rounds", "seed", "counter", "words"),
     [
-        (0, 0, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-        (2**64 - 1, 0xFFFFFFFF, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        (7, 0, 0, "5f6fb709 0d893f64 4f121f81 4f730a48"),
+        (7, 2**64 - 1, 0xFFFFFFFF, "5207ddc2 45165e59 4d8ee751 8c52f662"),
+        (10, 0, 0, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        (10, 2**64 - 1, 0xFFFFFFFF, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
     ],
 )
-def test_the_stand_in_has_the_published_words_of_philox(seed, counter, words):
+def test_the_stand_in_has_the_published_words_of_philox(rounds, seed, counter, words):
     """Of the known answers that Salmon et al. distribute with Random123."""
     from tests.random import fake_triton
 
-    found = fake_triton.philox(seed, *[counter] * 4)
+    found = fake_triton.philox(seed, *[counter] * 4, n_rounds=rounds)
     assert [int(each[0]) for each in found] == [int(w, 16) for w in words.split()]
+
+
+def test_a_mask_is_of_seven_rounds(kernels, key, monkeypatch):
+    """The fewest that pass the tests of Salmon et al. (2011)."""
+    from keras_dropout.random import _torch_cuda
+    from tests.random import fake_triton
+
+    words = fake_triton.philox(
+        5 | (2**32 - 7) << 32, np.arange(512), 0, 3, 0, n_rounds=7
+    )
+    kept = _torch_cuda.keep_mask((512,), 0.5, key, 3).numpy()
+
+    np.testing.assert_array_equal(kept, np.asarray(words[0]) >= 2**31)
 
 
 @pytest.mark.parametrize("rate", [1e-3, 0.3, 0.5, 1 - 1e-3])
