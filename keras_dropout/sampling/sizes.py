@@ -25,6 +25,8 @@ _BATCH, _LARGEST_BATCH = 32, 256
 # memory sets the bounds, not a cache: this is a thirtieth of 8 GiB.
 _DEVICE_MEMORY = 256 << 20
 _DEVICE_ROWS = 1 << 16
+# So that forty samples of a batch take one call there.
+_DEVICE_BATCH = 2048
 # How many times as wide as its inputs a model that runs whole is assumed to be, if its
 # layers were not watched.
 _WIDER = 8
@@ -83,7 +85,8 @@ def batch_size(
             has as many times fewer rows.
         told: How many rows of all samples a call may have, or `None` for a good size.
     """
-    most, step = _LARGEST_BATCH, max(_BATCH // filled(least), 1)
+    most = _DEVICE_BATCH if backends.on_accelerator() else _LARGEST_BATCH
+    step = max(_BATCH // filled(least), 1)
     told = told if least > 1 else None
     for plan, times in itertools.zip_longest(plans, wider):
         prefix, suffix = _widths(plan, inputs, times)

@@ -40,6 +40,11 @@ def test_a_gpu_takes_what_its_memory_allows(monkeypatch):
     # Five quarters of 2^28 bytes in the call, 2^14 bytes a row, and of 2^16 rows.
     assert sizes.max_rows(wide, models.x_of(2, 6)) == 5 << 12
     assert sizes.max_rows(narrow, models.x_of(2, 6)) == 5 << 14
+    # A batch too is larger, for which the widest tensor of the first part has room.
+    many = np.zeros((10_000, 6), "float32")
+    assert sizes.batch_size([narrow], many) == 2048
+    broad = _plan(keras.Input((6,)), L.Dense(1 << 14), L.Dropout(0.5), L.Dense(2))
+    assert sizes.batch_size([broad], many) == (64 << 20) >> 16
 
 
 def test_open_sizes_count_as_those_of_the_data():
