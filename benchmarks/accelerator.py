@@ -242,7 +242,11 @@ def table(found):
         (["", "", "no dropout", "ours / none", "Keras / ours"], whole),
         (["", "samples", "rows", "loop / `mc_predict`"], samples),
     ]
-    return "\n".join(markdown(head, rows) for head, rows in parts if rows)
+    tables = [markdown(head, rows) for head, rows in parts if rows]
+    weighed = [each for each in found if "tokens" in each]
+    if weighed:
+        tables.append(attention.table(weighed))
+    return "\n".join(tables)
 
 
 def _two(numbers, names):
