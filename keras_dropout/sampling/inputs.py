@@ -83,6 +83,13 @@ def is_source(x: Data) -> bool:
         )
     if isinstance(x, (list, tuple, dict)) or hasattr(x, "shape") or _is_column(x):
         return False
+    whole = hasattr(x, "__iter__") or hasattr(x, "__array__")
+    if hasattr(x, "__getitem__") and not whole:
+        raise TypeError(
+            "`x` must give batches, but a `Dataset` of PyTorch gives single rows. Pass "
+            "`torch.utils.data.DataLoader(x, batch_size=32)`. "
+            f"Received: a {type(x).__name__}"
+        )
     return hasattr(x, "__iter__") and not isinstance(x, (str, bytes))
 
 

@@ -49,6 +49,16 @@ class Column:
         return X[places].tolist()
 
 
+class Single:
+    """Stands for a `Dataset` of PyTorch: single rows, by their places."""
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, place):
+        return X[place], 0
+
+
 class Dataset:
     """Stands for a Hugging Face dataset: single rows, by the names of columns."""
 
@@ -116,9 +126,19 @@ def test_a_series_is_a_column_as_in_keras():
         ("a", "np.array"),
         (None, "np.array"),
         (Dataset(), "with_format"),
+        (Single(), "DataLoader"),
         (np.array([{}, {}]), "arrays of numbers"),
     ],
-    ids=["numbers", "rows", "strings", "string", "none", "dataset", "objects"],
+    ids=[
+        "numbers",
+        "rows",
+        "strings",
+        "string",
+        "none",
+        "dataset",
+        "single",
+        "objects",
+    ],
 )
 def test_what_holds_no_batches_is_refused_with_the_way_out(x, text, model):
     with pytest.raises(TypeError, match=text):
