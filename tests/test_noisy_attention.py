@@ -55,6 +55,8 @@ def key_of(seed):
 
 CAUSAL = np.tril(np.ones((24, 24), bool))
 MASK = CAUSAL[:, ::-1] | np.eye(24, dtype=bool)
+# A query that sees no key, where all weigh alike.
+MASK[5] = False
 # What the operation is told, and the pairs that it is to see.
 SEEN = {
     "whole": ({}, None),
@@ -231,8 +233,9 @@ def test_no_step_on_cuda_reads_from_the_device(asked, monkeypatch):
     with fake_cuda(monkeypatch) as watch:
         layer = built(KINDS["set_rates"](dropout=0.5))
         x = ops.convert_to_tensor(batch())
-        layer(x, x, training=True)
+        told = {"attention_mask": ops.ones((4, 5, 5), "bool"), "training": True}
+        layer(x, x, **told)
         watch.is_strict, watch.sent = True, []
-        assert layer(x, x, training=True).is_cuda
+        assert layer(x, x, **told).is_cuda
         assert not watch.sent
     assert asked == [0.5] * 2

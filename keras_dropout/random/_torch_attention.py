@@ -26,6 +26,10 @@ from keras_dropout.random._torch_mapped import is_mapped
 
 # The second stores the weights. It is for sizes that the first has no kernel for.
 _EXACT = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+# What Keras adds to the score of a hidden key, by dtype. Unlike infinity, it weights
+# all keys alike for a query that sees none.
+_HIDDEN = {torch.float16: -0.7 * 65500}
+_HIDDEN_ELSE = -0.7 * 3e38
 # Held while PyTorch's generator, of which a device has one, has a seed of ours.
 _seeding = threading.Lock()
 
@@ -73,6 +77,10 @@ def attend(
         sizes = query.shape[1], key.shape[1]
         mask = mask & torch.ones(sizes, dtype=torch.bool, device=mask.device).tril()
         is_causal = False
+    if mask is not None:
+        hidden = _HIDDEN.get(query.dtype, _HIDDEN_ELSE)
+        scores = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device)
+        mask = scores.masked_fill_(mask.logical_not(), hidden)
     heads = [each.transpose(1, 2) for each in (query, key, value)]
     with _seeded(query.device, seed), sdpa_kernel(_EXACT):
         outputs = torch.nn.functional.scaled_dot_product_attention(

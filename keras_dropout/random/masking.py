@@ -37,15 +37,7 @@ def select(keep: Tensor, x: Tensor, scale: Tensor = None) -> Tensor:
 def drop(
     x: Tensor, shape: Shape, rate: Tensor, key: Tensor, scale: Tensor = None
 ) -> Tensor | None:
-    """Draws a keep mask and selects by it at once, or None if it takes two steps.
-
-    Args:
-        x: A float tensor.
-        shape: Shape of the mask, which broadcasts to that of `x`.
-        rate: Float or scalar tensor in `[0, 1]`, the probability of dropping.
-        key: A key of `next_key`.
-        scale: Float or scalar tensor, the factor of what is kept, or `None` for 1.
-    """
+    """What `keras_dropout.random.drop` gives, at once, or None if it takes two."""
     if _drop is None or context.arrangement() is not None:
         return None
     (x,) = _tensors(x)
