@@ -5,9 +5,10 @@
     done
 
 Four heads of 16. By turns: `keras.layers.MultiHeadAttention` with a rate of 0, which
-takes the fused operation, the same with a rate of 0.1, that one after `set_rates`, and
-`DropHead` and `DropKey`, also with a rate of 0.1 within. `--write` keeps the results in
-`docs/assets/benchmarks`, as `attention.json`, one part a backend, and as a table.
+takes the fused operation, the same with a rate of 0.1, that one after `set_rates`,
+`DropHead` with a rate of 0.1 within too, and `DropKey` in place of that dropout.
+`--write` keeps the results in `docs/assets/benchmarks`, as `attention.json`, one part a
+backend, and as a table.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def contenders(tokens):
         "keras": keras_own(RATE),
         "set_rates": keras_own(RATE),
         "DropHead": kd.layers.DropHead(HEADS, WIDTH, RATE, dropout=RATE),
-        "DropKey": kd.layers.DropKey(HEADS, WIDTH, RATE, dropout=RATE),
+        "DropKey": kd.layers.DropKey(HEADS, WIDTH, RATE),
     }
     shape = (None, tokens, HEADS * WIDTH)
     for layer in made.values():
