@@ -11,8 +11,9 @@ All of them end in mean and variance. `mc_predict` chooses its batches itself, c
 
     KERAS_BACKEND=jax python -m benchmarks.mc_predict --samples 10 50 500
 
-With `--memory` it prints the peak memory of a process for the first and for the last
-number of samples.
+With `--memory` it prints the peak memory of a process for each number of samples.
+Compare numbers that give calls of one size, from 20 on. With fewer samples than that
+a call itself has fewer rows.
 """
 
 import argparse
@@ -195,14 +196,14 @@ def peak(options):
 
 
 def memory(options):
-    """Prints the peak memory for the first and the last number of samples.
+    """Prints the peak memory for each number of samples.
 
     Each is the median of three processes: what an allocator keeps differs by a few per
     cent from run to run.
     """
     for name in options.models:
         found = []
-        for samples in (options.samples[0], options.samples[-1]):
+        for samples in options.samples:
             command = [sys.executable, __file__, "--peak", "--models", name]
             command += ["--samples", str(samples), "--rows", str(options.rows)]
             peaks = [
@@ -210,10 +211,8 @@ def memory(options):
                 for _ in range(3)
             ]
             found.append(statistics.median(int(p.stdout.split()[-1]) for p in peaks))
-        print(
-            f"{name}: {found[0]} MiB, {found[1]} MiB, {found[1] / found[0]:.3f} times",
-            flush=True,
-        )
+        peaks = ", ".join(f"{peak} MiB" for peak in found)
+        print(f"{name}: {peaks}, {found[-1] / found[0]:.3f} times", flush=True)
 
 
 def main():

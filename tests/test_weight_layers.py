@@ -29,7 +29,7 @@ def dense(kernel, **kwargs):
 
 def with_mask(layer, keep, monkeypatch):
     """The layer, drawing this mask and no other, at rate 0.5."""
-    drawn = (np.array(keep, "bool"), ops.convert_to_tensor(0.5, "float32"))
+    drawn = (np.array(keep, "bool"), ops.convert_to_tensor(2.0, "float32"))
     monkeypatch.setattr(type(layer), "keep_mask", lambda self, shape: drawn)
     return layer
 
@@ -242,7 +242,7 @@ def test_weight_drop_per_input_drops_all_that_a_unit_says():
 def test_mixout_golden():
     w, u = ops.full((2,), 2.0), ops.ones((2,))
 
-    mixed = formulas.mix(np.array([True, False]), w, u, ops.convert_to_tensor(0.5))
+    mixed = formulas.mix(np.array([True, False]), w, u, 2.0)
 
     assert array(mixed).tolist() == [3.0, 1.0]
 

@@ -39,7 +39,7 @@ def sampling(
         layers: The layers whose noise is on.
         arrangement: How the rows are arranged, or `None` for rows of one call.
         numbers: Dictionary of (id of an instance, name) to the pair of what `number`
-            and `scale` give for them, or `None`.
+            and `keep_scale` give for them, or `None`.
     """
     previous = getattr(_thread, "context", None)
     on = frozenset(map(id, layers))
@@ -86,15 +86,17 @@ def sample_index(rows: Any) -> Tensor:
 
 
 def number(instance: object, name: str) -> Any:
-    """A number that an instance holds, or what the samples are to take for it."""
-    numbers = _thread.context.numbers
-    place = (id(instance), name)
-    return numbers[place][0] if place in numbers else getattr(instance, name)
+    """What the samples are to take for a number of an instance, or `None` if untold."""
+    context = getattr(_thread, "context", None)
+    found = context and context.numbers.get((id(instance), name))
+    return found[0] if found else None
 
 
-def scale(instance: object, name: str) -> Any:
-    """The factor `1 / (1 - rate)` for a rate that `number` gives, or None if untold."""
-    return _thread.context.numbers.get((id(instance), name), (None, None))[1]
+def keep_scale(rate: Any) -> Any:
+    """The factor `1 / (1 - rate)` for a rate of `number`; `None` for any other."""
+    context = getattr(_thread, "context", None)
+    pairs = context.numbers.values() if context else ()
+    return next((scale for number, scale in pairs if number is rate), None)
 
 
 def scratch() -> dict[Any, Any]:

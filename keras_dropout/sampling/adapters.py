@@ -49,11 +49,15 @@ def as_it_is(
 
 def _drop(layer, name, x, noise_shape):
     """Dropout of `x` at the rate that an attribute of a layer holds."""
-    rate, scale = context.number(layer, name), context.scale(layer, name)
+    rate = _number(layer, name)
     keep = random.keep_mask(noise_shape, rate, random.next_key(layer.seed_generator))
-    if scale is None:
-        scale = formulas.inverse(random.keep_probability(rate))
-    return formulas.where_kept(keep, x, scale)
+    return formulas.where_kept(keep, x, formulas.keep_scale(rate))
+
+
+def _number(layer, name):
+    """A number that a layer holds, as the samples are to take it."""
+    told = context.number(layer, name)
+    return getattr(layer, name) if told is None else told
 
 
 def _dropout(layer, own, inputs, training=None):
@@ -71,19 +75,19 @@ def _spatial_dropout(layer, own, inputs, training=None):
 
 def _alpha_dropout(layer, own, inputs, training=None):
     shape = shapes.resolve(layer.noise_shape, ops.shape(inputs))
-    rate = context.number(layer, "rate")
+    rate = _number(layer, "rate")
     keep = random.keep_mask(shape, rate, random.next_key(layer.seed_generator))
     return formulas.alpha_drop(keep, inputs, random.keep_probability(rate))
 
 
 def _gaussian_dropout(layer, own, inputs, training=None):
-    rate = context.number(layer, "rate")
+    rate = _number(layer, "rate")
     stddev = gaussian_stddev(rate)
     return inputs * ops.cast(1.0 + stddev * _normal(layer, inputs), inputs.dtype)
 
 
 def _gaussian_noise(layer, own, inputs, training=None):
-    stddev = context.number(layer, "stddev")
+    stddev = _number(layer, "stddev")
     return inputs + ops.cast(stddev * _normal(layer, inputs), inputs.dtype)
 
 

@@ -265,7 +265,7 @@ class Engine:
             features: The first result of the plan's prefix.
             masks: The second.
             arrangement: The arrangement of the samples.
-            numbers: What to take for the rates of Keras's layers, as `noise.told`
+            numbers: What to take for the numbers of `noise.numbers`, as `noise.told`
                 gives it, or `None` for what they are.
         """
         if numbers is not None:

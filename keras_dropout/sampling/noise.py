@@ -170,12 +170,30 @@ def _names(noises):
 
 
 def numbers(noises: Sequence[Noise]) -> list[tuple[object, str]]:
-    """The attributes of Keras's layers that a compiled function is told each time.
+    """The numbers that a compiled function is told each time it is called.
 
-    Our layers keep theirs in variables.
+    Keras's layers keep theirs in attributes. Ours have variables, which a function can
+    read by itself, but on JAX it would compile a kernel for each that it divides by. On
+    TensorFlow the host takes longer to read one, and PyTorch compiles nothing.
     """
+    found = attributes(noises)
+    if keras.backend.backend() == "jax":
+        found += [(each.layer, name) for each in noises for name in _given(each.layer)]
+    return found
+
+
+def attributes(noises: Sequence[Noise]) -> list[tuple[object, str]]:
+    """The attributes of Keras's layers that say how strong noises are."""
     told = [each for each in noises if each.overrides and not each.is_foreign]
     return [attribute for each in told for attribute in each.strength]
+
+
+def _given(layer):
+    """The names of the live values of a layer of ours that are plain numbers."""
+    if not isinstance(layer, NoiseLayer):
+        return []
+    sources = layer.noise_state.sources
+    return [name for name, source in sources.items() if source.kind == "number"]
 
 
 def told(numbers: Sequence[tuple[object, str]]) -> np.ndarray:
@@ -205,7 +223,7 @@ def constants(noises: Sequence[Noise]) -> tuple[Any, ...]:
     That is: which noises they are; the rates of Keras's layers that are 0 or 1, because
     Keras takes another branch for these; and the strengths of foreign layers.
     """
-    ends = [each if each in (0, 1) else None for each in _values(numbers(noises))]
+    ends = [each if each in (0, 1) else None for each in _values(attributes(noises))]
     foreign = [each.strength for each in noises if each.is_foreign]
     return (
         tuple(id(each.layer) for each in noises),

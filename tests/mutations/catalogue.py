@@ -67,7 +67,7 @@ MUTATIONS = (
     # Formulas.
     _in("_layers/_base/bernoulli", "test_core_layers")(
         "units that are kept are not scaled",
-        "return formulas.inverse(random.keep_probability(rate))",
+        "return formulas.keep_scale(rate)",
         "return None",
     ),
     formula(
@@ -92,7 +92,7 @@ MUTATIONS = (
     ),
     _in("_layers/_base/formulas", "test_weight_layers")(
         "mixout does not keep the mean",
-        'factor = ops.cast(keep, "float32") * inverse(keep_probability)',
+        'factor = ops.cast(keep, "float32") * scale',
         'factor = ops.cast(keep, "float32")',
     ),
     _in("_layers/_base/formulas", "test_recurrent_noise")(

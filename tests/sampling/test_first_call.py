@@ -34,11 +34,12 @@ def test_a_model_of_noise_is_one_program(caplog):
 
 @pytest.mark.backend("jax")
 @pytest.mark.parametrize("rate", [0.3, 1.0])
-def test_a_program_divides_no_scalars(rate):
+@pytest.mark.parametrize("cls", [L.Dropout, kd.layers.Dropout, kd.layers.DropPath])
+def test_a_program_divides_no_scalars(cls, rate):
     import jax
 
-    model = keras.Sequential([keras.Input((3,)), L.Dropout(0.3)])
-    (layer,) = model.layers
+    layer = cls(0.3)
+    model = keras.Sequential([keras.Input((3,)), layer])
     layer.rate = rate
     x = np.ones((4, 3), "float32")
     used = engine(
@@ -53,8 +54,34 @@ def test_a_program_divides_no_scalars(rate):
 
     told = noise.told(noise.numbers(used.noises))
     assert " div " not in str(jax.make_jaxpr(draw)(told))
-    found = set(np.unique(jax.jit(draw)(told)))
+    drawn = jax.jit(draw)(told)
+    found = set(np.unique(drawn))
     assert found == ({0.0, np.float32(1) / np.float32(0.7)} if rate < 1 else {0.0})
+    if cls is not L.Dropout:
+        # Elsewhere the program reads the variable, as in a `MonteCarlo`.
+        assert np.array_equal(drawn, jax.jit(draw)(None))
+
+
+@pytest.mark.backend("jax")
+def test_a_program_serves_all_rates_of_our_layers(caplog):
+    import jax
+
+    schedule = kd.schedules.Constant(0.5)
+    noisy = [kd.layers.Dropout(0.3), kd.layers.Dropout(schedule)]
+    model = keras.Sequential([keras.Input((1000,)), *noisy])
+    x = np.ones((1, 1000), "float32")
+
+    def kept():
+        samples = kd.mc_predict(model, x, 10, return_samples=True, verbose=0).samples
+        return samples.max(), np.mean(samples > 0)
+
+    assert kept() == pytest.approx((1 / 0.35, 0.35), abs=0.03)
+    with jax.log_compiles():
+        noisy[0].rate = 0.8
+        assert kept() == pytest.approx((10.0, 0.1), abs=0.03)
+        noisy[0].rate = 0.0
+        assert kept() == pytest.approx((2.0, 0.5), abs=0.03)
+    assert not [r for r in caplog.records if "XLA compilation" in r.getMessage()]
 
 
 @pytest.mark.backend("tensorflow")

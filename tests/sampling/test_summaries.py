@@ -6,6 +6,7 @@ import pytest
 
 import keras_dropout as kd
 from keras_dropout.sampling import summaries
+from keras_dropout.sampling.engine import Engine
 
 L = keras.layers
 
@@ -88,3 +89,27 @@ def test_what_is_no_number_is_no_warning():
     found = kd.mc_predict(model, x, 20, seed=0, verbose=0)
 
     assert np.isfinite(found.mean).all(axis=1).tolist() == [False, False, True]
+
+
+def test_memory_does_not_grow_with_the_samples(monkeypatch):
+    model = keras.Sequential([keras.Input((3,)), L.Dropout(0.5)])
+    start, finish = Engine.chunk, summaries.Running.summaries
+    in_flight, seen = set(), []
+
+    def chunk(self, *arguments):
+        call = start(self, *arguments)
+        in_flight.add(call)
+        seen.append(len(in_flight))
+        return call
+
+    def finished(call):
+        in_flight.remove(call)
+        return finish(call)
+
+    monkeypatch.setattr(Engine, "chunk", chunk)
+    monkeypatch.setattr(summaries.Running, "summaries", finished)
+    kd.mc_predict(model, np.ones((4, 3), "float32"), 6, max_rows=4, verbose=0)
+
+    # One is computed while the host reads the one before it.
+    assert seen == [1, 2, 2, 2, 2, 2]
+    assert not in_flight

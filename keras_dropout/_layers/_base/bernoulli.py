@@ -45,7 +45,7 @@ class BernoulliLayer(NoiseLayer):
 
     def factor(self, rate: Tensor) -> Tensor | None:
         """What is kept is multiplied by this, at a rate; `None` for 1."""
-        return formulas.inverse(random.keep_probability(rate))
+        return formulas.keep_scale(rate)
 
     def perturb(self, x: Tensor) -> Tensor:
         if type(self).keep_mask is BernoulliLayer.keep_mask:

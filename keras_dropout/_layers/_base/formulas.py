@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_dropout import random
 from keras_dropout._typing import Tensor
+from keras_dropout.random import context
 
 # The constants of SELU, to the digits that Klambauer et al. (2017) give.
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -27,6 +28,12 @@ def inverse(probability: Tensor) -> Tensor:
     if isinstance(probability, float):
         return 1.0 / probability if probability else 0.0
     return ops.divide_no_nan(ops.ones_like(probability), probability)
+
+
+def keep_scale(rate: Tensor) -> Tensor:
+    """What is kept at a rate is multiplied by this; 0 where nothing is kept."""
+    told = context.keep_scale(rate)
+    return inverse(random.keep_probability(rate)) if told is None else told
 
 
 def alpha_slope(keep_probability: Tensor) -> Tensor:
@@ -71,15 +78,16 @@ def value_of_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     return ops.stop_gradient(value) + (surrogate - ops.stop_gradient(surrogate))
 
 
-def mix(keep: Tensor, x: Tensor, anchor: Tensor, keep_probability: Tensor) -> Tensor:
+def mix(keep: Tensor, x: Tensor, anchor: Tensor, scale: Tensor) -> Tensor:
     """Mixout of `x`: the anchor where not kept, and what keeps the mean at `x`.
 
     With the mask m and q the probability of keeping it is (m/q) x + (1 - m/q) u,
     which is x itself to the bit at q = 1, and needs no selection in either direction.
+    The scale is 1/q.
     """
     dtype = x.dtype
     x, anchor = ops.cast(x, "float32"), ops.cast(anchor, "float32")
-    factor = ops.cast(keep, "float32") * inverse(keep_probability)
+    factor = ops.cast(keep, "float32") * scale
     return ops.cast(_between(anchor, x, factor), dtype)
 
 

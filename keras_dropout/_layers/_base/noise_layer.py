@@ -143,7 +143,8 @@ class NoiseLayer(_bases.Layer):
 
     def current(self, name: str) -> Tensor:
         """A live value as a float32 tensor, for this step."""
-        return self.noise_state.sources[name].tensor()
+        told = context.number(self, name)
+        return self.source(name).tensor() if told is None else told
 
     def source(self, name: str) -> Source:
         """What is behind a live value: a number, a schedule or a trainable weight."""

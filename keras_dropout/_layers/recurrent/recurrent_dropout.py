@@ -59,7 +59,7 @@ class _RecurrentDropout(RecurrentNoise):
         shape = (*ops.shape(sequences)[:2], self.units)
         shape = shapes.one_per(self.per, shape, within=(2,))
         keep = random.keep_mask(shape, rate, self.key())
-        scale = formulas.inverse(random.keep_probability(rate))
+        scale = formulas.keep_scale(rate)
         factor = ops.cast(keep, "float32") * scale
         return [self.projected(sequences), factor], type(self).step
 

@@ -58,7 +58,7 @@ def masks_of(layer: Any) -> Callable[[Shape], tuple[Tensor, Tensor]]:
 
     def hard(shape: Shape) -> tuple[Tensor, Tensor]:
         keep = random.keep_mask(shape, rate, layer.key())
-        return keep, formulas.inverse(random.keep_probability(rate))
+        return keep, formulas.keep_scale(rate)
 
     def relaxed(shape: Shape) -> tuple[Tensor, Tensor]:
         shape = _low_rank.channel_shape(layer, shape)

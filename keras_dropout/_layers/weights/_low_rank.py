@@ -169,7 +169,7 @@ def masked_weights(layer):
 def with_dropped_weights(layer, plain, rate, keys, *args, **kwargs):
     """The outputs of a layer with some rows of A and columns of B left out."""
     names = matrices(layer)
-    keep_scale = formulas.inverse(random.keep_probability(rate))
+    keep_scale = formulas.keep_scale(rate)
     dropped = {}
     for name, key in zip(names, keys, strict=True):
         value = raw(getattr(layer, name))

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import keras
 
 from keras_dropout import _keras, _model, random
+from keras_dropout._layers._base import formulas
 from keras_dropout._layers._base.options import NoiseOptions
 from keras_dropout._layers._base.wrapper import NoiseWrapper
 from keras_dropout._typing import Config, Shape, Tensor
@@ -148,10 +149,10 @@ class WeightNoise(NoiseWrapper):
         raise NotImplementedError
 
     def keep_mask(self, shape: Shape) -> tuple[Tensor, Tensor]:
-        """A keep mask for one weight, and the probability that it keeps."""
+        """A keep mask for one weight, and the factor for what is kept."""
         rate = self.current("rate")
         keep = random.keep_mask(shape, rate, self.key(), per_row=False)
-        return keep, random.keep_probability(rate)
+        return keep, formulas.keep_scale(rate)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "weights": self.weight_names}

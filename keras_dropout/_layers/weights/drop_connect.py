@@ -133,8 +133,8 @@ class DropConnect(WeightNoise):
         return (*names, "bias") if self.drop_bias else names
 
     def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
-        keep, probability = self.keep_mask(tuple(value.shape))
-        return formulas.where_kept(keep, value, formulas.inverse(probability))
+        keep, scale = self.keep_mask(tuple(value.shape))
+        return formulas.where_kept(keep, value, scale)
 
     def perturb(self, x: Tensor, **kwargs: Any) -> Tensor:
         if self.per == "batch":
@@ -162,7 +162,7 @@ class DropConnect(WeightNoise):
         shape = tuple(value.shape)
         rate = self.current("rate")
         keep = random.keep_mask((ops.shape(x)[0], *shape), rate, self.key())
-        scale = formulas.inverse(random.keep_probability(rate))
+        scale = formulas.keep_scale(rate)
         noisy = formulas.where_kept(keep, value, scale)
         between = range(1, len(x.shape) - len(shape))
         return ops.cast(ops.expand_dims(noisy, tuple(between)), x.dtype)

@@ -124,8 +124,8 @@ class Mixout(WeightNoise):
         places = {id(v): place for place, v in enumerate(self.noisy_weights())}
         anchor = raw(self.anchors[places[id(variable)]])
         shape = shapes.one_per(self.per, tuple(value.shape))
-        keep, probability = self.keep_mask(shape)
-        return formulas.mix(keep, value, anchor, probability)
+        keep, scale = self.keep_mask(shape)
+        return formulas.mix(keep, value, anchor, scale)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "per": self.per}

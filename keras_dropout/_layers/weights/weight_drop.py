@@ -90,8 +90,8 @@ class WeightDrop(WeightNoise):
 
     def perturb_weight(self, variable: keras.Variable, value: Tensor) -> Tensor:
         shape = shapes.one_per(self.per, tuple(value.shape))
-        keep, probability = self.keep_mask(shape)
-        return formulas.where_kept(keep, value, formulas.inverse(probability))
+        keep, scale = self.keep_mask(shape)
+        return formulas.where_kept(keep, value, scale)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "per": self.per}
