@@ -7,6 +7,7 @@ from keras import ops
 
 import keras_dropout as kd
 from keras_dropout import layers
+from keras_dropout._layers.tokens import _fused
 from tests.test_contract import array
 
 pytestmark = pytest.mark.keras
@@ -56,6 +57,8 @@ def fused(monkeypatch):
         return own(*args, **kwargs)
 
     monkeypatch.setattr(ops, "dot_product_attention", counted)
+    # On JAX as on a GPU.
+    monkeypatch.setattr(_fused, "_is_slow", lambda: False)
     return calls
 
 
@@ -76,6 +79,14 @@ def test_without_noise_it_is_what_keras_gives_at_rate_0(kind, options, fused):
     assert len(fused) == 2
     assert not np.allclose(noisy, found)
     assert not np.array_equal(noisy, array(layer(x, x, training=True, **options)))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX has none on a CPU")
+def test_on_jax_a_cpu_takes_several_operations_which_is_faster(monkeypatch):
+    layer, x = built(KINDS["set_rates"](dropout=0.5)), batch()
+    monkeypatch.setattr(ops, "dot_product_attention", None)
+
+    assert array(layer(x, x)).shape == x.shape
 
 
 @every_kind

@@ -56,12 +56,23 @@ def at_once(
         training = _keras.training_around()
     if _is_noisy(dropout, training):
         return _drop(dropout, query, key, value, training, told)
+    if _is_slow():
+        return None
     flash = _keras.flash_of(layer)
     if flash is None and keras.backend.backend() == "torch":
         # PyTorch chooses by itself. Keras asks first, by what `torch.compile` cannot
         # trace.
         flash = False
     return ops.dot_product_attention(query, key, value, flash_attention=flash, **told)
+
+
+def _is_slow():
+    """Whether several operations take less time: JAX has no fused one on a CPU."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"
 
 
 def _changes_inference(dropout):
