@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
+from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -260,6 +261,25 @@ def test_weights_of_rows_decide_what_is_learned():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("make", [MonteCarloClassifier, MonteCarloRegressor])
+def test_requested_weights_get_to_the_fit(make):
+    build = classifier if make is MonteCarloClassifier else regressor
+    nothing, weight = np.zeros_like(X), np.where(Y == 1, 1.0, 0.0)
+    estimator = make(build, samples=2, fit_kwargs={"epochs": 20, "batch_size": 20})
+    with pytest.raises(RuntimeError, match="enable_metadata_routing"):
+        estimator.set_fit_request(sample_weight=True)
+
+    with config_context(enable_metadata_routing=True):
+        estimator.set_fit_request(sample_weight=True)
+        estimator.set_score_request(sample_weight=False)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = clone(make_pipeline(scaler, estimator))
+        pipeline.fit(nothing, Y, sample_weight=weight)
+
+    np.testing.assert_allclose(pipeline.predict(nothing), 1, atol=0.4)
+
+
+@pytest.mark.once
 def test_a_regressor_tells_mean_and_deviation():
     y = X[:, 0] * 2 + 1
     estimator = MonteCarloRegressor(
@@ -435,6 +455,11 @@ def test_outputs_that_fit_no_class_are_refused():
     logits = MonteCarloClassifier(network((4,), 3, None, loss), samples=2).fit(X, Y)
     with pytest.raises(ValueError, match="outputs='logits'"):
         logits.predict(X)
+    inputs = keras.Input((4,))
+    named = keras.Model(inputs, {"out": kd.layers.Dropout(0.5)(inputs)})
+    named.compile("adam", "mse")
+    with pytest.raises(ValueError, match="a dict of 1"):
+        MonteCarloClassifier(named, samples=2).fit(X, Y)
     logits.set_params(outputs="logits")
     np.testing.assert_allclose(logits.predict_proba(X).sum(axis=1), 1.0, rtol=1e-12)
 

@@ -8,9 +8,11 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.metadata_routing import UNCHANGED, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from keras_dropout._typing import Masks, Model, Outputs, Picks
@@ -127,6 +129,32 @@ class MonteCarloEstimator:
         X = validate_data(self, X, reset=False, allow_nd=True)
         return mc_predict(self.model_, X, **{**self._options(self.seed_), **options})
 
+    def set_fit_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
+        """Says whether `fit` gets the sample weights of a meta-estimator.
+
+        Args:
+            sample_weight: `True`, `False`, another name for them, or `None`, as in
+                scikit-learn's [metadata
+                routing](https://scikit-learn.org/stable/metadata_routing.html).
+
+        Returns:
+            The estimator.
+
+        Raises:
+            RuntimeError: The metadata routing of scikit-learn is not enabled.
+        """
+        # Keras's own asks for them in `score`, and not in `fit`.
+        if not sklearn.get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "Requests need metadata routing. Enable it with "
+                "`sklearn.set_config(enable_metadata_routing=True)`"
+            )
+        routing = get_routing_for_object(self)
+        if sample_weight is not UNCHANGED:
+            routing.fit.add_request(param="sample_weight", alias=sample_weight)
+        self._metadata_request = routing
+        return self
+
     @property
     def epoch_(self) -> int:
         """How many epochs the last fit took."""
@@ -220,8 +248,8 @@ def output_of(model: keras.Model | Any, X: Any) -> Any:
     answer = model(keras.ops.convert_to_tensor(X[:1]), training=False)
     if keras.tree.is_nested(answer):
         raise ValueError(
-            "The model of an estimator must have one output. Received: "
-            f"{len(keras.tree.flatten(answer))} outputs"
+            "The model of an estimator must give one array. Received: a "
+            f"{type(answer).__name__} of {len(keras.tree.flatten(answer))}"
         )
     return answer
 
