@@ -75,6 +75,12 @@ def read(batch: Any, x: Any) -> Any:
         return _column(batch, x)
     if isinstance(x, (list, tuple)) and x:
         parts = [_column(batch, name) for name in x]
+        if _are_mixed(parts):
+            expected = (
+                "columns of numbers, or columns of strings, since they become one "
+                "array; a dictionary has one for each input"
+            )
+            raise ValueError(invalid("x", expected, x))
         parts = [part[:, None] if part.ndim == 1 else part for part in parts]
         return np.concatenate(parts, axis=-1)
     expected = (
@@ -152,13 +158,24 @@ def _column(batch, name):
 def _array(column):
     """A column as one array, also where each of its rows is an array or a list."""
     array = np.asarray(column)
+    if array.dtype.kind in "US" and isinstance(column, (list, tuple)):
+        # NumPy turns numbers among strings into strings.
+        array = np.asarray(column, object)
     if array.dtype != object or not array.size:
         return array
     if not array.ndim:
         raise ValueError(f"with {column!r}")
     if all(isinstance(each, (str, bytes)) for each in array):
         return array.astype(str) if isinstance(array[0], str) else array.astype(bytes)
-    return np.stack([_array(each) for each in array])
+    rows = [_array(each) for each in array]
+    if _are_mixed(rows):
+        raise ValueError("with strings and numbers")
+    return np.stack(rows)
+
+
+def _are_mixed(arrays):
+    """Whether NumPy would turn numbers into strings to join these."""
+    return len({each.dtype.kind in "USO" for each in arrays}) > 1
 
 
 def _rows(array):

@@ -239,7 +239,8 @@ def test_what_is_no_batch_is_refused(model, batch):
     ("column", "words"),
     [
         ([1.0, None, 2.0], "'a', with None"),
-        (["u", None, "v"], "'a', with"),
+        (["u", None, "v"], "'a', with None"),
+        (["u", float("nan"), "v"], "'a', with strings and numbers"),
         ([[1.0], [1.0, 2.0]], "'a', .*shape"),
     ],
 )
@@ -262,5 +263,7 @@ def test_batches_that_do_not_fit_are_refused(model):
         predictor({"rows": X, "mean": X})
     with pytest.raises(ValueError, match="x"):
         BatchPredictor(model)({"rows": X})
+    with pytest.raises(ValueError, match="columns of strings"):
+        BatchPredictor(model, x=["a", "b"])({"a": X[:, :3], "b": ["u"] * 96})
     with pytest.raises(ValueError, match="have: mean"):
         BatchPredictor(model, outputs="aleatoric", kind="values")(X)
