@@ -225,6 +225,8 @@ def test_held_out_data_may_be_lists_and_columns(make, loss):
         X[:9], targets, sample_weight=np.arange(9), verbose=0
     )
     assert estimator.history_["val_loss"] == [pytest.approx(expected, rel=1e-5)]
+    estimator.fit(X, Y, validation_data=(X[:9], Y[:9], None))
+    assert len(estimator.history_["val_loss"]) == 1
     with pytest.raises(ValueError, match="3 features"):
         estimator.fit(X, Y, validation_data=(X[:, :3], Y))
 

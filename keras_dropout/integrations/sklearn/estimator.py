@@ -240,7 +240,8 @@ class MonteCarloEstimator:
 
     def _held_out(self, X, y, *weights, encoded):
         X, y = self._checked(X, y, reset=False)
-        return X, encoded(y), *(_weights(each, X) for each in weights)
+        weights = [_weights(each, X) for each in weights if each is not None]
+        return X, encoded(y), *weights
 
 
 def output_of(model: keras.Model | Any, X: Any) -> Any:
