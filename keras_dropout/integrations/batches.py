@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dropout import _validation
+from keras_dropout import _model, _validation
 from keras_dropout._typing import Masks, Model, Outputs, Picks
 from keras_dropout._validation import invalid
 from keras_dropout.integrations import columns
@@ -44,7 +44,8 @@ class BatchPredictor:
         samples: Integer of at least 2, how many samples to draw.
         seed: Integer in `[0, 2**31)`, or `None` to draw one now.
         masks: How the masks of the samples depend on each other, as in `mc_predict`.
-        layers: Which noise is on, as in `mc_predict`.
+        layers: Which noise is on, as in `mc_predict`, but no layer itself: each process
+            has its own.
         batch_size: Integer, how many rows of a batch to compute at a time, or `None`.
         max_rows: As in `mc_predict`.
 
@@ -96,6 +97,12 @@ class BatchPredictor:
             _validation.integer("batch_size", batch_size, minimum=1)
         if isinstance(seed, keras.random.SeedGenerator):
             raise TypeError(invalid("seed", "an integer or None", seed))
+        if any(isinstance(p, keras.layers.Layer) for p in _model.picks(layers)):
+            expected = (
+                "names, classes or functions, because each process loads layers of its "
+                "own; a layer has its `name`"
+            )
+            raise TypeError(invalid("layers", expected, layers))
         settings = Settings(
             samples=_validation.integer("samples", samples, minimum=2),
             seed=new_seed() if seed is None else _validation.seed(seed),
@@ -142,6 +149,7 @@ class BatchPredictor:
 
         Raises:
             RuntimeError: The model does not load here.
+            TypeError: The batch is none of these.
             ValueError: The columns or the arrays do not fit the model, a column of an
                 answer's name is there already, or the model's kind of output has no
                 such answer.
@@ -156,7 +164,10 @@ class BatchPredictor:
         return columns.added(batch, found) if is_table else found
 
     def _answers(self, model, x):
-        rows = np.shape(keras.tree.flatten(x)[0])[0]
+        arrays = keras.tree.flatten(x)
+        if not arrays or not np.ndim(arrays[0]):
+            raise TypeError(invalid("batch", columns.BATCHES, x))
+        rows = np.shape(arrays[0])[0]
         if not rows:
             # Rows that are not there have answers of no rows, in the usual shape.
             x = made_up(model)

@@ -31,11 +31,31 @@ OUTPUTS = (
     "uncertainty",
     "samples",
 )
+# What a batch may be, for errors.
+BATCHES = (
+    "a dictionary of columns, a frame of pandas or polars, or an array with rows on "
+    "axis 0"
+)
 
 
 def is_table(batch: Any) -> bool:
-    """Whether a batch has columns: a dictionary, or a frame of pandas or polars."""
-    return isinstance(batch, Mapping) or hasattr(batch, "columns")
+    """Whether a batch has columns: a dictionary, or a frame of pandas or polars.
+
+    Raises:
+        TypeError: It is a table of another kind.
+    """
+    if isinstance(batch, Mapping):
+        return True
+    # These are how a frame of pandas or of polars gets columns.
+    is_frame = hasattr(batch, "assign") or hasattr(batch, "hstack")
+    if hasattr(batch, "columns") and not is_frame:
+        kind = f"{type(batch).__module__}.{type(batch).__name__}"
+        raise TypeError(
+            f"A batch must be {BATCHES}. Ask for such batches (`batch_format='numpy'`, "
+            "`with_format('numpy')`), or convert them (`to_pandas()`, `collect()`). "
+            f"Received: a {kind}"
+        )
+    return is_frame and hasattr(batch, "columns")
 
 
 def read(batch: Any, x: Any) -> Any:
@@ -52,9 +72,15 @@ def read(batch: Any, x: Any) -> Any:
     if isinstance(x, Mapping):
         return {name: read(batch, each) for name, each in x.items()}
     if isinstance(x, str):
-        return _array(_column(batch, x))
+        return _column(batch, x)
     if isinstance(x, (list, tuple)) and x:
-        parts = [_array(_column(batch, name)) for name in x]
+        parts = [_column(batch, name) for name in x]
+        if _are_mixed(parts):
+            expected = (
+                "columns of numbers, or columns of strings, since they become one "
+                "array; a dictionary has one for each input"
+            )
+            raise ValueError(invalid("x", expected, x))
         parts = [part[:, None] if part.ndim == 1 else part for part in parts]
         return np.concatenate(parts, axis=-1)
     expected = (
@@ -96,8 +122,7 @@ def added(batch: Any, found: dict[str, np.ndarray]) -> Any:
     if isinstance(batch, Mapping):
         return {**batch, **found}
     if hasattr(batch, "assign"):
-        # A column of pandas holds one thing a row.
-        found = {name: a if a.ndim == 1 else list(a) for name, a in found.items()}
+        found = {name: a if a.ndim == 1 else _rows(a) for name, a in found.items()}
         return batch.assign(**found)
     return batch.hstack(type(batch)(found))
 
@@ -120,17 +145,45 @@ def _column(batch, name):
     if name not in _names(batch):
         expected = f"names of the columns {list(_names(batch))}"
         raise ValueError(invalid("x", expected, name))
-    return batch[name]
+    try:
+        return _array(batch[name])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "A column that the model takes must hold numbers, strings, or arrays or "
+            "lists of one shape, and no row may be missing. Received: the column "
+            f"{name!r}, {error}"
+        ) from error
 
 
 def _array(column):
     """A column as one array, also where each of its rows is an array or a list."""
     array = np.asarray(column)
-    if array.dtype != object or not len(array):
+    if array.dtype.kind in "US" and isinstance(column, (list, tuple)):
+        # NumPy turns numbers among strings into strings.
+        array = np.asarray(column, object)
+    if array.dtype != object or not array.size:
         return array
+    if not array.ndim:
+        raise ValueError(f"with {column!r}")
     if all(isinstance(each, (str, bytes)) for each in array):
         return array.astype(str) if isinstance(array[0], str) else array.astype(bytes)
-    return np.stack([_array(each) for each in array])
+    rows = [_array(each) for each in array]
+    if _are_mixed(rows):
+        raise ValueError("with strings and numbers")
+    return np.stack(rows)
+
+
+def _are_mixed(arrays):
+    """Whether NumPy would turn numbers into strings to join these."""
+    return len({each.dtype.kind in "USO" for each in arrays}) > 1
+
+
+def _rows(array):
+    """One thing a row, as a column of pandas holds it.
+
+    Arrow, and so Spark, takes lists of arrays with one axis, not arrays with several.
+    """
+    return list(array) if array.ndim < 3 else [_rows(row) for row in array]
 
 
 def _of(prediction, name):

@@ -3,8 +3,10 @@
 import collections
 import hashlib
 import os
+import pathlib
 import pickle
 import socket
+import tempfile
 import threading
 import warnings
 from typing import Any
@@ -20,7 +22,7 @@ _lock = threading.Lock()
 
 
 def packed(model: keras.Model) -> bytes:
-    """A model as Keras pickles it."""
+    """A model as Keras pickles it, compiled."""
     return pickle.dumps(model)
 
 
@@ -32,11 +34,29 @@ def unpacked(content: bytes) -> keras.Model:
         return pickle.loads(content)
 
 
+def saved(model: keras.Model) -> bytes:
+    """A model as Keras saves it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.keras")
+        model.save(path)
+        return path.read_bytes()
+
+
+def loaded(content: bytes) -> keras.Model:
+    """The model that was saved, not compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.keras")
+        path.write_bytes(content)
+        # It comes from a pickle, which runs any code.
+        return keras.saving.load_model(path, compile=False, safe_mode=False)
+
+
 class ModelSource:
     """A model, or the path of one, that can be pickled.
 
-    A model is pickled as Keras saves it, with the weights that it has then. Copies of
-    this object in one process share what is loaded.
+    A model is pickled as Keras saves it, with the weights that it has then. It is not
+    compiled where it is loaded, so that losses of your own need not be known there.
+    Copies of this object in one process share what is loaded.
 
     Args:
         model_or_path: A Keras model, or what `keras.saving.load_model` takes.
@@ -80,7 +100,7 @@ class ModelSource:
         where = f"on {socket.gethostname()}, Keras on {keras.backend.backend()}"
         try:
             if self._path is None:
-                return unpacked(self._packed)
+                return loaded(self._packed)
             model = keras.saving.load_model(self._path, compile=False)
         except Exception as error:
             # For any error, the person who started the job must learn what to do.
@@ -98,7 +118,7 @@ class ModelSource:
         state = {"path": self._path, "packed": self._packed, "key": self._key}
         if self._path is None and self._model is not None:
             # With the current weights.
-            content = packed(self._model)
+            content = saved(self._model)
             state |= {"packed": content, "key": hashlib.blake2b(content).digest()}
         return {**state, "backend": keras.backend.backend()}
 

@@ -12,7 +12,7 @@ from keras import ops
 from keras_dropout._keras import output_structure
 from keras_dropout.graph.eager import eagerly
 from keras_dropout.graph.endings import endings
-from keras_dropout.moments.activations import softmax
+from keras_dropout.moments.activations import elementwise, softmax
 from keras_dropout.moments.gaussian import exponential
 from keras_dropout.moments.state import Moments
 from keras_dropout.sampling import outputs
@@ -29,19 +29,26 @@ class Head:
         place: Integer, which of the model's outputs it comes from.
         log_variance: Integer, which output has the log variance of a Gaussian; the
             same as `place` where both are halves of one.
+        link: `"softmax"` or `"sigmoid"`, what the output is put through, or `None`.
     """
 
     kind: str
     class_axis: int | None
     place: int
     log_variance: int | None = None
+    link: str | None = None
 
     def arrays(self, moments: Sequence[Moments]) -> tuple[bool, dict[str, Any]]:
         """Whether the moments of this head are exact, and its arrays by name."""
         given = moments[self.place]
-        if self.kind == "logits":
+        if self.link is not None:
             noisy = dataclasses.replace(given, variance=given.spread)
-            given = softmax(noisy, self.class_axis)
+            is_one = self.link == "sigmoid"
+            given = (
+                elementwise(noisy, ops.sigmoid)
+                if is_one
+                else softmax(noisy, self.class_axis)
+            )
         mean, variance, exact, found = given.mean, given.spread, given.exact, {}
         if self.log_variance is not None:
             log = moments[self.log_variance]
@@ -88,7 +95,7 @@ def of(model: keras.Model, graph: Any, told: Any) -> tuple[list[Head], Any]:
         heads = []
         for head in keras.tree.flatten(found):
             if head.kind != "gaussian":
-                heads.append(Head(head.kind, head.class_axis, -1))
+                heads.append(Head(head.kind, head.class_axis, -1, link=head.link))
                 continue
             of_mean, of_noise = (
                 round(float(ops.max(each)))

@@ -49,9 +49,10 @@ def propagate_moments(
         batch_size: Integer, rows of `x` at a time, where `x` is arrays. `None` takes
             256.
         outputs: What the outputs are, as in `mc_predict`: `"logits"` are put through a
-            softmax, by log odds. `"gaussian"` means a mean and a log variance, as two
-            outputs or as the halves of the last axis. `"auto"` looks at the end of the
-            model, and uses `"values"` if it finds nothing.
+            softmax, by log odds, and a single logit through a sigmoid. `"gaussian"`
+            means a mean and a log variance, as two outputs or as the halves of the last
+            axis. `"auto"` looks at the end of the model, and uses `"values"` if it
+            finds nothing.
 
     Returns:
         A `Prediction`, or a list or dict of them in the structure of the model's

@@ -27,6 +27,7 @@ class Head:
         noise_variance: Tensor, the variance of the data's own noise, or `None`.
         valid: Boolean tensor, which steps are real, or `None`.
         class_axis: Integer below 0, the axis of the classes or labels, or `None`.
+        link: `"softmax"` or `"sigmoid"`, what the outputs were put through, or `None`.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Head:
     noise_variance: Any = None
     valid: Any = None
     class_axis: int | None = None
+    link: str | None = None
 
     @property
     def measure(self) -> Measure:
@@ -164,15 +166,16 @@ def _head(kind, result, ending):
     values = ops.cast(result, "float32")
     rank = len(values.shape)
     axis = -1 if rank > 1 else None
+    is_one = axis is None or values.shape[axis] == 1
+    if kind == "probabilities" and is_one:
+        raise ValueError(
+            "outputs='probabilities' needs an axis of two or more classes beside that "
+            "of the rows; one probability a row is outputs='binary'. "
+            f"Received: an output of shape {tuple(values.shape)}"
+        )
     if kind == "auto":
         ending = ending or VALUES
         kind, axis = ending.kind, ending.axis
-    if kind in ("probabilities", "logits") and axis is None:
-        raise ValueError(
-            f"outputs={kind!r} needs an axis of classes beside that of the rows; one "
-            "probability a row is outputs='binary'. "
-            f"Received: an output of shape {tuple(values.shape)}"
-        )
     if kind == "gaussian":
         if rank < 2 or values.shape[-1] % 2:
             raise ValueError(
@@ -181,10 +184,14 @@ def _head(kind, result, ending):
                 f"Received: an output of shape {tuple(values.shape)}"
             )
         return _gaussian(*ops.split(values, 2, axis=-1), result)
-    if kind == "logits":
-        values = ops.softmax(values, axis=axis)
+    link = None
+    if kind == "logits" and is_one:
+        # A softmax of one number is 1. One logit is that of a label.
+        kind, link, values = "binary", "sigmoid", ops.sigmoid(values)
+    elif kind == "logits":
+        link, values = "softmax", ops.softmax(values, axis=axis)
     axis = None if kind == "values" else axis
-    return Head(kind, values, valid=mask_of(result), class_axis=axis)
+    return Head(kind, values, valid=mask_of(result), class_axis=axis, link=link)
 
 
 def _gaussian(mean, log_variance, masked):

@@ -62,11 +62,12 @@ def mc_predict(
             means `"probabilities"`, sigmoid `"binary"`. If neither is found, it looks
             at the outputs of the first rows without noise: several numbers that sum to
             one mean `"probabilities"`, anything else `"values"`. `"logits"` are put
-            through a softmax. `"gaussian"` means a mean and a log variance, as two
-            outputs (with the keys `"mean"` and `"log_variance"` in a dictionary) or as
-            the halves of the last axis. For several outputs, a list in their order or a
-            dictionary by their names. If you pass a kind, the classes must be on the
-            last axis.
+            through a softmax; a single logit is put through a sigmoid, and gives a
+            prediction of kind `"binary"`. `"gaussian"` means a mean and a log variance,
+            as two outputs (with the keys `"mean"` and `"log_variance"` in a dictionary)
+            or as the halves of the last axis. For several outputs, a list in their
+            order or a dictionary by their names. If you pass a kind, the classes must
+            be on the last axis.
         return_samples: Boolean. Whether to keep all samples, for quantiles.
         tol: Float, or `None`. Sampling of a batch stops once the largest standard error
             of its means is below `tol`. Then `samples` is the maximum.

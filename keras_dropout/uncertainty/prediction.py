@@ -89,7 +89,8 @@ class Prediction(OfSpread, OfClasses):
         Args:
             samples: Array `(samples, rows, ...)`. They are kept.
             kind: `"values"`, `"probabilities"`, `"logits"`, `"binary"` or
-                `"gaussian"`, for which the samples are means.
+                `"gaussian"`, for which the samples are means. One logit a row makes
+                a prediction of kind `"binary"`.
             axis: Integer, the axis of the classes or labels in `samples`: 2 or more, or
                 below 0 to count from the last.
             valid: Boolean array `(rows, ...)`, the steps that are not masked, or
@@ -123,7 +124,7 @@ class Prediction(OfSpread, OfClasses):
         of = samples, kind, axis, valid, noise_variance, masks, block
         fields = of_samples.fields(*of)
         seed = None if seed is None else _validation.integer("seed", seed, minimum=0)
-        return cls(**fields, kind=kind, active=tuple(active), masks=masks, seed=seed)
+        return cls(**fields, active=tuple(active), masks=masks, seed=seed)
 
     @classmethod
     def from_moments(

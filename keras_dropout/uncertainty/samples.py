@@ -33,7 +33,9 @@ def fields(
         expected = "an array (samples, rows, ...) with one sample or more"
         raise ValueError(invalid("samples", expected, samples.shape))
     measure = measure_of(kind, axis, samples)
-    if kind == "logits":
+    if kind == "logits" and measure.kind == "binary":
+        kind, samples = "binary", _sigmoid(samples)
+    elif kind == "logits":
         samples = _softmax(samples, measure.axis)
     if measure.has_classes and (samples < 0).any():
         raise ValueError(
@@ -54,6 +56,7 @@ def fields(
     )
     return {
         **pooling.fields([summary], measure),
+        "kind": kind,
         "class_axis": measure.axis,
         "samples": samples,
         "valid": validity(valid, samples.shape[1:], measure),
@@ -77,15 +80,23 @@ def measure_of(kind: str, axis: int, samples: Any) -> Measure:
     """Which statistics hold for samples of a kind, their classes on `axis`."""
     if kind in ("values", "gaussian"):
         return Measure("values")
-    if samples.ndim == 2 and kind == "binary":
-        return Measure(kind)
+    if samples.ndim == 2 and kind in ("binary", "logits"):
+        return Measure("binary")
     expected = "an axis of `samples` after that of the rows, for the classes"
     axis = _validation.integer("axis", axis, minimum=-samples.ndim)
     from_last = axis - samples.ndim if axis >= 0 else axis
     if not 2 - samples.ndim <= from_last < 0:
         received = f"{axis} for samples of shape {samples.shape}"
         raise ValueError(invalid("axis", expected, received))
-    return Measure("binary" if kind == "binary" else "probabilities", from_last)
+    # One logit is that of a label: a softmax of one number is 1.
+    is_one = kind == "logits" and samples.shape[from_last] == 1
+    is_binary = kind == "binary" or is_one
+    return Measure("binary" if is_binary else "probabilities", from_last)
+
+
+def _sigmoid(logits):
+    # Without a power that overflows.
+    return np.exp(-np.logaddexp(0, -logits))
 
 
 def _softmax(logits, axis):

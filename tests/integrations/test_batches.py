@@ -78,6 +78,20 @@ def test_a_model_is_pickled_with_the_weights_of_then(model):
 
 
 @pytest.mark.once
+def test_a_loss_of_ones_own_need_not_be_known_elsewhere(model):
+    def own(targets, outputs):
+        return keras.ops.mean(outputs)
+
+    compiled = keras.models.clone_model(model)
+    compiled.compile("adam", own)
+    predictor = BatchPredictor(compiled, samples=2, seed=0)
+
+    twin = pickle.loads(pickle.dumps(predictor))
+
+    np.testing.assert_array_equal(twin(X)["mean"], predictor(X)["mean"])
+
+
+@pytest.mark.once
 def test_a_process_loads_a_model_once(path, monkeypatch):
     calls = []
     load = keras.saving.load_model
@@ -138,6 +152,12 @@ def test_frames_get_columns(model, library):
     found = BatchPredictor(model, x=list("abcd"), outputs=["mean", "entropy"])(frame)
 
     assert list(found.columns) == ["a", "b", "c", "d", "mean", "entropy"]
+    if library == "pandas":
+        # Arrow takes lists of arrays, and no arrays of several axes.
+        many = BatchPredictor(model, x=list("abcd"), samples=2, outputs="samples")
+        first = many(frame)["samples"][0]
+        assert isinstance(first, list)
+        assert np.shape(first) == (2, 3)
     assert np.stack(list(found["mean"])).shape == (6, 3)
 
 
@@ -193,11 +213,44 @@ def test_another_backend_is_refused_where_it_would_draw_other_noise(model):
         ({"prefix": 3}, TypeError, "prefix"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"model_or_path": 3}, TypeError, "model_or_path"),
+        ({"layers": ["dropout", kd.layers.Dropout(0.5)]}, TypeError, "layers"),
     ],
 )
 def test_arguments_are_refused_when_built(model, options, error, words):
     with pytest.raises(error, match=words):
         BatchPredictor(**{"model_or_path": model, **options})
+
+
+class Table:
+    """A table of another library, as one of pyarrow."""
+
+    columns = ()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("batch", [X.tolist(), 3, None, "text", [], Table()], ids=type)
+def test_what_is_no_batch_is_refused(model, batch):
+    with pytest.raises(TypeError, match="a dictionary of columns, a frame of pandas"):
+        BatchPredictor(model, samples=2)(batch)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([1.0, None, 2.0], "'a', with None"),
+        (["u", None, "v"], "'a', with None"),
+        (["u", float("nan"), "v"], "'a', with strings and numbers"),
+        ([[1.0], [1.0, 2.0]], "'a', .*shape"),
+    ],
+)
+def test_a_column_that_is_no_array_is_named(model, column, words):
+    rows = np.empty(len(column), object)
+    rows[:] = column
+
+    for each in (rows, rows.tolist()):
+        with pytest.raises(ValueError, match=f"Received: the column {words}"):
+            BatchPredictor(model, x="a", samples=2)({"a": each})
 
 
 @pytest.mark.once
@@ -210,5 +263,7 @@ def test_batches_that_do_not_fit_are_refused(model):
         predictor({"rows": X, "mean": X})
     with pytest.raises(ValueError, match="x"):
         BatchPredictor(model)({"rows": X})
+    with pytest.raises(ValueError, match="columns of strings"):
+        BatchPredictor(model, x=["a", "b"])({"a": X[:, :3], "b": ["u"] * 96})
     with pytest.raises(ValueError, match="have: mean"):
         BatchPredictor(model, outputs="aleatoric", kind="values")(X)

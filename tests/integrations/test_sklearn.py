@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
+from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -202,14 +203,82 @@ def test_held_out_data_and_weights_are_by_label():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    ("make", "loss"),
+    [
+        (MonteCarloClassifier, "sparse_categorical_crossentropy"),
+        (MonteCarloClassifier, "categorical_crossentropy"),
+        (MonteCarloRegressor, "mse"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+def test_held_out_data_may_be_lists_and_columns(make, loss):
+    width = 1 if loss == "mse" else 3
+    model = network((4,), width, "softmax" if width == 3 else None, loss)
+    estimator = make(model, samples=2)
+
+    held_out = X[:9].tolist(), Y[:9, None], np.arange(9)
+    estimator.fit(X, Y, validation_data=held_out)
+
+    targets = np.eye(3)[Y[:9]] if loss == "categorical_crossentropy" else Y[:9]
+    expected = estimator.model_.evaluate(
+        X[:9], targets, sample_weight=np.arange(9), verbose=0
+    )
+    assert estimator.history_["val_loss"] == [pytest.approx(expected, rel=1e-5)]
+    estimator.fit(X, Y, validation_data=(X[:9], Y[:9], None))
+    assert len(estimator.history_["val_loss"]) == 1
+    with pytest.raises(ValueError, match="3 features"):
+        estimator.fit(X, Y, validation_data=(X[:, :3], Y))
+
+
+@pytest.mark.once
+def test_weights_of_classes_are_of_the_rows_that_are_trained_on():
+    estimator = MonteCarloClassifier(
+        network((4,), 3, "softmax", "sparse_categorical_crossentropy"),
+        samples=2,
+        fit_kwargs={"class_weight": {2: 50.0}, "validation_split": 0.25},
+    )
+    estimator.fit(X, Y)
+
+    expected = estimator.model_.evaluate(X[45:], Y[45:], verbose=0)
+    assert estimator.history_["val_loss"] == [pytest.approx(expected, rel=1e-5)]
+
+
+@pytest.mark.once
 def test_weights_of_rows_decide_what_is_learned():
     weight = np.where(Y == 1, 1.0, 0.0)
     estimator = MonteCarloClassifier(classifier, samples=2)
 
     nothing = np.zeros_like(X)
     estimator.fit(nothing, Y, sample_weight=weight, epochs=15, batch_size=20)
-
     assert (estimator.predict(nothing) == 1).all()
+
+    estimator.fit_kwargs = {"sample_weight": weight.tolist()}
+    estimator.fit(nothing, Y, epochs=15, batch_size=20)
+    assert (estimator.predict(nothing) == 1).all()
+
+    estimator.fit_kwargs = {"sample_weight": weight[:, None], "class_weight": {0: 2}}
+    with pytest.raises(ValueError, match=r"shape \(60, 1\)"):
+        estimator.fit(nothing, Y)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("make", [MonteCarloClassifier, MonteCarloRegressor])
+def test_requested_weights_get_to_the_fit(make):
+    build = classifier if make is MonteCarloClassifier else regressor
+    nothing, weight = np.zeros_like(X), np.where(Y == 1, 1.0, 0.0)
+    estimator = make(build, samples=2, fit_kwargs={"epochs": 20, "batch_size": 20})
+    with pytest.raises(RuntimeError, match="enable_metadata_routing"):
+        estimator.set_fit_request(sample_weight=True)
+
+    with config_context(enable_metadata_routing=True):
+        estimator.set_fit_request(sample_weight=True)
+        estimator.set_score_request(sample_weight=False)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = clone(make_pipeline(scaler, estimator))
+        pipeline.fit(nothing, Y, sample_weight=weight)
+
+    np.testing.assert_allclose(pipeline.predict(nothing), 1, atol=0.4)
 
 
 @pytest.mark.once
@@ -291,6 +360,26 @@ def test_a_warm_start_goes_on_with_the_weights():
         np.testing.assert_array_equal(value, same)
     with pytest.raises(ValueError, match="4"):
         estimator.fit(X, Y + 2)
+    third = estimator.set_params(rate=0.7).fit(X, Y).model_
+    assert third is first
+    assert third.get_layer(index=2).rate == pytest.approx(0.7)
+    # What someone changed since then is kept.
+    kd.set_rates(third, 0.2)
+    assert estimator.fit(X, Y).model_.get_layer(index=2).rate == pytest.approx(0.2)
+
+
+@pytest.mark.once
+def test_a_clone_shares_a_model_that_cannot_be_saved():
+    class Own(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    model = keras.Sequential([keras.Input((4,)), Own(), kd.layers.Dropout(0.5)])
+    estimator = MonteCarloRegressor(model, samples=7)
+
+    twin = clone(estimator)
+
+    assert (twin.model, twin.samples) == (estimator.model, 7) == (model, 7)
 
 
 @pytest.mark.once
@@ -333,8 +422,11 @@ def test_data_frames_are_taken_and_their_columns_held_to(library):
         MonteCarloClassifier.predict_proba(estimator, frame),
     )
     assert estimator.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    moved = frame[["b", "a", "c", "d"]]
     with pytest.raises(ValueError, match="feature names"):
-        estimator.predict(frame[["b", "a", "c", "d"]])
+        estimator.predict(moved)
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.fit(frame, Y, validation_data=(moved, Y))
 
 
 @pytest.mark.once
@@ -365,8 +457,46 @@ def test_outputs_that_fit_no_class_are_refused():
     logits = MonteCarloClassifier(network((4,), 3, None, loss), samples=2).fit(X, Y)
     with pytest.raises(ValueError, match="outputs='logits'"):
         logits.predict(X)
+    inputs = keras.Input((4,))
+    named = keras.Model(inputs, {"out": kd.layers.Dropout(0.5)(inputs)})
+    named.compile("adam", "mse")
+    with pytest.raises(ValueError, match="a dict of 1"):
+        MonteCarloClassifier(named, samples=2).fit(X, Y)
     logits.set_params(outputs="logits")
     np.testing.assert_allclose(logits.predict_proba(X).sum(axis=1), 1.0, rtol=1e-12)
+
+
+@pytest.mark.once
+def test_one_logit_is_that_of_the_second_class():
+    x, y = blobs(classes=2)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model = network((4,), 1, None, loss)
+    estimator = MonteCarloClassifier(model, samples=4, outputs="logits", random_state=0)
+
+    estimator.fit(x, y, epochs=8, batch_size=12)
+
+    assert estimator.score(x, y) > 0.9
+    assert estimator.mc_predict(x).kind == "binary"
+    assert set(estimator.predict(x)) == {0, 1}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "loss",
+    [
+        keras.losses.SparseCategoricalCrossentropy(name="ce"),
+        ["sparse_categorical_crossentropy"],
+        keras.losses.sparse_categorical_crossentropy,
+        ["categorical_crossentropy"],
+        keras.losses.CategoricalCrossentropy(),
+    ],
+)
+def test_targets_have_the_form_that_the_loss_takes(loss):
+    estimator = MonteCarloClassifier(network((4,), 3, "softmax", loss), samples=2)
+
+    estimator.fit(X, Y, epochs=8, batch_size=20)
+
+    assert estimator.score(X, Y) > 0.9
 
 
 @pytest.mark.once

@@ -218,6 +218,22 @@ def test_kinds_of_outputs_can_be_told():
     np.testing.assert_allclose(logits.mean.sum(axis=-1), 1, rtol=1e-5)
 
 
+def test_one_logit_gives_what_its_probability_gives():
+    x = floats(3, 4)
+    probability = chain(D.Dropout(0.5), K.Dense(1, activation="sigmoid"))
+    logit = chain(D.Dropout(0.5), K.Dense(1))
+    probability(x)
+    logit(x)
+    logit.set_weights(probability.get_weights())
+
+    found = kd.propagate_moments(logit, x, outputs="logits")
+
+    expected = kd.propagate_moments(probability, x)
+    assert found.kind == expected.kind == "binary"
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5)
+    np.testing.assert_allclose(found.std, expected.std, rtol=1e-5)
+
+
 def test_masks_pass_and_count_in_the_mean_over_steps():
     ids = np.array([[1, 2, 0], [3, 4, 5]])
     inputs = keras.Input((3,), dtype="int32")

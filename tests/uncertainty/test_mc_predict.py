@@ -173,6 +173,35 @@ def test_logits_give_what_their_probabilities_give():
     )
 
 
+def test_one_logit_gives_what_its_probability_gives():
+    probability, logit = (
+        keras.Sequential(
+            [
+                keras.Input((6,)),
+                kd.layers.Dropout(0.5),
+                L.Dense(1, activation=activation),
+            ]
+        )
+        for activation in ("sigmoid", None)
+    )
+    logit.set_weights(probability.get_weights())
+    x, y = models.x_of(4, 6), [0, 1, 1, 0]
+
+    expected = kd.mc_predict(probability, x, samples=5, seed=0)
+    found = kd.mc_predict(logit, x, samples=5, seed=0, outputs="logits")
+    score, same = (
+        kd.mc_evaluate(model, x, y, samples=5, seed=0, outputs=outputs, verbose=0)
+        for model, outputs in ((logit, "logits"), (probability, "auto"))
+    )
+
+    assert found.kind == expected.kind == "binary"
+    for name, array in expected.to_dict().items():
+        np.testing.assert_allclose(
+            getattr(found, name), array, rtol=1e-4, atol=1e-6, err_msg=name
+        )
+    assert dict(score) == pytest.approx(dict(same), rel=1e-4, nan_ok=True)
+
+
 def test_entropy_of_plain_values_is_refused():
     prediction = kd.mc_predict(models.mlp(activation=None), models.x_of(2, 6), 2)
 

@@ -345,6 +345,8 @@ A = np.ones((2, 4), "float32")
             {"a": {"c": A}, "z": [A, A]},
             {"a": {"c": "logits"}, "z": ["binary", "values"]},
         ),
+        ("logits", [A, A[:, :1]], ["logits", "binary"]),
+        ("logits", A[:, 0], "binary"),
         ("gaussian", [A, A], "gaussian"),
         ("gaussian", [A, A, A], ["gaussian"] * 3),
         ("gaussian", {"mean": A, "log_variance": A}, "gaussian"),
@@ -383,6 +385,7 @@ def test_the_log_variance_is_known_by_its_key():
         (["values"] * 3, [A, A], "each of the 2 outputs"),
         ([["values"] * 2], [A], "each of the 1 outputs"),
         ("probabilities", np.ones(3, "float32"), "outputs='binary'"),
+        ("probabilities", np.ones((3, 1), "float32"), "outputs='binary'"),
         ("gaussian", np.ones((3, 3), "float32"), "two outputs, mean and log"),
     ],
 )

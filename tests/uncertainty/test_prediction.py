@@ -517,6 +517,18 @@ def test_logits_are_put_through_a_softmax():
     np.testing.assert_allclose(found.mean, expected, rtol=1e-6)
 
 
+def test_one_logit_is_put_through_a_sigmoid():
+    logits = np.random.default_rng(0).normal(size=(6, 4)) * 50
+
+    for samples in (logits, logits[..., None]):
+        found = kd.Prediction.from_samples(samples, "logits")
+
+        assert found.kind == "binary"
+        expected = (1 / (1 + np.exp(-samples))).mean(axis=0)
+        np.testing.assert_allclose(found.mean, expected, rtol=1e-6)
+        assert (found.std > 0).all()
+
+
 def test_joined_samples_are_told_from_their_blocks():
     half = np.random.default_rng(0).random((10, 1, 50, 1))
     pairs = np.concatenate([half, 1 - half], axis=1).reshape(20, 50, 1)

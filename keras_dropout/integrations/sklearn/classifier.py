@@ -1,8 +1,12 @@
 """A Keras model as a classifier of scikit-learn."""
 
+import functools
+import math
+
+import keras
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -29,7 +33,8 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
         samples: Integer of at least 2, how many samples to draw.
         fit_kwargs: Dictionary of arguments of `model.fit`, such as `epochs`. A
             `class_weight` is as in scikit-learn: `"balanced"`, or a dictionary by
-            labels.
+            labels. As in Keras, it does not weight the rows that `validation_split`
+            holds out.
         model_kwargs: Dictionary of arguments for `model`, if that is a function.
         rate: `None` for the rates of the model, or the `rate` that
             [set_rates][keras_dropout.set_rates] takes: a rate, a schedule, or a
@@ -119,8 +124,8 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
         logs = np.log(np.maximum(chances, np.finfo(chances.dtype).tiny))
         return logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs
 
-    def _checked(self, X, y):
-        X, y = validate_data(self, X, y, allow_nd=True)
+    def _checked(self, X, y, reset=True):
+        X, y = validate_data(self, X, y, reset=reset, allow_nd=True)
         check_classification_targets(y)
         return X, y
 
@@ -128,7 +133,7 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
         labels = np.unique(y)
         return _one_hot(np.searchsorted(labels, y), len(labels))
 
-    def _targets(self, model, X, y, told, goes_on):
+    def _encoder(self, model, X, y, told, goes_on):
         labels = self.classes_ if goes_on else np.unique(y)
         if len(labels) < 2:
             raise ValueError(
@@ -142,21 +147,17 @@ class MonteCarloClassifier(MonteCarloEstimator, _bases.Classifier):
                 f"classes one alone. Received: {width} for {len(labels)} classes"
             )
         self.classes_ = labels
-        if isinstance(told.get("validation_data"), (tuple, list)):
-            inputs, targets, *weights = told["validation_data"]
-            encoded = _encoded(model, targets, labels, width)
-            told["validation_data"] = inputs, encoded, *weights
         by_class = told.pop("class_weight", None)
         if by_class is not None:
             # Keras takes them by place, and not beside weights of rows.
-            weights = compute_sample_weight(by_class, y)
+            weights, trained = np.ones(len(y)), _trained(told, len(y))
+            weights[:trained] = _by_class(by_class, y[:trained], labels)
             told["sample_weight"] = weights * told.get("sample_weight", 1.0)
-        return _encoded(model, y, labels, width)
+        return functools.partial(_encoded, model, labels, width)
 
 
-def _encoded(model, y, labels, width):
+def _encoded(model, labels, width, y):
     """The targets in the form that the loss of a model takes."""
-    y = np.asarray(y)
     known = np.isin(y, labels)
     if not known.all():
         raise ValueError(
@@ -164,13 +165,39 @@ def _encoded(model, y, labels, width):
             f"Received: {np.unique(y[~known]).tolist()}"
         )
     codes = np.searchsorted(labels, y)
-    loss = model.loss
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
-    if "sparse" in (name or getattr(loss, "__name__", "")):
+    if _is_sparse(model.loss):
         return codes
     if width == 1:
         return codes.astype("float32")[:, None]
     return _one_hot(codes, len(labels))
+
+
+def _is_sparse(loss):
+    """Whether a loss takes the numbers of classes."""
+    if isinstance(loss, dict):
+        loss = list(loss.values())
+    if isinstance(loss, (list, tuple)):
+        # The model has one output.
+        return len(loss) == 1 and _is_sparse(loss[0])
+    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
+        return True
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    return "sparse" in (name or getattr(loss, "__name__", ""))
+
+
+def _trained(told, rows):
+    """How many rows `validation_split` leaves to train on: Keras holds out the last."""
+    split = told.get("validation_split")
+    if not split or told.get("validation_data") is not None:
+        return rows
+    return math.floor(rows * (1.0 - split))
+
+
+def _by_class(by_class, y, labels):
+    """The weights of rows by their classes."""
+    labels = np.unique(y) if isinstance(by_class, str) else labels
+    weights = compute_class_weight(by_class, classes=labels, y=y)
+    return weights[np.searchsorted(labels, y)]
 
 
 def _one_hot(codes, count):

@@ -1,16 +1,18 @@
 """What the classifier and the regressor share: fitting, sampling, copies."""
 
 import contextlib
-import copy
+import numbers
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import keras
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.metadata_routing import UNCHANGED, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from keras_dropout._typing import Masks, Model, Outputs, Picks
@@ -25,7 +27,7 @@ from keras_dropout.uncertainty import Prediction
 class MonteCarloEstimator:
     """The part of the estimators that comes before the class of `keras.wrappers`.
 
-    A subclass says in `_targets` what the model is trained on.
+    A subclass says in `_encoder` what the model is trained on.
     """
 
     model: Model | Callable[..., keras.Model]
@@ -77,9 +79,9 @@ class MonteCarloEstimator:
         Args:
             X: Array or data frame `(rows, ...)`, as the model takes it.
             y: The targets, `(rows,)`, of a regressor also `(rows, outputs)`.
-            sample_weight: Weights `(rows,)`, or `None`.
+            sample_weight: Weights `(rows,)`, one number for all, or `None`.
             **kwargs: Arguments of `model.fit`, which go before those of `fit_kwargs`.
-                The targets in `validation_data` are as those in `y`.
+                Arrays in `validation_data` are as `X`, `y` and `sample_weight`.
 
         Returns:
             The estimator.
@@ -94,13 +96,20 @@ class MonteCarloEstimator:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         told = {"verbose": 0, **(self.fit_kwargs or {}), **kwargs}
         if sample_weight is not None:
-            told["sample_weight"] = _weights(sample_weight, X)
+            told["sample_weight"] = sample_weight
+        if told.get("sample_weight") is not None:
+            told["sample_weight"] = _weights(told["sample_weight"], X)
         with _seeded(None if self.random_state is None else seed):
             model = self.model_ if goes_on else self._new_model(X, y)
+            self._set_rate(model, goes_on)
             self._sampler(model, seed)
-            y = self._targets(model, X, y, told, goes_on)
-            history = model.fit(X, y, **told)
+            encoded = self._encoder(model, X, y, told, goes_on)
+            held_out = told.get("validation_data")
+            if isinstance(held_out, (tuple, list)):
+                told["validation_data"] = self._held_out(*held_out, encoded=encoded)
+            history = model.fit(X, encoded(y), **told)
         self.history_ = history.history
+        self._rate = self.rate
         self.seed_ = seed
         self.model_ = model
         return self
@@ -119,6 +128,32 @@ class MonteCarloEstimator:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, allow_nd=True)
         return mc_predict(self.model_, X, **{**self._options(self.seed_), **options})
+
+    def set_fit_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
+        """Says whether `fit` gets the sample weights of a meta-estimator.
+
+        Args:
+            sample_weight: `True`, `False`, another name for them, or `None`, as in
+                scikit-learn's [metadata
+                routing](https://scikit-learn.org/stable/metadata_routing.html).
+
+        Returns:
+            The estimator.
+
+        Raises:
+            RuntimeError: The metadata routing of scikit-learn is not enabled.
+        """
+        # Keras's own asks for them in `score`, and not in `fit`.
+        if not sklearn.get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "Requests need metadata routing. Enable it with "
+                "`sklearn.set_config(enable_metadata_routing=True)`"
+            )
+        routing = get_routing_for_object(self)
+        if sample_weight is not UNCHANGED:
+            routing.fit.add_request(param="sample_weight", alias=sample_weight)
+        self._metadata_request = routing
+        return self
 
     @property
     def epoch_(self) -> int:
@@ -140,8 +175,8 @@ class MonteCarloEstimator:
     def __sklearn_clone__(self) -> Self:
         # Keras's own loses arguments. The model is a pattern that no fit changes, so
         # that copies may share it.
-        pattern = copy.copy(self)
-        pattern.model = None
+        pattern = type(self).__new__(type(self))
+        pattern.__dict__ = {**self.__dict__, "model": None}
         return BaseEstimator.__sklearn_clone__(pattern).set_params(model=self.model)
 
     def __sklearn_tags__(self) -> Any:
@@ -196,9 +231,17 @@ class MonteCarloEstimator:
                 "The model must be compiled before it is fitted, with `model.compile("
                 f"optimizer, loss)`. Received: model={model!r}"
             )
-        if self.rate is not None:
-            set_rates(model, self.rate)
         return model
+
+    def _set_rate(self, model, goes_on):
+        # A schedule goes on with the model that follows it.
+        if self.rate is not None and not (goes_on and self.rate == self._rate):
+            set_rates(model, self.rate)
+
+    def _held_out(self, X, y, *weights, encoded):
+        X, y = self._checked(X, y, reset=False)
+        weights = [_weights(each, X) for each in weights if each is not None]
+        return X, encoded(y), *weights
 
 
 def output_of(model: keras.Model | Any, X: Any) -> Any:
@@ -206,13 +249,15 @@ def output_of(model: keras.Model | Any, X: Any) -> Any:
     answer = model(keras.ops.convert_to_tensor(X[:1]), training=False)
     if keras.tree.is_nested(answer):
         raise ValueError(
-            "The model of an estimator must have one output. Received: "
-            f"{len(keras.tree.flatten(answer))} outputs"
+            "The model of an estimator must give one array. Received: a "
+            f"{type(answer).__name__} of {len(keras.tree.flatten(answer))}"
         )
     return answer
 
 
 def _weights(weights, X):
+    if isinstance(weights, numbers.Number):
+        weights = np.full(len(X), weights)
     weights = check_array(weights, ensure_2d=False, input_name="sample_weight")
     if weights.ndim != 1:
         raise ValueError(

@@ -95,28 +95,23 @@ class MonteCarloRegressor(MonteCarloEstimator, _bases.Regressor):
         tags.target_tags.multi_output = True
         return tags
 
-    def _checked(self, X, y):
-        return validate_data(
-            self, X, y, allow_nd=True, multi_output=True, y_numeric=True
-        )
+    def _checked(self, X, y, reset=True):
+        how = {"allow_nd": True, "multi_output": True, "y_numeric": True}
+        return validate_data(self, X, y, reset=reset, **how)
 
     def _shown(self, y):
         return _columns(y)
 
-    def _targets(self, model, X, y, told, goes_on):
-        targets = _columns(y)
+    def _encoder(self, model, X, y, told, goes_on):
         width = output_of(model, X).shape[-1]
-        expected = targets.shape[1] * (2 if self.outputs == "gaussian" else 1)
+        expected = _columns(y).shape[1] * (2 if self.outputs == "gaussian" else 1)
         if width != expected:
             raise ValueError(
                 f"The model must have {expected} numbers in its output for targets of "
                 f"the shape {y.shape} and outputs={self.outputs!r}. Received: {width}"
             )
         self.has_flat_targets_: bool = y.ndim == 1
-        if isinstance(told.get("validation_data"), (tuple, list)):
-            inputs, held_out, *weights = told["validation_data"]
-            told["validation_data"] = inputs, _columns(np.asarray(held_out)), *weights
-        return targets
+        return _columns
 
 
 def _columns(y):
