@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,9 @@ def predict(
             [BatchPredictor][keras_dropout.integrations.BatchPredictor].
         concurrency: Integer, the number of actors; a pair, the minimum and the maximum;
             or `None` for as many as Ray can start.
-        num_gpus: The GPUs of each actor, also a fraction.
+        num_gpus: The GPUs of each actor, also a fraction. Actors that share a GPU share
+            its memory: on JAX each takes its fraction, on TensorFlow what it needs.
+            Without such a GPU in the cluster there is a warning, and Ray waits for one.
         num_cpus: The processors of each actor, or `None` for Ray's default.
         block_rows: Integer of at least 1, how many rows an actor gets at a time.
         preserve_order: Whether rows keep their order. For this Ray waits for slower
@@ -86,7 +89,15 @@ def predict(
     environment = dict(told.pop("runtime_env", {}))
     # Actors do not know what the caller chose.
     backend = {"KERAS_BACKEND": keras.backend.backend()}
-    environment["env_vars"] = {**backend, **environment.get("env_vars", {})}
+    own = {**backend, **_memory(num_gpus)}
+    environment["env_vars"] = {**own, **environment.get("env_vars", {})}
+    there = ray.cluster_resources().get("GPU", 0)
+    if there < num_gpus:
+        warnings.warn(
+            f"Each actor asks for num_gpus={num_gpus}, but this cluster has {there:g}. "
+            "Ray waits until one is added. Pass `num_gpus=0` to use processors",
+            stacklevel=2,
+        )
     answered = dataset.map_batches(
         _Actor,
         # Put there once, and not into the description of each actor.
@@ -114,6 +125,16 @@ class _Actor:
 
     def __call__(self, batch):
         return self._predictor(batch)
+
+
+def _memory(num_gpus):
+    """Variables for actors that share a GPU, of which one would take most."""
+    if not 0 < num_gpus < 1:
+        return {}
+    return {
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 * num_gpus:.3f}",
+    }
 
 
 def _pool(concurrency, strategy):

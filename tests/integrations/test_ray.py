@@ -108,6 +108,7 @@ def is_child(process):
     return False
 
 
+@pytest.mark.release
 def test_independent_blocks_repeat_from_run_to_run(model):
     runs = [
         collected(
@@ -155,3 +156,26 @@ def test_arguments_are_refused_at_the_call(model, options, error, words):
 
     with pytest.raises(error, match=words):
         predict(dataset, model, x="x", **options)
+
+
+def test_actors_share_the_memory_of_a_gpu_and_a_missing_one_is_told(model, monkeypatch):
+    """JAX takes three quarters of it otherwise, and TensorFlow all."""
+    asked = []
+
+    def map_batches(self, actor, **told):
+        asked.append(told["runtime_env"]["env_vars"])
+        return self
+
+    dataset = numbers(4, 1)
+    monkeypatch.setattr(ray.data.Dataset, "map_batches", map_batches)
+    with pytest.warns(UserWarning, match="num_gpus=0.25, but this cluster has 0"):
+        predict(dataset, model, x="x", num_gpus=0.25)
+    own = {"runtime_env": {"env_vars": {"TF_FORCE_GPU_ALLOW_GROWTH": "false"}}}
+    with pytest.warns(UserWarning, match="num_gpus"):
+        predict(dataset, model, x="x", num_gpus=0.5, remote_args=own)
+    predict(dataset, model, x="x")
+
+    fractions = [each.get("XLA_PYTHON_CLIENT_MEM_FRACTION") for each in asked]
+    assert fractions == ["0.225", "0.450", None]
+    grows = [each.get("TF_FORCE_GPU_ALLOW_GROWTH") for each in asked]
+    assert grows == ["true", "false", None]
