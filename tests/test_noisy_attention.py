@@ -208,8 +208,21 @@ def test_samples_have_masks_of_their_scheme(asked):
     assert not any(asked)
 
 
+def test_where_nothing_can_be_seeded_several_operations_draw(asked, monkeypatch):
+    """A program or a CUDA graph repeats what the host told it."""
+    from keras_dropout.random import _torch_host
+
+    monkeypatch.setattr(_torch_host, "is_unknown", lambda tensor: True)
+    layer, x = built(KINDS["set_rates"](dropout=0.5)), batch()
+
+    layer(x, x, training=True)
+
+    assert not any(asked)
+
+
 # Keras 3.10 itself has what PyTorch cannot trace.
 @pytest.mark.newest
+@pytest.mark.release
 def test_a_compiled_program_draws_by_itself(asked):
     import torch
 
