@@ -136,7 +136,7 @@ class HeteroscedasticCrossentropy(_bases.Loss):
         self.seed: Seed = _validation.seed(seed)
         shared = isinstance(self.seed, keras.random.SeedGenerator)
         self.seed_generator: keras.random.SeedGenerator = (
-            self.seed if shared else keras.random.SeedGenerator(self.seed)
+            self.seed if shared else random.new_generator(self.seed)
         )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

@@ -26,6 +26,17 @@ from keras_dropout.random.masking import attend, select
 
 # A logit whose sigmoid is 1, and whose gradient is 0, at any temperature.
 _CERTAIN = 1e30
+# Only on PyTorch the host follows the states of generators.
+_new_generator = getattr(_backend, "new_generator", keras.random.SeedGenerator)
+
+
+def new_generator(seed: int | None = None) -> keras.random.SeedGenerator:
+    """A seed generator whose first state need not be read from a device.
+
+    Args:
+        seed: Integer in `[0, 2**31)`, or `None` for a new seed each run.
+    """
+    return _new_generator(seed)
 
 
 def next_key(generator: keras.random.SeedGenerator) -> Tensor:
@@ -219,6 +230,7 @@ __all__ = [
     "drop",
     "keep_mask",
     "keep_probability",
+    "new_generator",
     "next_key",
     "normal",
     "once",

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import math
+import random as python_random
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ import keras
 import numpy as np
 import torch
 
-from keras_dropout._keras import in_stateless_scope
+from keras_dropout._keras import in_stateless_scope, set_initial_seed
 from keras_dropout._typing import Shape, Tensor
 from keras_dropout.random import _torch_attention as attention
 from keras_dropout.random import _torch_compiled as compiled
@@ -87,6 +88,16 @@ def next_state(
 ) -> Tensor:
     """What `draw()` takes from a generator."""
     return draw()
+
+
+def new_generator(seed: int | None) -> keras.random.SeedGenerator:
+    """A seed generator whose first state the host knows."""
+    # Keras draws a seed in the same way, but does not say which.
+    known = python_random.randint(1, 10**9) if seed is None else seed
+    generator = keras.random.SeedGenerator(known)
+    set_initial_seed(generator, seed)
+    host.note(generator.state.value, (known, 0))
+    return generator
 
 
 def may_export() -> bool:
@@ -233,7 +244,7 @@ def _device_reach(shape, rate, key):
     # From the least number on: all 64 bits of each word are random.
     words.random_(-(1 << 63), None, generator=_generator(key))
     # Numbers with a sign.
-    numbers = words.view(torch.int32)[:count].reshape(shape)
+    numbers = words.view(torch.int32).narrow(0, 0, count).reshape(shape)
     least = _threshold(rate, key, 32) - (1 << 31)
     if not isinstance(rate, torch.Tensor):
         return numbers >= least
@@ -252,7 +263,8 @@ def _seed(key):
 
 
 def _generator(key):
-    if key.device.type == "meta":
+    # Where there is no such device, a tensor has a shape and no values.
+    if key.is_meta or (key.is_cuda and not torch.cuda.is_available()):
         return None
     return _generator_of(key.device, _seed(key))
 

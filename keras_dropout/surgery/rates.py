@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import keras
 
-from keras_dropout import _keras, _validation
+from keras_dropout import _keras, _validation, random
 from keras_dropout._layers._base.options import Rate
 from keras_dropout._typing import ModelT
 from keras_dropout._validation import invalid
@@ -199,7 +199,7 @@ def _set_number(place, rate):
         layer.implementation = 1
     if draws_by_itself(layer) and getattr(layer, "seed_generator", None) is None:
         seed = getattr(layer, "seed", None)
-        _keras.give(layer, "seed_generator", keras.random.SeedGenerator(seed))
+        _keras.give(layer, "seed_generator", random.new_generator(seed))
 
 
 def _follow(switches, asked):

@@ -128,6 +128,8 @@ def main():
         if each.backend in (None, options.backend)
         and (not options.words or _names_one(each, options.words))
     ]
+    if not chosen:
+        parser.error(f"no mistake on {options.backend} is named {options.words}")
 
     os.environ |= {
         "KERAS_BACKEND": options.backend,

@@ -36,12 +36,42 @@ def test_no_step_on_cuda_reads_from_the_device(row, monkeypatch):
     with fake_cuda(monkeypatch) as watch:
         layer = unrolled(row.build(seed=1))
         x = keras.ops.convert_to_tensor(row.batch())
-        # A seed is read once in the life of a layer, before its first draw.
+        # The first call builds some layers, with weights that Keras draws.
         row.call(layer, x, training=True)
         watch.is_strict, watch.sent = True, []
         y = row.call(layer, x, training=True)
         assert keras.tree.flatten(y)[0].is_cuda
         assert bool(watch.sent) == (row.name in SENDING), watch.sent[:1]
+
+
+@torch_only
+def test_the_first_step_reads_no_seed(monkeypatch):
+    from tests.random.fake_cuda import fake_cuda
+
+    with fake_cuda(monkeypatch) as watch:
+        watch.is_strict = True
+        x = keras.ops.ones((4, 4))
+        for seed in (3, None, random.new_generator(2**31 - 1)):
+            for layer in (layers.Dropout(0.5, seed=seed), layers.GaussianNoise(1.0)):
+                layer(x, training=True)
+
+
+@torch_only
+@pytest.mark.parametrize("seed", [None, 0, 2**31 - 1])
+def test_a_new_generator_is_known_as_it_is(seed, monkeypatch):
+    """What the host notes of a device is what a CPU holds."""
+    from keras_dropout.random import _torch_host
+
+    noted = []
+    monkeypatch.setattr(_torch_host, "note", lambda state, words: noted.append(words))
+    keras.utils.set_random_seed(1)
+    generator = random.new_generator(seed)
+    keras.utils.set_random_seed(1)
+    twin = keras.random.SeedGenerator(seed)
+
+    assert noted == [tuple(generator.state.value.tolist())]
+    assert noted == [tuple(twin.state.value.tolist())]
+    assert generator.get_config() == twin.get_config() | {"name": generator.name}
 
 
 SCHEDULES = [

@@ -49,7 +49,7 @@ class NoiseLayer(_bases.Layer):
         shared = isinstance(seed, keras.random.SeedGenerator)
         self.seed = seed
         self.seed_generator: keras.random.SeedGenerator = (
-            seed if shared else keras.random.SeedGenerator(seed)
+            seed if shared else random.new_generator(seed)
         )
         self.supports_masking = True
         _keras.mark_as_built(self)

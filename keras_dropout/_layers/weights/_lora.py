@@ -5,7 +5,7 @@ import inspect
 
 import keras
 
-from keras_dropout import _keras, _validation
+from keras_dropout import _keras, _validation, random
 from keras_dropout._layers._base import seeds
 from keras_dropout._layers._base.live import Live
 from keras_dropout._layers._base.noise_layer import NoiseLayer
@@ -159,7 +159,7 @@ def adapt(layer, rate, mode, *, seed=None, monte_carlo=False):
     else:
         seed, name = _validation.seed(seed), layer.name
         shared = isinstance(seed, keras.random.SeedGenerator)
-        generator = seed if shared else keras.random.SeedGenerator(seed)
+        generator = seed if shared else random.new_generator(seed)
         monte_carlo = _validation.boolean("monte_carlo", monte_carlo)
         own.update(seed=seed, monte_carlo=monte_carlo, seed_generator=generator)
         own["unmerged"] = Unmerged(layer)
