@@ -166,6 +166,7 @@ def test_it_is_compiled_whole(fused):
     np.testing.assert_allclose(array(call(x)), found, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.everywhere
 def test_a_factor_at_inference_is_kept(fused):
     """Dropout may scale at inference instead of in training."""
     layer, x = built(multi_head(dropout=0.5)), batch()
