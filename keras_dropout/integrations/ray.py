@@ -88,8 +88,7 @@ def predict(
     told = dict(remote_args or {})
     environment = dict(told.pop("runtime_env", {}))
     # Actors do not know what the caller chose.
-    backend = {"KERAS_BACKEND": keras.backend.backend()}
-    own = {**backend, **_memory(num_gpus)}
+    own = {"KERAS_BACKEND": keras.backend.backend(), **_memory(num_gpus)}
     environment["env_vars"] = {**own, **environment.get("env_vars", {})}
     there = ray.cluster_resources().get("GPU", 0)
     if there < num_gpus:

@@ -43,12 +43,10 @@ class Head:
         given = moments[self.place]
         if self.link is not None:
             noisy = dataclasses.replace(given, variance=given.spread)
-            is_one = self.link == "sigmoid"
-            given = (
-                elementwise(noisy, ops.sigmoid)
-                if is_one
-                else softmax(noisy, self.class_axis)
-            )
+            if self.link == "softmax":
+                given = softmax(noisy, self.class_axis)
+            else:
+                given = elementwise(noisy, ops.sigmoid)
         mean, variance, exact, found = given.mean, given.spread, given.exact, {}
         if self.log_variance is not None:
             log = moments[self.log_variance]

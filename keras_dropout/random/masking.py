@@ -72,7 +72,8 @@ def attend(
         scale: The factor of the products of queries and keys.
 
     Returns:
-        A tensor like `query`, or `None` where the backend has no such operation.
+        A tensor `(batch, queries, heads, size of a value)`, or `None` where the backend
+        has no such operation.
     """
     if _attend is None or context.arrangement() is not None:
         return None

@@ -122,7 +122,7 @@ class MonteCarlo(Lender, _bases.Model):
             max_rows=max_rows,
         )
         self.seed: Seed = _validation.seed(seed)
-        self.seed_generator: keras.random.SeedGenerator = keras.random.SeedGenerator(
+        self.seed_generator: keras.random.SeedGenerator = random.new_generator(
             self.seed
         )
         # As in our layers: what Keras would not save, past its tracking.

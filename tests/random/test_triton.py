@@ -52,7 +52,7 @@ def test_the_stand_in_has_the_published_words_of_philox(rounds, seed, counter, w
     assert [int(each[0]) for each in found] == [int(w, 16) for w in words.split()]
 
 
-def test_a_mask_is_of_seven_rounds(kernels, key, monkeypatch):
+def test_a_mask_is_of_seven_rounds(key):
     """The fewest that pass the tests of Salmon et al. (2011)."""
     from keras_dropout.random import _torch_cuda
     from tests.random import fake_triton

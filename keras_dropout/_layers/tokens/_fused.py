@@ -95,6 +95,7 @@ def _drop(dropout, query, key, value, training, told):
     if isinstance(dropout, NoiseLayer):
         rate, draw = dropout.current("rate"), dropout.key
     else:
+        # Keras makes no generator for a rate of 0.
         rate, generator = dropout.rate, getattr(dropout, "seed_generator", None)
         draw = functools.partial(random.next_key, generator)
     outputs = random.attend(query, key, value, rate, draw, **told)
